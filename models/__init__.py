@@ -1,0 +1,89 @@
+"""From batches to images and losses. `create_model` is the only door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from models.blocks import initialise
+from models.conditioning import condition_channels
+from models.discriminators import MultiscaleDiscriminator
+from models.generators import GENERATORS, Generator
+from models.losses import GAN_LOSSES, VGGPerceptualLoss, load_vgg_weights
+from models.pix2pixhd_model import Pix2PixHDModel
+from util.image_pool import ImagePool
+
+if TYPE_CHECKING:
+    from options.base_options import ModelOptions
+    from options.train_options import DiscriminatorOptions, LossOptions
+
+
+def create_generator(model: ModelOptions) -> Generator:
+    """The generator that the options describe, with fresh weights."""
+    features = model.feat_num if model.instance_feat or model.label_feat else 0
+    conditions = condition_channels(model.label_nc, model.input_nc, model.instance)
+    arguments: dict[str, Any] = {
+        "in_channels": conditions + features,
+        "out_channels": model.output_nc,
+        "ngf": model.ngf,
+        "n_downsample": model.n_downsample_global,
+        "n_blocks": model.n_blocks_global,
+        "norm": model.norm,
+        "use_dropout": model.use_dropout,
+    }
+    if model.netG == "local":
+        arguments["n_local_enhancers"] = model.n_local_enhancers
+        arguments["n_blocks_local"] = model.n_blocks_local
+    generator = GENERATORS[model.netG](**arguments)
+    initialise(generator)
+    return generator
+
+
+def create_discriminator(
+    model: ModelOptions, discriminator: DiscriminatorOptions, return_features: bool
+) -> MultiscaleDiscriminator:
+    """The discriminators that the options describe, with fresh weights."""
+    conditions = condition_channels(model.label_nc, model.input_nc, model.instance)
+    network = MultiscaleDiscriminator(
+        in_channels=conditions + model.output_nc,
+        ndf=discriminator.ndf,
+        n_layers=discriminator.n_layers_D,
+        num_D=discriminator.num_D,
+        norm=model.norm,
+        return_features=return_features,
+    )
+    initialise(network)
+    return network
+
+
+def create_model(
+    model: ModelOptions,
+    discriminator: DiscriminatorOptions | None = None,
+    loss: LossOptions | None = None,
+    seed: int = 0,
+) -> Pix2PixHDModel:
+    """The model: for training where `discriminator` and `loss` are given, else for rendering.
+
+    Raises:
+        UserError: the VGG19 weights cannot be had.
+    """
+    torch.manual_seed(seed)
+    generator = create_generator(model)
+    if discriminator is None or loss is None:
+        return Pix2PixHDModel(generator, model.label_nc, model.instance)
+    vgg = None
+    if loss.vgg_loss:
+        weights = load_vgg_weights(loss.vgg_weights)
+        vgg = VGGPerceptualLoss(weights, source=loss.vgg_weights or "torchvision's VGG19")
+    return Pix2PixHDModel(
+        generator,
+        model.label_nc,
+        model.instance,
+        netD=create_discriminator(model, discriminator, return_features=loss.ganFeat_loss),
+        gan=GAN_LOSSES["lsgan" if loss.lsgan else "vanilla"],
+        vgg=vgg,
+        use_feature_matching=loss.ganFeat_loss,
+        lambda_feat=loss.lambda_feat,
+        pool=ImagePool(loss.pool_size, seed),
+    )

@@ -1,0 +1,102 @@
+"""The parts that generators, discriminators and encoder are made of."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+NormLayer = Callable[[int], nn.Module]
+
+# Both take a number of channels. Instance normalisation has neither parameters nor running
+# statistics, so that checkpoints hold convolutions only.
+NORM_LAYERS: dict[str, NormLayer] = {
+    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=False),
+    "batch": lambda channels: nn.BatchNorm2d(channels, affine=True),
+}
+
+
+class ResnetBlock(nn.Module):
+    """Rk: x + F(x), with F two 3x3 convolutions of k filters, the second without ReLU.
+
+    Maps [N, channels, H, W] to the same shape; H and W must be at least 2, as reflection padding
+    asks.
+    """
+
+    def __init__(
+        self,
+        channels: int,  # k
+        norm_layer: NormLayer,
+        use_dropout: bool = False,  # dropout of 0.5 between the two convolutions
+    ) -> None:
+        super().__init__()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers["0"] = nn.ReflectionPad2d(1)
+        layers["1"] = nn.Conv2d(channels, channels, kernel_size=3)
+        layers["2"] = norm_layer(channels)
+        layers["3"] = nn.ReLU(inplace=True)
+        if use_dropout:
+            # A name instead of a number: the keys of the convolutions stay those of checkpoints
+            # made without dropout, and of the reference, which reads the flag but ignores it.
+            layers["dropout"] = nn.Dropout(0.5)
+        layers["4"] = nn.ReflectionPad2d(1)
+        layers["5"] = nn.Conv2d(channels, channels, kernel_size=3)
+        layers["6"] = norm_layer(channels)
+        self.conv_block = nn.Sequential(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv_block(x)
+
+
+def first_convolution(in_channels: int, filters: int, norm_layer: NormLayer) -> list[nn.Module]:
+    """c7s1-k: 7x7 convolution with reflection padding, normalisation, ReLU."""
+    return [
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(in_channels, filters, kernel_size=7),
+        norm_layer(filters),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def downsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
+    """dk with k = 2 * `filters`: 3x3 convolution of stride 2, normalisation, ReLU."""
+    return [
+        nn.Conv2d(filters, filters * 2, kernel_size=3, stride=2, padding=1),
+        norm_layer(filters * 2),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def upsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
+    """uk with k = `filters`: 3x3 transposed convolution of stride 1/2, normalisation, ReLU."""
+    return [
+        nn.ConvTranspose2d(
+            filters * 2, filters, kernel_size=3, stride=2, padding=1, output_padding=1
+        ),
+        norm_layer(filters),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
+    """The last c7s1: 7x7 convolution with reflection padding, tanh, no normalisation."""
+    return [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, kernel_size=7), nn.Tanh()]
+
+
+def pyramid_pooling() -> nn.AvgPool2d:
+    """Halves a picture: the pyramids of local enhancers and discriminators are made with it."""
+    return nn.AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=False)
+
+
+def initialise(network: nn.Module) -> None:
+    """Weights of convolutions from N(0, 0.02), scales of batch normalisation from N(1, 0.02).
+
+    Biases of convolutions keep PyTorch's initialisation, as in the reference.
+    """
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)

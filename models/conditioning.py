@@ -1,0 +1,79 @@
+"""What the networks see of label and instance maps: pure functions on integer maps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def one_hot(label: Tensor, label_nc: int) -> Tensor:
+    """One channel for each label.
+
+    Args:
+        label: integers [N, 1, H, W]. A value outside [0, label_nc) sets no channel: that is how
+            pixels of `--ignore_label` are told apart.
+        label_nc: number of labels.
+
+    Returns:
+        float32 [N, label_nc, H, W] of 0 and 1.
+    """
+    labels = torch.arange(label_nc, device=label.device, dtype=torch.int32).view(1, -1, 1, 1)
+    return (label.to(torch.int32) == labels).float()
+
+
+def instance_boundaries(inst: Tensor) -> Tensor:
+    """Where a pixel's instance id differs from any of its 4 neighbours' (paper, section 3.3).
+
+    Args:
+        inst: integers [N, 1, H, W].
+
+    Returns:
+        float32 [N, 1, H, W] of 0 and 1.
+    """
+    edge = torch.zeros_like(inst, dtype=torch.bool)
+    horizontal = inst[..., :, 1:] != inst[..., :, :-1]
+    vertical = inst[..., 1:, :] != inst[..., :-1, :]
+    edge[..., :, 1:] |= horizontal
+    edge[..., :, :-1] |= horizontal
+    edge[..., 1:, :] |= vertical
+    edge[..., :-1, :] |= vertical
+    return edge.float()
+
+
+def condition(label: Tensor, inst: Tensor | None, label_nc: int) -> Tensor:
+    """The input of generator and discriminators: labels (or an image) and instance boundaries.
+
+    Args:
+        label: integers [N, 1, H, W], or with `label_nc` 0 an image in [-1, 1], [N, C, H, W].
+        inst: integers [N, 1, H, W], or None to leave the boundaries out.
+        label_nc: number of labels, or 0.
+
+    Returns:
+        float32 [N, condition_channels(...), H, W].
+    """
+    parts = [one_hot(label, label_nc) if label_nc else label]
+    if inst is not None:
+        parts.append(instance_boundaries(inst))
+    return torch.cat(parts, dim=1)
+
+
+def condition_channels(label_nc: int, input_nc: int, use_instance: bool) -> int:
+    """Channels that `condition` returns; `input_nc` are those of an input image."""
+    return (label_nc or input_nc) + int(use_instance)
+
+
+def pad_to_stride(x: Tensor, stride: int) -> Tensor:
+    """Repeat the last column and row until `stride` divides both sides.
+
+    The sides become at least `2 * stride`: reflection padding at the lowest resolution needs two
+    pixels.
+    """
+    height, width = x.shape[-2:]
+    right = _padded(width, stride) - width
+    bottom = _padded(height, stride) - height
+    return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
+
+
+def _padded(size: int, stride: int) -> int:
+    return max(-(-size // stride), 2) * stride

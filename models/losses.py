@@ -1,0 +1,130 @@
+"""The losses (paper, sections 3.2 and 3.4). To add one: a function here, a weight among the
+options, a term in `Pix2PixHDModel`.
+
+Losses are computed in float32, whatever precision the networks run in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.discriminators import Activations
+from util.checkpoint import differing_tensors, load_tensors
+from util.errors import UserError
+
+GanLoss = Callable[[Tensor, bool], Tensor]
+
+
+def least_squares(logits: Tensor, is_real: bool) -> Tensor:
+    """LSGAN (Mao et al. 2017): mean squared distance to 1 for real, to 0 for fake."""
+    return F.mse_loss(logits.float(), torch.full_like(logits, float(is_real), dtype=torch.float32))
+
+
+def cross_entropy(logits: Tensor, is_real: bool) -> Tensor:
+    """Vanilla GAN: binary cross-entropy of the patches' logits."""
+    target = torch.full_like(logits, float(is_real), dtype=torch.float32)
+    return F.binary_cross_entropy_with_logits(logits.float(), target)
+
+
+GAN_LOSSES: dict[str, GanLoss] = {"lsgan": least_squares, "vanilla": cross_entropy}
+
+
+def gan_loss(scales: Sequence[Activations], is_real: bool, loss: GanLoss) -> Tensor:
+    """Sum over the discriminators' scales of the loss of their patches, a scalar."""
+    return torch.stack([loss(activations[-1], is_real) for activations in scales]).sum()
+
+
+def feature_matching(fake: Sequence[Activations], real: Sequence[Activations]) -> Tensor:
+    """L1 between the discriminators' activations on fake and real (paper, equation 4), a scalar.
+
+    The last layer, the logits, is left out. Each term weighs 4/(n_layers_D+1)/num_D, as in the
+    released code: about the mean over layers and scales, times 4. Only fake receives a gradient.
+    """
+    n_layers = len(fake[0]) - 1  # n_layers_D + 1
+    weight = 4.0 / n_layers / len(fake)
+    distances = [
+        F.l1_loss(fake_layer.float(), real_layer.detach().float())
+        for fake_scale, real_scale in zip(fake, real, strict=True)
+        for fake_layer, real_layer in zip(fake_scale[:-1], real_scale[:-1], strict=True)
+    ]
+    return weight * torch.stack(distances).sum()
+
+
+class VGGPerceptualLoss(nn.Module):
+    """L1 between VGG19 activations of fake and real (paper, section 4; Johnson et al. 2016).
+
+    Takes two images in [-1, 1], [N, 1 or 3, H, W] with H and W at least 16, and returns a scalar;
+    one channel is repeated three times. As in the released code, images are not normalised with
+    ImageNet's mean and deviation. The real image keeps no activations for a backward pass.
+    """
+
+    # Positions in torchvision's `vgg19().features` of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
+    LAYERS = (1, 6, 11, 20, 29)
+    WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+
+    def __init__(
+        self,
+        weights: dict[str, Tensor],  # under torchvision's names: features.N.weight, features.N.bias
+        source: str = "VGG19 weights",  # where they are from, for the message if they do not fit
+    ) -> None:
+        super().__init__()
+        from torchvision.models import vgg19
+
+        with torch.device("meta"):
+            # The classifier alone is 0.5 GB: nothing is allocated before the weights are there.
+            features = vgg19().features[: self.LAYERS[-1] + 1]
+        prefix = "features."
+        found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        needed = {name: found[name].float() for name in features.state_dict() if name in found}
+        differing = differing_tensors(features.state_dict(), needed)
+        if differing:
+            raise UserError(
+                f"{source}: not the weights of a VGG19 under torchvision's names "
+                f"({differing[0].replace(': ', ' ', 1)}); give such a file, or --no_vgg_loss"
+            )
+        features.load_state_dict(needed, assign=True)
+        self.features = features.requires_grad_(False).eval()
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        with torch.no_grad():
+            real_activations = self._activations(real)
+        terms = [
+            weight * F.l1_loss(fake_layer.float(), real_layer.float())
+            for weight, fake_layer, real_layer in zip(
+                self.WEIGHTS, self._activations(fake), real_activations, strict=True
+            )
+        ]
+        return torch.stack(terms).sum()
+
+    def _activations(self, image: Tensor) -> list[Tensor]:
+        x = image.expand(-1, 3, -1, -1)
+        activations = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in self.LAYERS:
+                activations.append(x)
+        return activations
+
+
+def load_vgg_weights(file: str | None) -> dict[str, Tensor]:
+    """VGG19's state dict, from a file or from torchvision's published weights.
+
+    Raises:
+        UserError: the file cannot be read, or the weights cannot be fetched.
+    """
+    if file:
+        return load_tensors(Path(file), "--vgg_weights")
+    from torchvision.models import VGG19_Weights
+
+    try:
+        return VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"the VGG19 weights for the perceptual loss cannot be fetched ({error}); give "
+            "--vgg_weights FILE with a copy of torchvision's file, or train with --no_vgg_loss"
+        ) from error

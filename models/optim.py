@@ -1,0 +1,75 @@
+"""Optimizers, the gradient step, and the learning rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.pix2pixhd_model import Pix2PixHDModel, Views
+
+
+def learning_rate(epoch: int, lr: float, niter: int, niter_decay: int) -> float:
+    """Constant for `niter` epochs and one more, then falling by lr/niter_decay an epoch.
+
+    Epochs count from 1. The last one, niter + niter_decay, still trains at lr/niter_decay.
+    """
+    past = max(0, epoch - niter - 1)
+    return lr * (1 - past / niter_decay) if past else lr
+
+
+class Optimizers:
+    """One Adam for the generator, one for the discriminators, and the gradient scaler."""
+
+    def __init__(
+        self,
+        model: Pix2PixHDModel,
+        lr: float,  # starting learning rate
+        beta1: float,  # Adam's momentum
+        mixed_precision: bool = False,  # scale the losses so that float16 gradients do not vanish
+    ) -> None:
+        assert model.netD is not None, "this model was built for rendering"
+        self._parameters_D = list(model.netD.parameters())
+        self.G = torch.optim.Adam(model.netG.parameters(), lr=lr, betas=(beta1, 0.999))
+        self.D = torch.optim.Adam(self._parameters_D, lr=lr, betas=(beta1, 0.999))
+        device = self._parameters_D[0].device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=mixed_precision)
+
+    @property
+    def learning_rate(self) -> float:
+        return self.G.param_groups[0]["lr"]
+
+    def set_learning_rate(self, lr: float) -> None:
+        for group in self.G.param_groups + self.D.param_groups:
+            group["lr"] = lr
+
+    def step(self, views: Views, loss_G: Tensor, loss_D: Tensor) -> None:
+        """Update both networks from the losses of one batch.
+
+        Both gradients are taken before either update: the graph of the discriminators' look at
+        the fake serves them both, and must not change between them.
+        """
+        self.G.zero_grad()
+        self.D.zero_grad()
+        (gradient,) = torch.autograd.grad(
+            self.scaler.scale(loss_G), views.fake_leaf, retain_graph=True
+        )
+        views.fake.backward(gradient)
+        self.scaler.scale(loss_D).backward(inputs=self._parameters_D)
+        self.scaler.step(self.G)
+        self.scaler.step(self.D)
+        self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "G": self.G.state_dict(),
+            "D": self.D.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.G.load_state_dict(state["G"])
+        self.D.load_state_dict(state["D"])
+        if state["scaler"] and self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])

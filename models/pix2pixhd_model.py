@@ -1,0 +1,126 @@
+"""The model: owns the networks, and says what each of them is trained for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.conditioning import condition, pad_to_stride
+from models.discriminators import Activations, MultiscaleDiscriminator
+from models.generators import Generator
+from models.losses import GanLoss, VGGPerceptualLoss, feature_matching, gan_loss
+from util.image_pool import ImagePool
+
+Batch = dict[str, Any]
+"""`label`, and where there are any `inst`, `image`, `path`: see data/aligned_dataset.py."""
+
+
+@dataclass
+class Views:
+    """One batch as the losses need it: the images, and what the discriminators make of them."""
+
+    fake: Tensor  # [N, C, H, W] in [-1, 1], with the generator's graph behind it
+    fake_leaf: Tensor  # the same values, where the losses' graphs end
+    real: Tensor  # [N, C, H, W] in [-1, 1]
+    on_fake: list[Activations]
+    on_real: list[Activations]
+    on_pool: list[Activations]  # of earlier fakes; the same object as `on_fake` without a pool
+
+
+class Pix2PixHDModel(nn.Module):
+    """Generator and discriminators, and the losses between them.
+
+    For rendering, only the generator is needed.
+    """
+
+    def __init__(
+        self,
+        netG: Generator,
+        label_nc: int,  # number of labels; 0: the input is an image
+        use_instance: bool,  # boundaries of instances are part of the condition
+        netD: MultiscaleDiscriminator | None = None,
+        gan: GanLoss | None = None,
+        vgg: VGGPerceptualLoss | None = None,  # None: no perceptual loss
+        use_feature_matching: bool = True,
+        lambda_feat: float = 10.0,  # weight of feature matching and of the perceptual loss
+        pool: ImagePool | None = None,  # earlier fakes for the discriminators
+    ) -> None:
+        super().__init__()
+        self.netG = netG
+        self.netD = netD
+        self.vgg = vgg
+        self.label_nc = label_nc
+        self.use_instance = use_instance
+        self.gan = gan
+        self.use_feature_matching = use_feature_matching
+        self.lambda_feat = lambda_feat
+        self.pool = pool or ImagePool(0)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that checkpoints hold, by the letter in their files' names."""
+        return {"G": self.netG} | ({"D": self.netD} if self.netD is not None else {})
+
+    def generate(self, batch: Batch) -> Tensor:
+        """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map."""
+        return self._generate(self._condition(batch))
+
+    def forward(self, batch: Batch) -> Views:
+        """Synthesise a training batch and show fake and real to the discriminators.
+
+        The discriminators see the fake once, for both losses: the generator's loss goes back to
+        `fake_leaf` and on through the generator, the discriminators' to their parameters.
+        """
+        assert self.netD is not None, "this model was built for rendering"
+        condition = self._condition(batch)
+        fake = self._generate(condition)
+        fake_leaf = fake.detach().requires_grad_()
+        fake_pair = torch.cat([condition, fake_leaf], dim=1)
+        on_fake = self.netD(fake_pair)
+        return Views(
+            fake=fake,
+            fake_leaf=fake_leaf,
+            real=batch["image"],
+            on_fake=on_fake,
+            on_real=self.netD(torch.cat([condition, batch["image"]], dim=1)),
+            on_pool=self.netD(self.pool.query(fake_pair)) if self.pool.size else on_fake,
+        )
+
+    def generator_losses(self, views: Views) -> dict[str, Tensor]:
+        """The terms of the generator's loss, weighted: their sum is what it minimises."""
+        assert self.gan is not None
+        terms = {"G_GAN": gan_loss(views.on_fake, True, self.gan)}
+        if self.use_feature_matching:
+            matching = feature_matching(views.on_fake, views.on_real)
+            terms["G_GAN_Feat"] = self.lambda_feat * matching
+        if self.vgg is not None:
+            terms["G_VGG"] = self.lambda_feat * self.vgg(views.fake_leaf, views.real)
+        return terms
+
+    def discriminator_losses(self, views: Views) -> dict[str, Tensor]:
+        """The terms of the discriminators' loss: their mean is what they minimise."""
+        assert self.gan is not None
+        return {
+            "D_real": gan_loss(views.on_real, True, self.gan),
+            "D_fake": gan_loss(views.on_pool, False, self.gan),
+        }
+
+    def train_outermost_alone(self, alone: bool) -> None:
+        """Train only the generator's outermost enhancer (paper, section 3.2), or all of it.
+
+        Frozen parameters get no gradient, so that the optimizer that holds them passes them by.
+        """
+        prefixes = self.netG.outermost_prefixes
+        for name, parameter in self.netG.named_parameters():
+            parameter.requires_grad_(not alone or name.startswith(prefixes))
+
+    def _condition(self, batch: Batch) -> Tensor:
+        inst = batch["inst"] if self.use_instance else None
+        return condition(batch["label"], inst, self.label_nc)
+
+    def _generate(self, condition: Tensor) -> Tensor:
+        height, width = condition.shape[-2:]
+        padded = pad_to_stride(condition, self.netG.stride)
+        return self.netG(padded)[..., :height, :width]

@@ -1,0 +1,161 @@
+"""All that a training run needs to go on as if it had never stopped, in one file.
+
+`latest_state.pth` holds networks, optimizers, pool, random states and the place in the run; it is
+replaced in one step, so that no crash can pair the networks of one save with the optimizers of
+another. The plain `*_net_*.pth` beside it are for rendering and for other programs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.optim import Optimizers
+from models.pix2pixhd_model import Pix2PixHDModel
+from util.checkpoint import (
+    fill_network,
+    load_matching,
+    load_network,
+    load_tensors,
+    network_file,
+    require_epoch,
+    save_tensors,
+    save_text,
+)
+from util.errors import UserError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is: epochs count from 1."""
+
+    epoch: int = 1
+    images_done: int = 0  # in this epoch
+
+
+class TrainingState:
+    """The one owner of what is saved and restored."""
+
+    def __init__(self, folder: Path, model: Pix2PixHDModel, optimizers: Optimizers) -> None:
+        self.folder = folder
+        self.model = model
+        self.optimizers = optimizers
+
+    def save(self, place: Place, epoch: str = "latest") -> None:
+        """Write the networks' weights under `epoch`; with "latest" also all the rest.
+
+        Raises:
+            UserError: the folder cannot be written; earlier files are as they were.
+        """
+        networks = {name: net.state_dict() for name, net in self.model.networks().items()}
+        if epoch == "latest":
+            state = {
+                "format": FORMAT,
+                "epoch": place.epoch,
+                "images_done": place.images_done,
+                "networks": networks,
+                "optimizers": self.optimizers.state_dict(),
+                "pool": self.model.pool.state_dict(),
+                "random": _random_states(),
+            }
+            save_tensors(state, self._file)
+            save_text(f"{place.epoch}\n{place.images_done}\n", self.folder / "iter.txt")
+        for name, weights in networks.items():
+            save_tensors(weights, network_file(self.folder, epoch, name))
+
+    def restore(self, epoch: str = "latest") -> tuple[Place, list[str]]:
+        """Load what `save` wrote, or as much of it as another program left.
+
+        Returns:
+            The place to go on from, and lines to print where not all could be restored.
+
+        Raises:
+            UserError: there is no such run or epoch, a file is damaged, or the weights are of
+                another architecture.
+        """
+        if epoch == "latest" and self._file.is_file():
+            return self._restore_all(), []
+        require_epoch(self.folder, epoch)
+        for name, network in self.model.networks().items():
+            load_network(network, network_file(self.folder, epoch, name))
+        place = self._read_place() if epoch == "latest" else _epoch_after(epoch)
+        note = f"{self.folder}: weights of epoch {epoch} without optimizers; those start afresh"
+        return place, [note]
+
+    def start_from(self, folder: Path, epoch: str) -> list[str]:
+        """Take what fits from another run's weights; the lines tell what was taken, what not.
+
+        Raises:
+            UserError: there are no such weights, or nothing in them fits.
+        """
+        require_epoch(folder, epoch)
+        lines = []
+        for name, network in self.model.networks().items():
+            file = network_file(folder, epoch, name)
+            if not file.is_file():
+                lines.append(f"{file}: not there, network {name} starts afresh")
+                continue
+            taken, left = load_matching(network, file)
+            if not left:
+                lines.append(f"{file}: all {len(taken)} tensors of network {name} taken")
+                continue
+            lines.append(f"{file}: {len(taken)} tensors taken: {', '.join(taken)}")
+            lines.append(f"{file}: {len(left)} tensors start afresh: {', '.join(left)}")
+        return lines
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "latest_state.pth"
+
+    def _restore_all(self) -> Place:
+        state = load_tensors(self._file)
+        if state.get("format") != FORMAT:
+            raise UserError(
+                f"{self._file}: format {state.get('format')!r}, this version reads {FORMAT}; "
+                "remove the file to go on from the weights alone"
+            )
+        for name, network in self.model.networks().items():
+            fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
+        try:
+            self.optimizers.load_state_dict(state["optimizers"])
+            device = next(self.model.netG.parameters()).device
+            self.model.pool.load_state_dict(state["pool"], device)
+            _set_random_states(state["random"])
+            return Place(int(state["epoch"]), int(state["images_done"]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{self._file}: incomplete ({error}); remove it to go on from the weights alone"
+            ) from error
+
+    def _read_place(self) -> Place:
+        file = self.folder / "iter.txt"
+        try:
+            epoch, images_done = (int(word) for word in file.read_text().split())
+        except FileNotFoundError:
+            return Place()
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file}: expected two numbers, epoch and images ({error})") from error
+        return Place(epoch, images_done)
+
+
+def _epoch_after(epoch: str) -> Place:
+    if not epoch.isdigit():
+        raise UserError(f"--which_epoch {epoch}: --continue_train needs latest or a number")
+    return Place(int(epoch) + 1)
+
+
+def _random_states() -> dict[str, Any]:
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": on_gpus}
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    torch.set_rng_state(states["cpu"])
+    # A run may go on with another number of GPUs; then their dropout starts afresh.
+    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])

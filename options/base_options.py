@@ -1,0 +1,151 @@
+"""Options that every entry script shares: the run, its data and its networks.
+
+A field's name is the flag's spelling, which follows the reference implementation (hence the
+camel case). A boolean that is true by default is switched off with `--no_<name>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ResizeOrCrop = Literal["scale_width", "scale_width_and_crop", "resize_and_crop", "crop", "none"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The run: where it is kept and what it computes on."""
+
+    name: str = "label2city"
+    """Experiment; names its folders below --checkpoints_dir and --results_dir."""
+
+    checkpoints_dir: str = "./checkpoints"
+    """Folder that holds one folder per experiment."""
+
+    gpu_ids: str = "0"
+    """GPUs as a comma list, e.g. 0 or 0,1; -1 for the CPU."""
+
+    seed: int = 0
+    """Seed of the initial weights, of the order of images and of their augmentation."""
+
+    fp16: bool = False
+    """Mixed precision: float16 where it is safe, with a gradient scaler in training (CUDA)."""
+
+    data_type: Literal[32, 16, 8] = 32
+    """Bits of the numbers in the networks: 32, or 16 for the same as --fp16. 8 has no effect."""
+
+    local_rank: int = 0
+    """Set by launchers of several processes; has no effect."""
+
+    tf_log: bool = False
+    """Also write TensorBoard logs, to <checkpoints_dir>/<name>/logs."""
+
+    display_winsize: int = 512
+    """Width of the pictures in web pages, in pixels."""
+
+    niter_fix_global: int = 0
+    """Epochs at the start that train only the outermost local enhancer (--netG local)."""
+
+    verbose: bool = False
+    """Print the networks, layer by layer."""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The data: which files, resized and cropped how, in batches of how many."""
+
+    dataroot: str = "./datasets/cityscapes/"
+    """Holds <phase>_label, <phase>_inst and <phase>_img; <phase>_A and _B with --label_nc 0."""
+
+    resize_or_crop: ResizeOrCrop = "scale_width"
+    """scale_width: width to --loadSize, aspect ratio kept; resize_and_crop: to a square of
+    --loadSize, then crop; crop: a random square of --fineSize; none: as the files are."""
+
+    loadSize: int = 1024
+    """Width in pixels that images are scaled to."""
+
+    fineSize: int = 512
+    """Side in pixels of the random crop, for the modes that crop."""
+
+    batchSize: int = 1
+    """Images per step."""
+
+    serial_batches: bool = False
+    """Take the images in order, not shuffled."""
+
+    flip: bool = True
+    """Mirror training images left to right, at random."""
+
+    ignore_label: int | None = None
+    """Label value that means "nothing known here" (often 255): no label channel is set there."""
+
+    nThreads: int = 2
+    """Processes that load images; 0 loads them in the main process."""
+
+    max_dataset_size: int | None = None
+    """Use only the first so many images."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The networks, and what goes into them."""
+
+    model: Literal["pix2pixHD"] = "pix2pixHD"
+    """The model."""
+
+    label_nc: int = 35
+    """Number of labels; 0: the input is an image, not a label map."""
+
+    input_nc: int = 3
+    """Channels of the input image (1 or 3), for --label_nc 0."""
+
+    output_nc: int = 3
+    """Channels of the output image (1 or 3)."""
+
+    instance: bool = True
+    """Use instance maps; their boundaries are an input channel."""
+
+    netG: Literal["global", "local"] = "global"
+    """Generator: the global one, or with local enhancers around it for twice the resolution."""
+
+    ngf: int = 64
+    """Filters in the generator's first layer (of the outermost enhancer)."""
+
+    n_downsample_global: int = 4
+    """Times the global generator halves the resolution."""
+
+    n_blocks_global: int = 9
+    """Residual blocks in the global generator."""
+
+    n_local_enhancers: int = 1
+    """Local enhancers; each doubles the resolution (--netG local)."""
+
+    n_blocks_local: int = 3
+    """Residual blocks in each local enhancer."""
+
+    norm: Literal["instance", "batch"] = "instance"
+    """Normalisation after the convolutions."""
+
+    use_dropout: bool = False
+    """Dropout of 0.5 in the residual blocks."""
+
+    instance_feat: bool = False
+    """Encoded instance features as further input."""
+
+    label_feat: bool = False
+    """Encoded features as further input, one per label."""
+
+    feat_num: int = 3
+    """Channels of the encoded features."""
+
+    load_features: bool = False
+    """Read precomputed feature maps from <phase>_feat."""
+
+    n_downsample_E: int = 4
+    """Times the encoder halves the resolution."""
+
+    nef: int = 16
+    """Filters in the encoder's first layer."""
+
+    n_clusters: int = 10
+    """Clusters of features per label."""

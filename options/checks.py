@@ -1,0 +1,82 @@
+"""Ranges and contradictions that all entry scripts share: one line for each problem."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from options.base_options import DataOptions, ModelOptions, RunOptions
+
+
+def at_least(least: int, options: Any, *names: str) -> list[str]:
+    """Problems of the named fields that are below `least`; None counts as unlimited."""
+    values = {name: getattr(options, name) for name in names}
+    return [
+        f"--{name} {value}: must be {least} or more"
+        for name, value in values.items()
+        if value is not None and value < least
+    ]
+
+
+def not_below(least: float, options: Any, *names: str) -> list[str]:
+    """As `at_least`, for real numbers: not-a-number and infinity are problems too."""
+    values = {name: getattr(options, name) for name in names}
+    return [
+        f"--{name} {value}: must be a finite number of {least:g} or more"
+        for name, value in values.items()
+        if not least <= value < float("inf")
+    ]
+
+
+def not_built(options: Any, *names: str) -> list[str]:
+    """Problems of flags whose part of the method this version does not have."""
+    return [
+        f"--{name}: this version does not have that part yet; leave the flag out"
+        for name in names
+        if getattr(options, name)
+    ]
+
+
+def base_problems(run: RunOptions, data: DataOptions, model: ModelOptions) -> list[str]:
+    """Problems of the shared options, one line each; empty if they are sound."""
+    return _run_problems(run, model) + _data_problems(data, model) + _model_problems(model)
+
+
+def _run_problems(run: RunOptions, model: ModelOptions) -> list[str]:
+    found = at_least(0, run, "niter_fix_global", "seed") + at_least(16, run, "display_winsize")
+    if not re.fullmatch(r"-1|\d+(,\d+)*", run.gpu_ids):
+        found.append(f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU")
+    if not run.name or run.name in (".", ".."):
+        found.append(f"--name {run.name!r}: must be a folder's name")
+    if run.niter_fix_global > 0 and model.netG != "local":
+        found.append(
+            f"--niter_fix_global {run.niter_fix_global} with --netG {model.netG}: only a local "
+            "enhancer can be trained alone; add --netG local or leave it out"
+        )
+    return found
+
+
+def _data_problems(data: DataOptions, model: ModelOptions) -> list[str]:
+    found = at_least(1, data, "loadSize", "fineSize", "batchSize", "max_dataset_size")
+    found += at_least(0, data, "nThreads", "ignore_label")
+    both = data.resize_or_crop in ("resize_and_crop", "scale_width_and_crop")
+    if both and data.fineSize > data.loadSize:
+        found.append(
+            f"--fineSize {data.fineSize} with --loadSize {data.loadSize}: the crop is larger than "
+            "the image it is cut from; lower --fineSize or raise --loadSize"
+        )
+    if data.ignore_label is not None and model.label_nc == 0:
+        found.append("--ignore_label with --label_nc 0: there is no label map to ignore values of")
+    return found
+
+
+def _model_problems(model: ModelOptions) -> list[str]:
+    found = at_least(0, model, "label_nc", "n_blocks_global", "n_blocks_local")
+    found += at_least(1, model, "ngf", "n_downsample_global", "n_local_enhancers")
+    found += at_least(1, model, "feat_num", "n_downsample_E", "nef", "n_clusters")
+    found += [
+        f"--{name} {getattr(model, name)}: image files carry 1 or 3 channels"
+        for name in ("input_nc", "output_nc")
+        if getattr(model, name) not in (1, 3)
+    ]
+    return found + not_built(model, "instance_feat", "label_feat", "load_features")

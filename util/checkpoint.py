@@ -1,0 +1,167 @@
+"""Files of weights and states: written so that none is ever half there, read without running it."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from util.errors import UserError
+from util.files import replacing
+
+# What `torch.load` raises for files that are truncated, of another format, or no data at all.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+)
+
+
+def save_tensors(value: Any, path: Path) -> None:
+    """Write a state dict, or a nest of dicts, lists, numbers and tensors, atomically.
+
+    Raises:
+        UserError: the folder cannot be written, or is full; an earlier file is as it was.
+    """
+    with replacing(path, durable=True) as file:
+        torch.save(value, file)
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write a text file atomically."""
+    with replacing(path, durable=True) as file:
+        file.write(text.encode())
+
+
+def load_tensors(path: Path, what: str = "weights") -> dict[str, Any]:
+    """Read what `save_tensors` or any PyTorch wrote, onto the CPU, without executing any of it.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or it holds anything but data.
+    """
+    if not path.is_file():
+        raise UserError(f"{what}: there is no file {path}; check the path")
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: refused, nothing in it was executed: it holds more than tensors and plain "
+            "values, or is no PyTorch file; take weights that were saved as a state dict"
+        ) from error
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path}: cannot be read ({_first_line(error)}); the file is truncated or of another "
+            "format, take an intact copy"
+        ) from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: holds a {type(value).__name__}, expected a state dict")
+    return value
+
+
+def load_network(network: nn.Module, path: Path) -> None:
+    """Load weights of exactly this architecture, or none.
+
+    Raises:
+        UserError: the file cannot be read, or tensors differ; it lists the first few.
+    """
+    fill_network(network, load_tensors(path), str(path))
+
+
+def fill_network(network: nn.Module, state: Mapping[str, Any], source: str) -> None:
+    """As `load_network`, from a state dict; `source` names where it is from."""
+    state = without_legacy_statistics(network, state)
+    differing = differing_tensors(network.state_dict(), state)
+    if differing:
+        shown = "; ".join(differing[:4]) + ("; ..." if len(differing) > 4 else "")
+        raise UserError(
+            f"{source}: weights of another architecture, {len(differing)} tensors differ: {shown}. "
+            "Give the flags that the run was trained with (see its opt.txt)"
+        )
+    network.load_state_dict(state)
+
+
+def load_matching(network: nn.Module, path: Path) -> tuple[list[str], list[str]]:
+    """Load what has the same name and shape in both, and leave the rest as it is.
+
+    Returns:
+        Names of the network's tensors that were taken, and of those that were not.
+
+    Raises:
+        UserError: the file cannot be read, or nothing in it fits.
+    """
+    state = without_legacy_statistics(network, load_tensors(path, "--load_pretrain"))
+    own = network.state_dict()
+    taken = [name for name in own if _same_shape(own[name], state.get(name))]
+    if not taken:
+        raise UserError(f"{path}: not one tensor fits the network; check the architecture's flags")
+    network.load_state_dict({name: state[name] for name in taken}, strict=False)
+    return taken, [name for name in own if name not in set(taken)]
+
+
+def differing_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
+    """How two state dicts differ, one line a tensor; empty if names and shapes are the same."""
+    lines = [f"{name}: missing" for name in expected if name not in found]
+    lines += [f"{name}: unexpected" for name in found if name not in expected]
+    lines += [
+        f"{name}: {_shape(found[name])}, expected {_shape(expected[name])}"
+        for name in expected
+        if name in found and not _same_shape(expected[name], found[name])
+    ]
+    return lines
+
+
+def without_legacy_statistics(network: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state without the running statistics that PyTorch before 0.4 kept for InstanceNorm."""
+    norms = {
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats
+    }
+    statistics = {"running_mean", "running_var", "num_batches_tracked"}
+
+    def is_legacy(name: str) -> bool:
+        module, _, leaf = str(name).rpartition(".")
+        return leaf in statistics and module in norms
+
+    return {name: value for name, value in state.items() if not is_legacy(name)}
+
+
+def network_file(folder: Path, epoch: str, label: str) -> Path:
+    """The weights of network `label` (G, D, E) at `epoch` (a number, or latest)."""
+    return folder / f"{epoch}_net_{label}.pth"
+
+
+def require_epoch(folder: Path, epoch: str) -> None:
+    """
+    Raises:
+        UserError: the folder has no generator of that epoch; lists those that it has.
+    """
+    if network_file(folder, epoch, "G").is_file():
+        return
+    names = [re.fullmatch(r"(.+)_net_G\.pth", file.name) for file in folder.glob("*_net_G.pth")]
+    epochs = sorted((m[1] for m in names if m), key=lambda e: (not e.isdigit(), len(e), e))
+    there = f"it has {', '.join(epochs)}" if epochs else "it has no weights; check the folder"
+    raise UserError(f"{folder}: no weights of epoch {epoch!r} ({epoch}_net_G.pth); {there}")
+
+
+def _same_shape(one: Tensor, other: Any) -> bool:
+    return isinstance(other, Tensor) and one.shape == other.shape
+
+
+def _shape(value: Any) -> str:
+    return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0].strip().rstrip(".") if lines else type(error).__name__
