@@ -1,0 +1,214 @@
+"""Training as a user sees it: files, resuming, stopping."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from programs import metrics, run_train, same_weights, tiny_run, write_tiny_data
+
+import train
+from util.logger import TrainingLogger
+
+# Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
+RANDOM_PARTS = (
+    *("--use_dropout", "--pool_size", "2", "--seed", "3", "--niter", "1", "--niter_decay", "2"),
+    *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
+    *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1"),
+)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
+    """Send the signal while the losses of that step are logged."""
+    log_losses = TrainingLogger.log_losses
+
+    def log_and_stop(self: TrainingLogger, **values: object) -> None:
+        log_losses(self, **values)  # type: ignore[arg-type]
+        if values["step"] == step:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(TrainingLogger, "log_losses", log_and_stop)
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data and with one run that was never stopped: 3 epochs of 4 images."""
+    root = tmp_path_factory.mktemp("whole")
+    write_tiny_data(root)
+    assert run_train(*tiny_run(root, "whole"), *RANDOM_PARTS).code == 0
+    return root
+
+
+@pytest.mark.parametrize("step", range(1, 12))
+def test_a_run_stopped_after_any_step_ends_as_one_never_stopped(
+    whole_run: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"stopped_{step}"
+    with monkeypatch.context() as patch:
+        stop_after(patch, step, signal.SIGTERM)
+        stopped = run_train(*tiny_run(whole_run, name), *RANDOM_PARTS)
+    assert stopped.code == 143
+    run_dir = whole_run / "ck" / name
+    assert [line["step"] for line in metrics(run_dir)] == list(range(1, step + 1))
+    resumed = run_train("--name", name, "--checkpoints_dir", whole_run / "ck", "--continue_train")
+    assert resumed.code == 0, resumed.err
+    assert same_weights(whole_run / "ck" / "whole", run_dir)
+    losses = [{k: v for k, v in line.items() if k != "time"} for line in metrics(run_dir)]
+    whole = [
+        {k: v for k, v in line.items() if k != "time"} for line in metrics(whole_run / "ck/whole")
+    ]
+    assert losses == whole
+
+
+def test_ctrl_c_saves_and_exits_with_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tiny_data(tmp_path)
+    stop_after(monkeypatch, 2, signal.SIGINT)
+    outcome = run_train(*tiny_run(tmp_path), "--print_freq", "1", "--niter", "3")
+    assert outcome.code == 130
+    assert "--continue_train" in outcome.out
+    assert (tmp_path / "ck/tiny/iter.txt").read_text().split() == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_its_last_save(tmp_path: Path) -> None:
+    """kill -9 at an arbitrary moment: the resumed run has no hole and no line twice."""
+    write_tiny_data(tmp_path)
+    often = ("--niter", "20", "--niter_decay", "0", "--print_freq", "1", "--save_latest_freq", "3")
+    flags = [*tiny_run(tmp_path, "killed"), *often, "--nThreads", "1"]
+    process = subprocess.Popen([sys.executable, train.__file__, *flags], stdout=subprocess.DEVNULL)
+    state = tmp_path / "ck/killed/latest_state.pth"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert run_train(*flags, "--continue_train").code == 0
+    assert run_train(*tiny_run(tmp_path, "whole"), *often).code == 0
+    assert same_weights(tmp_path / "ck/whole", tmp_path / "ck/killed")
+    assert [line["step"] for line in metrics(tmp_path / "ck/killed")] == list(range(1, 81))
+
+
+def test_files_of_a_run(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    write_tiny_data(tmp_path, phase="val", count=1)
+    flags = ("--niter", "2", "--niter_decay", "0", "--print_freq", "2", "--display_freq", "4")
+    assert run_train(*tiny_run(tmp_path), *flags, "--save_epoch_freq", "1").code == 0
+    run_dir = tmp_path / "ck/tiny"
+    there = {str(path.relative_to(run_dir)) for path in run_dir.rglob("*") if path.is_file()}
+    weights = {f"{epoch}_net_{net}.pth" for epoch in ("1", "2", "latest") for net in "GD"}
+    pictures = {
+        f"web/images/epoch{epoch:03d}_{held_out}{what}.jpg"
+        for epoch in (1, 2)
+        for held_out in ("", "held_out_")
+        for what in ("input_label", "synthesized_image", "real_image")
+    }
+    logs = {"opt.txt", "options.json", "iter.txt", "loss_log.txt", "metrics.jsonl"}
+    page = {"web/index.html", "web/loss_curves.png"}
+    assert there == weights | pictures | logs | page | {"latest_state.pth"}
+    assert [(line["epoch"], line["iter"], line["step"]) for line in metrics(run_dir)] == [
+        (1, 2, 2),
+        (1, 4, 4),
+        (2, 2, 6),
+        (2, 4, 8),
+    ]
+    assert (run_dir / "iter.txt").read_text() == "3\n0\n"
+
+
+def test_a_finished_run_says_so(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
+    run = ("--name", "tiny", "--checkpoints_dir", tmp_path / "ck", "--continue_train")
+    again = run_train(*run)
+    assert again.code == 0
+    assert "raise --niter" in again.out
+    assert "epoch: 2" not in again.out
+    longer = run_train(*run, "--niter", "2", "--print_freq", "4")
+    assert "(epoch: 2, iters: 4" in longer.out
+
+
+def test_a_new_run_of_an_old_name_loses_nothing(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    flags = (*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0")
+    run_train(*flags)
+    before = (tmp_path / "ck/tiny/latest_net_G.pth").read_bytes()
+    assert "tiny.1" in run_train(*flags, "--seed", "1").out
+    assert (tmp_path / "ck/tiny.1/latest_net_G.pth").read_bytes() == before
+    assert (tmp_path / "ck/tiny/latest_net_G.pth").read_bytes() != before
+
+
+def test_the_global_generator_trains_after_it_was_fixed(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    flags = ("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1")
+    flags += ("--niter", "2", "--niter_decay", "0", "--save_epoch_freq", "1")
+    assert run_train(*tiny_run(tmp_path), *flags).code == 0
+    epochs = [
+        torch.load(tmp_path / f"ck/tiny/{epoch}_net_G.pth", weights_only=True) for epoch in (1, 2)
+    ]
+    changed = {k for k in epochs[0] if not torch.equal(epochs[0][k], epochs[1][k])}
+    assert any(name.startswith("model.") for name in changed)
+    assert any(name.startswith("model1_") for name in changed)
+
+
+def test_debug_is_one_short_epoch_with_everything(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=12)
+    assert run_train(*tiny_run(tmp_path), "--debug").code == 0
+    assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == list(range(1, 11))
+
+
+def test_load_pretrain_tells_what_it_took(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    short = ("--niter", "1", "--niter_decay", "0")
+    run_train(*tiny_run(tmp_path, "global"), *short)
+    local = ("--netG", "local", "--ngf", "2", "--n_blocks_local", "1")
+    outcome = run_train(
+        *tiny_run(tmp_path, "local"), *short, *local, "--load_pretrain", tmp_path / "ck/global"
+    )
+    assert outcome.code == 0, outcome.err
+    taken, fresh, discriminators = outcome.out.splitlines()[:3]
+    assert "model.1.weight" in taken and "model1_1.1.weight" in fresh
+    assert "all 8 tensors of network D taken" in discriminators
+
+
+@pytest.mark.parametrize("option", ["--no_lsgan", "--no_ganFeat_loss", "--norm=batch"])
+def test_variants_of_the_losses_train(tmp_path: Path, option: str) -> None:
+    write_tiny_data(tmp_path)
+    flags = ("--niter", "1", "--niter_decay", "0", "--batchSize", "2", *option.split("="))
+    assert run_train(*tiny_run(tmp_path), *flags).code == 0
+
+
+def test_image_to_image_with_one_channel(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    data = tmp_path / "data"
+    (data / "train_img").rename(data / "train_A")
+    write_tiny_data(tmp_path)
+    (data / "train_img").rename(data / "train_B")
+    flags = ("--label_nc", "0", "--no_instance", "--input_nc", "1", "--output_nc", "1")
+    outcome = run_train(*tiny_run(tmp_path), *flags, "--niter", "1", "--niter_decay", "0")
+    assert outcome.code == 0, outcome.err
+
+
+def test_an_incomplete_batch_is_left_out_with_a_note(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=5)
+    flags = ("--batchSize", "2", "--niter", "1", "--niter_decay", "0", "--print_freq", "2")
+    outcome = run_train(*tiny_run(tmp_path), *flags)
+    assert "1 of 5 images" in outcome.out
+    assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == [2, 4]
+
+
+def test_tensorboard_holds_losses_pictures_and_options(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    write_tiny_data(tmp_path)
+    flags = ("--tf_log", "--debug")
+    assert run_train(*tiny_run(tmp_path), *flags).code == 0
+    events = EventAccumulator(str(tmp_path / "ck/tiny/logs"))
+    events.Reload()
+    assert "G_GAN" in events.Tags()["scalars"]
+    assert "synthesized_image" in events.Tags()["images"]
+    assert any("options" in name for name in events.Tags()["tensors"])
