@@ -110,13 +110,13 @@ def load_matching(network: nn.Module, path: Path) -> tuple[list[str], list[str]]
 
 def differing_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
     """How two state dicts differ, one line a tensor; empty if names and shapes are the same."""
-    lines = [f"{name}: missing" for name in expected if name not in found]
-    lines += [f"{name}: unexpected" for name in found if name not in expected]
-    lines += [
+    lines = [
         f"{name}: {_shape(found[name])}, expected {_shape(expected[name])}"
         for name in expected
         if name in found and not _same_shape(expected[name], found[name])
     ]
+    lines += [f"{name}: missing" for name in expected if name not in found]
+    lines += [f"{name}: unexpected" for name in found if name not in expected]
     return lines
 
 
