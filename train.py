@@ -88,9 +88,7 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
         if crossed(options.log.save_latest_freq, step, images) or stop.received:
             run.state.save(place)
         if stop.received:
-            logger.say(
-                f"stopped after {step} images, all saved; --continue_train goes on from here"
-            )
+            logger.say(f"stopped and saved after {step} images; --continue_train goes on")
             stop.exit()
 
 

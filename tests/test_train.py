@@ -20,7 +20,7 @@ from util.logger import TrainingLogger
 RANDOM_PARTS = (
     *("--use_dropout", "--pool_size", "2", "--seed", "3", "--niter", "1", "--niter_decay", "2"),
     *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
-    *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1"),
+    *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1", "--no_html"),
 )
 
 
@@ -92,6 +92,30 @@ def test_a_killed_run_goes_on_from_its_last_save(tmp_path: Path) -> None:
     assert run_train(*tiny_run(tmp_path, "whole"), *often).code == 0
     assert same_weights(tmp_path / "ck/whole", tmp_path / "ck/killed")
     assert [line["step"] for line in metrics(tmp_path / "ck/killed")] == list(range(1, 81))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_all_processes_of_a_run_saves_it(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Terminals and batch systems signal the loading processes too."""
+    write_tiny_data(tmp_path)
+    flags = [*tiny_run(tmp_path), "--niter", "100000", "--nThreads", "2", "--print_freq", "1"]
+    process = subprocess.Popen(
+        [sys.executable, train.__file__, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    while "epoch: 2" not in process.stdout.readline():
+        assert process.poll() is None
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, "")
+    assert "stopped and saved" in out
+    assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
 
 
 def test_files_of_a_run(tmp_path: Path) -> None:

@@ -1,0 +1,188 @@
+"""Find the images of a folder, and pair the files of several folders by name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from util.errors import UserError
+
+IMAGE_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp"})
+
+# How many names a message shows before it goes on with a count.
+SHOWN = 5
+
+# What data sets append to the name of a scene to say which of its maps a file holds.
+MAP_SUFFIX = re.compile(
+    r"_((gtFine|gtCoarse)_)?"
+    r"(leftImg8bit|label(Train)?Ids?|instance(Train)?Ids?|labels?|inst|instance|img|image|mask|L)$",
+    re.IGNORECASE,
+)
+
+
+def list_images(folder: Path, hint: str = "check --dataroot and --phase") -> list[Path]:
+    """All images below `folder`, in the order of `sorted` on their paths as strings.
+
+    Sub-folders are walked (Cityscapes keeps one per city), links to folders too. Hidden files and
+    folders and files without an image's extension are passed over.
+
+    Args:
+        folder: where to look.
+        hint: the likely fix, should there be none.
+
+    Raises:
+        UserError: there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; {_surroundings(folder.parent)}; {hint}")
+    images = [path for path in _walk(folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
+    if not images:
+        others = sorted({path.suffix or path.name for path in _walk(folder)})
+        found = f"only {_some(others)}" if others else "an empty folder"
+        known = " ".join(sorted(IMAGE_EXTENSIONS))
+        raise UserError(f"{folder}: no images ({found}), expected files of {known}; {hint}")
+    return sorted(images, key=str)
+
+
+def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Path, ...]]:
+    """Pair files by name: which files of the folders show the same scene.
+
+    Names are compared in several ways (`KEYS`), strict ones first, and the first way that leaves
+    no file over counts.
+
+    Args:
+        folders: name of a folder in `dataroot` -> its files, at any depth.
+        dataroot: the folder that holds them.
+
+    Returns:
+        One tuple for each scene, its files in the order of `folders`; scenes in the order of the
+        first folder's files.
+
+    Raises:
+        UserError: files without a partner, or two files of one folder for one scene, by the way
+            of comparing that leaves fewest of them.
+    """
+    attempts = []
+    for key in KEYS:
+        attempt = _Pairing(folders, dataroot, key)
+        if not attempt.faults:
+            return attempt.pairs()
+        attempts.append(attempt)
+    raise UserError(min(attempts, key=lambda attempt: attempt.faults).problems())
+
+
+def _exact(relative: Path) -> str:
+    """aachen/a_img.png -> aachen/a_img"""
+    return relative.with_suffix("").as_posix()
+
+
+def _without_suffix(relative: Path) -> str:
+    """aachen/A_img.png -> aachen/a"""
+    return MAP_SUFFIX.sub("", _exact(relative)).casefold()
+
+
+def _without_folder(relative: Path) -> str:
+    """aachen/A_img.png -> a"""
+    return _without_suffix(Path(relative.name))
+
+
+# What names are compared by, from strict to lenient: a path relative to its folder -> its scene.
+KEYS: tuple[Callable[[Path], str], ...] = (_exact, _without_suffix, _without_folder)
+
+
+class _Pairing:
+    """The attempt to pair files by one kind of key."""
+
+    def __init__(
+        self,
+        folders: dict[str, list[Path]],  # as for `pair_files`
+        dataroot: Path,
+        key: Callable[[Path], str],
+    ) -> None:
+        self.dataroot = dataroot
+        self.scenes: dict[str, dict[str, list[Path]]] = {}  # folder -> scene -> its files
+        for folder, files in folders.items():
+            scenes = self.scenes[folder] = {}
+            for path in files:
+                scenes.setdefault(key(path.relative_to(dataroot / folder)), []).append(path)
+        everywhere = {scene: None for scenes in self.scenes.values() for scene in scenes}
+        self.missing = {
+            folder: [scene for scene in everywhere if scene not in scenes]
+            for folder, scenes in self.scenes.items()
+        }
+
+    @property
+    def faults(self) -> int:
+        """Number of files missing or too many."""
+        missing = sum(len(scenes) for scenes in self.missing.values())
+        files = [files for scenes in self.scenes.values() for files in scenes.values()]
+        return missing + sum(len(same) - 1 for same in files)
+
+    def pairs(self) -> list[tuple[Path, ...]]:
+        first, *others = self.scenes.values()
+        return [
+            (files[0], *(scenes[scene][0] for scenes in others)) for scene, files in first.items()
+        ]
+
+    def problems(self) -> list[str]:
+        """One line for each folder that lacks files, and for each that has some twice."""
+        lines = []
+        for folder, scenes in self.missing.items():
+            if scenes:
+                lines.append(self._lacking(folder, scenes))
+        for folder, by_scene in self.scenes.items():
+            twice = [same for same in by_scene.values() if len(same) > 1]
+            if twice:
+                names = _some(" and ".join(path.name for path in same) for same in twice)
+                lines.append(
+                    f"{self.dataroot / folder}: {len(twice)} names stand for more than one file "
+                    f"({names}); keep one of each"
+                )
+        return lines
+
+    def _lacking(self, folder: str, scenes: list[str]) -> str:
+        partners = [
+            f"{other}/{by_scene[scene][0].relative_to(self.dataroot / other).as_posix()}"
+            for scene in scenes
+            for other, by_scene in self.scenes.items()
+            if scene in by_scene
+        ]
+        owners = dict.fromkeys(name.split("/", 1)[0] for name in partners)
+        have = sum(len(files) for files in self.scenes[folder].values())
+        return (
+            f"{self.dataroot / folder}: holds {have} files, but none for {len(scenes)} of "
+            f"{' and '.join(owners)}: {_some(partners)}; "
+            "files are paired by name: add what is missing or remove what is too much"
+        )
+
+
+def _walk(folder: Path) -> list[Path]:
+    """All files below `folder` that are not hidden; of folders linked in a circle, each once."""
+    found = []
+    visited: set[Path] = set()
+    for at, folders, names in os.walk(folder, followlinks=True):
+        visited.add(Path(at).resolve())
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and Path(at, name).resolve() not in visited
+        ]
+        found += [Path(at, name) for name in names if not name.startswith(".")]
+    return found
+
+
+def _surroundings(root: Path) -> str:
+    """What there is where a folder was looked for."""
+    if not root.is_dir():
+        return f"there is no {root} either"
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir())
+    return f"{root} holds {_some(folders)}" if folders else f"{root} holds no folders"
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    known = list(names)
+    more = f", ... and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return ", ".join(known[:SHOWN]) + more

@@ -1,0 +1,78 @@
+"""The order of training images: a function of the seed and the epoch, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from util.errors import UserError
+
+# Tells the generator of an epoch's order from those of the samples' draws, (seed, counter).
+ORDER = 1
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Yields an epoch's batches as lists of (index, counter).
+
+    `counter` numbers the images of the whole training from 0. The data set makes a sample's random
+    draw from it, so a run that continues sees the pixels that an uninterrupted one would.
+
+    Attributes:
+        epoch_size: images used in an epoch.
+        dropped: images left over in each epoch, fewer than a batch. Shuffled, they are others in
+            every epoch; in order, always the last.
+    """
+
+    def __init__(
+        self,
+        size: int,  # images in the data set
+        batch_size: int,  # images in a batch
+        seed: int,  # of the order, 0 or more
+        shuffle: bool,  # a new random order every epoch, else as they come
+    ) -> None:
+        if size < batch_size:
+            raise UserError(
+                f"--batchSize {batch_size}: the data set has only {size} images; "
+                f"give --batchSize {size} or less, or more images"
+            )
+        self.size = size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.dropped = size % batch_size
+        self.epoch_size = size - self.dropped
+        self.start(1)
+
+    def start(self, epoch: int, images_done: int = 0) -> None:
+        """Set the place that the next iteration starts from.
+
+        Args:
+            epoch: counts from 1.
+            images_done: images of that epoch that are over and done with, whole batches;
+                `epoch_size` of them leave an empty epoch.
+        """
+        if images_done % self.batch_size or not 0 <= images_done <= self.epoch_size:
+            raise UserError(
+                f"the run stopped after {images_done} images of epoch {epoch}, which is no number "
+                f"of batches of {self.batch_size} in an epoch of {self.epoch_size} images; "
+                "continue with the --batchSize and the images that it began with"
+            )
+        self.epoch = epoch
+        self.images_done = images_done
+
+    def __len__(self) -> int:
+        """Batches left in the epoch."""
+        return (self.epoch_size - self.images_done) // self.batch_size
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = list(range(self.size))
+        if self.shuffle:
+            order = (
+                np.random.default_rng((self.seed, self.epoch, ORDER)).permutation(order).tolist()
+            )
+        before = (self.epoch - 1) * self.epoch_size
+        for start in range(self.images_done, self.epoch_size, self.batch_size):
+            places = range(start, start + self.batch_size)
+            yield [(order[place], before + place) for place in places]

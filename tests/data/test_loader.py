@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from data import create_dataset, create_loader
+from data.loader import Batch, Loader
+from data.sampler import EpochSampler
+from options.base_options import DataOptions, ModelOptions
+from util.errors import UserError
+
+MakeSet = Callable[..., Path]
+
+
+def options(root: Path, **changes: Any) -> DataOptions:
+    usual = DataOptions(dataroot=str(root), resize_or_crop="crop", fineSize=8, nThreads=0)
+    return replace(usual, **changes)
+
+
+def loader(root: Path, *, seed: int = 0, is_train: bool = True, **changes: Any) -> Loader:
+    data = options(root, **changes)
+    dataset = create_dataset(
+        data, ModelOptions(label_nc=5), phase="train", seed=seed, is_train=is_train
+    )
+    return create_loader(dataset, data, seed=seed, is_train=is_train)
+
+
+def epoch(batches: Loader, number: int, images_done: int = 0) -> list[Batch]:
+    batches.batch_sampler.start(number, images_done)
+    return list(batches)
+
+
+def same(one: list[Batch], other: list[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        a["path"] == b["path"] and all(torch.equal(a[n], b[n]) for n in ("label", "inst", "image"))
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def indices(sampler: EpochSampler) -> list[int]:
+    return [index for batch in sampler for index, _ in batch]
+
+
+def test_an_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
+    sampler = EpochSampler(10, 1, seed=3, shuffle=True)
+    orders = []
+    for number in (1, 2, 3):
+        sampler.start(number)
+        orders.append(indices(sampler))
+        assert sorted(orders[-1]) == list(range(10))
+    assert len({tuple(order) for order in orders}) == 3
+    assert indices(EpochSampler(10, 1, seed=3, shuffle=True)) == orders[0]
+    assert indices(EpochSampler(10, 1, seed=4, shuffle=True)) != orders[0]
+    assert indices(EpochSampler(10, 1, seed=3, shuffle=False)) == list(range(10))
+
+
+def test_counters_run_on_through_epochs_and_leave_out_what_is_dropped() -> None:
+    sampler = EpochSampler(7, 3, seed=0, shuffle=True)
+    assert (sampler.epoch_size, sampler.dropped, len(sampler)) == (6, 1, 2)
+    counters = []
+    for number in (1, 2):
+        sampler.start(number)
+        counters += [[counter for _, counter in batch] for batch in sampler]
+    assert counters == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+
+
+@pytest.mark.parametrize("done", [0, 2, 4, 6])
+def test_started_within_an_epoch_it_yields_the_rest(done: int) -> None:
+    sampler = EpochSampler(7, 2, seed=0, shuffle=True)
+    sampler.start(5)
+    whole = list(sampler)
+    sampler.start(5, done)
+    assert list(sampler) == whole[done // 2 :]
+    assert len(sampler) == 3 - done // 2
+
+
+@pytest.mark.parametrize("done", [1, 8, -2])
+def test_a_place_within_a_batch_or_outside_the_epoch(done: int) -> None:
+    with pytest.raises(UserError, match=rf"stopped after {done} images of epoch 2.*--batchSize"):
+        EpochSampler(7, 2, seed=0, shuffle=True).start(2, done)
+
+
+def test_fewer_images_than_a_batch(make_set: MakeSet) -> None:
+    with pytest.raises(UserError, match="--batchSize 5: the data set has only 4 images"):
+        loader(make_set(), batchSize=5)
+
+
+def test_a_batch(make_set: MakeSet) -> None:
+    (batch,) = loader(make_set(), batchSize=4, serial_batches=True)
+    assert batch["label"].shape == batch["inst"].shape == (4, 1, 8, 8)
+    assert batch["image"].shape == (4, 3, 8, 8)
+    assert [Path(path).stem for path in batch["path"]] == ["000", "001", "002", "003"]
+
+
+def test_any_number_of_workers_gives_the_same_batches(make_set: MakeSet) -> None:
+    root = make_set(count=7)
+    alone, one, two = (loader(root, batchSize=2, nThreads=n) for n in (0, 1, 2))
+    workers = []
+    for number in (1, 2):
+        batches = epoch(alone, number)
+        assert same(epoch(one, number), batches)
+        assert same(epoch(two, number), batches)
+        workers.append({process.pid for process in multiprocessing.active_children()})
+    assert len(workers[0]) >= 3
+    assert workers[0] == workers[1]  # they persist
+
+
+def test_a_resumed_run_sees_what_an_uninterrupted_one_sees(make_set: MakeSet) -> None:
+    root = make_set(count=7)
+    whole = epoch(loader(root, batchSize=2, nThreads=1), 1)
+    second = loader(root, batchSize=2, nThreads=1)
+    assert same(epoch(second, 1, images_done=2), whole[1:])
+    assert epoch(second, 1, images_done=6) == []
+    assert not same(epoch(second, 2), whole)
+
+
+def test_an_epoch_left_halfway_does_not_leak_into_the_next(make_set: MakeSet) -> None:
+    root = make_set(count=6)
+    batches = loader(root, nThreads=2)
+    next(iter(batches))
+    assert same(epoch(batches, 2), epoch(loader(root), 2))
+
+
+def test_order_is_the_seeds_or_the_files(make_set: MakeSet) -> None:
+    root = make_set(count=6)
+    orders = [
+        [batch["path"] for batch in epoch(loader(root, **changes), 1)]
+        for changes in ({}, {"seed": 1}, {"serial_batches": True})
+    ]
+    assert orders[2] == sorted(orders[0])
+    assert len({str(order) for order in orders}) == 3
+
+
+def test_the_programs_own_random_numbers_are_left_alone(make_set: MakeSet) -> None:
+    root = make_set()
+    before = torch.get_rng_state()
+    epoch(loader(root, nThreads=1), 1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_testing_takes_all_in_order(make_set: MakeSet) -> None:
+    batches = list(loader(make_set(count=5), is_train=False, batchSize=2))
+    names = [[Path(path).stem for path in batch["path"]] for batch in batches]
+    assert names == [["000", "001"], ["002", "003"], ["004"]]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_users_mistake_comes_out_of_a_worker_as_it_is(make_set: MakeSet, workers: int) -> None:
+    root = make_set()
+    bad = root / "train_img/002.png"
+    bad.write_bytes(b"")
+    seen, told = [], []
+    try:
+        for batch in loader(root, nThreads=workers, serial_batches=True):
+            seen += batch["path"]
+    except UserError as error:
+        told = error.problems
+    assert len(seen) == 2
+    assert told == [f"{bad}: the file is empty (0 bytes), expected an image; copy it here again"]
+
+
+def test_workers_end_with_the_error(make_set: MakeSet) -> None:
+    root = make_set()
+    (root / "train_img/002.png").write_bytes(b"")
+    running = set(multiprocessing.active_children())
+    gc.disable()
+    try:
+        with contextlib.suppress(UserError):
+            epoch(loader(root, nThreads=1), 1)
+        assert set(multiprocessing.active_children()) <= running
+    finally:
+        gc.enable()
+
+
+def test_a_batch_of_different_sizes(make_set: MakeSet) -> None:
+    root = make_set(folders=("label", "inst"))
+    for name in ("label", "inst"):
+        Image.new("L", (16, 9)).save(root / f"train_{name}/003.png")
+    with pytest.raises(UserError, match=r"003.png: 16x9 pixels .* 16x8 from .*002.png.*batchSize"):
+        list(loader(root, is_train=False, batchSize=2, resize_or_crop="none"))
+
+
+def test_workers_leave_ctrl_c_to_the_main_process(make_set: MakeSet) -> None:
+    running = set(multiprocessing.active_children())
+    batches = iter(loader(make_set(count=12), nThreads=1))
+    next(batches)
+    (worker,) = set(multiprocessing.active_children()) - running
+    os.kill(worker.pid, signal.SIGINT)
+    assert len(list(batches)) == 11
+
+
+def test_real_cityscapes() -> None:
+    root = Path(__file__).parents[3] / "shared/cityscapes_sample"
+    if not root.is_dir():
+        pytest.skip(f"the Cityscapes sample is not at {root}")
+    data = options(root, resize_or_crop="scale_width", loadSize=128, nThreads=1)
+    dataset = create_dataset(data, ModelOptions(), phase="train", seed=0, is_train=True)
+    batches = list(create_loader(dataset, data, seed=0, is_train=True))
+    assert len(batches) == 8
+    for batch in batches:
+        assert batch["label"].shape == batch["inst"].shape == (1, 1, 64, 128)
+        ids = batch["inst"]
+        labels = torch.where(ids >= 1000, ids // 1000, ids)
+        assert ids.max() > 24000
+        # Cityscapes' two maps disagree on a few outlines of void.
+        assert (labels == batch["label"]).float().mean() > 0.99

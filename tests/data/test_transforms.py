@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data import transforms
+from data.transforms import Draw, Size
+
+SIDE = st.integers(1, 60)
+MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "expected"),
+    [
+        ("resize_and_crop", (480, 360), (32, 32)),
+        ("crop", (480, 360), (32, 32)),
+        ("crop", (20, 360), (20, 32)),
+        ("crop", (480, 10), (32, 10)),
+        ("scale_width", (480, 360), (64, 48)),
+        ("scale_width", (2048, 1024), (64, 32)),
+        ("scale_width", (300, 200), (64, 42)),
+        ("scale_width", (10000, 20), (64, 1)),
+        ("scale_width_and_crop", (480, 360), (32, 32)),
+        ("scale_width_and_crop", (480, 120), (32, 16)),
+        ("none", (481, 361), (481, 361)),
+    ],
+)
+def test_sizes(mode: str, size: Size, expected: Size) -> None:
+    assert transforms.output_size(size, mode, load_size=64, fine_size=32) == expected
+    drawn = draw(np.random.default_rng(0), size, mode)
+    assert transforms.apply(drawn, Image.new("L", size), Image.Resampling.NEAREST).size == expected
+
+
+def draw(rng: np.random.Generator, size: Size, mode: str, flip: bool = True) -> Draw:
+    return transforms.draw(rng, size, resize_or_crop=mode, load_size=64, fine_size=32, flip=flip)
+
+
+def test_all_places_are_drawn_and_half_of_the_maps_mirrored() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw(rng, (34, 33), "crop") for _ in range(2000)]
+    places = [d.box[:2] for d in drawn]
+    counts = [places.count((x, y)) for x in range(3) for y in range(2)]
+    assert sum(counts) == 2000
+    assert min(counts) > 250
+    assert 900 < sum(d.flip for d in drawn) < 1100
+    assert not any(draw(rng, (34, 33), "crop", flip=False).flip for _ in range(50))
+
+
+@settings(deadline=None)
+@given(width=SIDE, height=SIDE, to_width=SIDE, to_height=SIDE)
+def test_identifiers_take_pillows_source_pixel(
+    width: int, height: int, to_width: int, to_height: int
+) -> None:
+    """Where Pillow takes its pixels from is told by maps of columns and rows in its bytes."""
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.uint8), np.arange(height, dtype=np.uint8))
+    nearest = Image.Resampling.NEAREST
+    x, y = (
+        np.asarray(Image.fromarray(m).resize((to_width, to_height), nearest)).astype(np.int32)
+        for m in (columns, rows)
+    )
+    ids = Image.fromarray(1_000_000 + rows.astype(np.int32) * 1000 + columns)
+    whole = Draw((to_width, to_height), (0, 0, to_width, to_height), flip=False)
+    result = np.asarray(transforms.apply(whole, ids, nearest))
+    np.testing.assert_array_equal(result, 1_000_000 + y * 1000 + x)
+
+
+@settings(deadline=None)
+@given(size=st.tuples(SIDE, SIDE), mode=st.sampled_from(MODES), seed=st.integers(0, 2**32))
+def test_maps_of_a_sample_stay_aligned(size: Size, mode: str, seed: int) -> None:
+    drawn = draw(np.random.default_rng(seed), size, mode)
+    place = np.arange(size[0] * size[1], dtype=np.int32).reshape(size[1], size[0])
+    one, other = (
+        np.asarray(transforms.apply(drawn, Image.fromarray(ids), Image.Resampling.NEAREST))
+        for ids in (place, place * 2)
+    )
+    np.testing.assert_array_equal(other, one * 2)
+
+
+def test_crop_and_flip_take_the_pixels_drawn() -> None:
+    place = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    drawn = Draw((4, 3), (1, 1, 3, 3), flip=True)
+    result = np.asarray(transforms.apply(drawn, Image.fromarray(place), Image.Resampling.NEAREST))
+    np.testing.assert_array_equal(result, place[1:3, 1:3][:, ::-1])

@@ -1,0 +1,53 @@
+"""The device that is asked for, or the one line that says why not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from util.device import choose_device
+from util.errors import UserError
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine without any GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    return monkeypatch
+
+
+def with_gpus(machine: pytest.MonkeyPatch, count: int) -> None:
+    machine.setattr(torch.cuda, "is_available", lambda: True)
+    machine.setattr(torch.cuda, "device_count", lambda: count)
+
+
+def test_without_a_gpu_one_line_says_so(machine: pytest.MonkeyPatch) -> None:
+    device, (note,) = choose_device("0")
+    assert device == torch.device("cpu")
+    assert note == "--gpu_ids 0: there is no GPU here, running on the CPU"
+
+
+def test_the_cpu_needs_no_line(machine: pytest.MonkeyPatch) -> None:
+    assert choose_device("-1") == (torch.device("cpu"), [])
+    with_gpus(machine, 1)
+    assert choose_device("-1") == (torch.device("cpu"), [])
+
+
+def test_cuda(machine: pytest.MonkeyPatch) -> None:
+    with_gpus(machine, 2)
+    assert choose_device("1") == (torch.device("cuda", 1), [])
+    device, (note,) = choose_device("1,0")
+    assert device == torch.device("cuda", 1)
+    assert "--gpu_ids 1,0" in note
+    assert "GPU 1" in note
+    with pytest.raises(UserError, match=r"--gpu_ids 2: .* GPUs 0 to 1"):
+        choose_device("2")
+
+
+def test_apple(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("0") == (torch.device("mps"), [])
+    device, (note,) = choose_device("0,1")
+    assert device == torch.device("mps")
+    assert "Apple" in note
