@@ -39,7 +39,8 @@ def test(options: TestOptions) -> Path:
     """
     seed, results = options.run.seed, options.results
     device, notes = choose_device(options.run.gpu_ids)
-    print(*notes, *ineffective_flags(options), sep="\n", end="\n" if notes else "")
+    for line in notes + ineffective_flags(options):
+        print(line, flush=True)
     model = load_model(options).to(device)
     half = (options.run.fp16 or options.run.data_type == 16) and device.type == "cuda"
 

@@ -206,8 +206,7 @@ def save_epoch(run: Run, place: Place, is_last: bool) -> None:
 
 def held_out_batch(options: TrainOptions) -> Batch | None:
     """The first sample of the test or val folders, where there are any."""
-    mode = uncropped(options.data.resize_or_crop)
-    data = dataclasses.replace(options.data, resize_or_crop=mode, nThreads=0)
+    data = dataclasses.replace(uncropped(options.data), batchSize=1, nThreads=0)
     for phase in ("test", "val"):
         if phase == options.schedule.phase or not list(Path(data.dataroot).glob(f"{phase}_*")):
             continue

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import tyro
 
 from options import test_options, train_options
-from options.base_options import ModelOptions, ResizeOrCrop, RunOptions
+from options.base_options import DataOptions, ModelOptions, RunOptions
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 
@@ -28,7 +28,11 @@ _NOT_ARCHITECTURE = {"n_clusters"}
 _INHERITED_DATA = ("dataroot", "loadSize", "fineSize", "resize_or_crop", "ignore_label")
 
 # What belongs to one call and not to the run: a resumed run does not inherit it.
-_OF_ONE_CALL = ("continue_train", "load_pretrain", "which_epoch", "debug", "verbose", "local_rank")
+# Its name and folder are where it was found, even if it was moved since.
+_OF_ONE_CALL = (
+    *("name", "checkpoints_dir", "verbose", "local_rank"),
+    *("continue_train", "load_pretrain", "which_epoch", "debug"),
+)
 
 
 def parse_train(argv: Sequence[str]) -> TrainOptions:
@@ -57,22 +61,22 @@ def parse_test(argv: Sequence[str]) -> TestOptions:
     saved = saved_options(options.run)
     if saved:
         names = (*_architecture(), *_INHERITED_DATA)
-        kept = {name: saved[name] for name in names if name in saved}
-        kept["resize_or_crop"] = uncropped(kept.get("resize_or_crop", "scale_width"))
-        options = _parse(TestOptions, argv, replaced(TestOptions(), kept))
+        inherited = replaced(TestOptions(), {n: saved[n] for n in names if n in saved})
+        inherited = dataclasses.replace(inherited, data=uncropped(inherited.data))
+        options = _parse(TestOptions, argv, inherited)
         _exit_with(_contradictions(options.model, saved, options.run))
     _exit_with(test_options.problems(options))
     return options
 
 
-def uncropped(mode: ResizeOrCrop) -> ResizeOrCrop:
-    """The resize mode that shows the whole image where training saw random crops of it."""
-    whole: dict[ResizeOrCrop, ResizeOrCrop] = {
-        "scale_width_and_crop": "scale_width",
-        "resize_and_crop": "scale_width",
-        "crop": "none",
+def uncropped(data: DataOptions) -> DataOptions:
+    """The options that show the whole image, at the same scale, where training saw crops of it."""
+    changes: dict[str, dict[str, Any]] = {
+        "scale_width_and_crop": {"resize_or_crop": "scale_width"},
+        "resize_and_crop": {"fineSize": data.loadSize},
+        "crop": {"resize_or_crop": "none"},
     }
-    return whole.get(mode, mode)
+    return dataclasses.replace(data, **changes.get(data.resize_or_crop, {}))
 
 
 def ineffective_flags(options: TrainOptions | TestOptions) -> list[str]:
