@@ -63,6 +63,7 @@ def test(options: TestOptions) -> Path:
                 gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
             bar.update(len(fake))
     gallery.write()
+    print(gallery.note)
     return gallery.folder / "index.html"
 
 

@@ -29,7 +29,7 @@ def create_dataset(
     Raises:
         UserError: folders missing or empty, or files without a partner.
     """
-    return DATASETS["aligned"](
+    return DATASETS[data.dataset_mode](
         dataroot=data.dataroot,
         phase=phase,
         label_nc=model.label_nc,

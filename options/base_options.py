@@ -57,6 +57,9 @@ class DataOptions:
     dataroot: str = "./datasets/cityscapes/"
     """Holds <phase>_label, <phase>_inst and <phase>_img; <phase>_A and _B with --label_nc 0."""
 
+    dataset_mode: Literal["aligned"] = "aligned"
+    """How files become samples; aligned: one file of each kind of map, paired by name."""
+
     resize_or_crop: ResizeOrCrop = "scale_width"
     """scale_width: width to --loadSize, aspect ratio kept; resize_and_crop: to a square of
     --loadSize, then crop; crop: a random square of --fineSize; none: as the files are."""

@@ -25,7 +25,9 @@ Options = TypeVar("Options")
 _NOT_ARCHITECTURE = {"n_clusters"}
 
 # What a rendering takes over from the training run beside the architecture.
-_INHERITED_DATA = ("dataroot", "loadSize", "fineSize", "resize_or_crop", "ignore_label")
+_INHERITED_DATA = (
+    *("dataroot", "dataset_mode", "loadSize", "fineSize", "resize_or_crop", "ignore_label"),
+)
 
 # What belongs to one call and not to the run: a resumed run does not inherit it.
 # Its name and folder are where it was found, even if it was moved since.

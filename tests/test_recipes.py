@@ -1,0 +1,64 @@
+"""Every recipe in scripts/ and every command in the documents is one that the programs accept."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from options.parsing import parse_test, parse_train
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAMS = {"train.py": parse_train, "test.py": parse_test}
+
+
+def commands(file: Path) -> list[str]:
+    """The lines that call an entry script, with continued lines joined."""
+    text = file.read_text().replace("\\\n", " ")
+    return [line.strip() for line in re.findall(r"^ *python (?:train|test)\.py.*", text, re.M)]
+
+
+CASES = [(file, line) for file in SCRIPTS + DOCUMENTS for line in commands(file)]
+
+
+@pytest.mark.parametrize(("file", "line"), CASES, ids=lambda value: getattr(value, "name", None))
+def test_command_is_accepted(
+    file: Path, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # without runs to inherit from
+    _, program, *words = shlex.split(line, comments=True)
+    words = [word for word in words if word != "$@"]
+    if words == ["--help"]:
+        return
+    PROGRAMS[program](words)
+
+
+def test_the_recipes_of_the_reference_are_all_there() -> None:
+    recipes = {file.stem for file in SCRIPTS if commands(file)}
+    assert recipes >= {
+        "train_512p",
+        "train_512p_multigpu",
+        "train_512p_fp16",
+        "train_1024p_24G",
+        "train_1024p_12G",
+        "test_512p",
+        "test_1024p",
+    }
+
+
+def test_recipes_train_what_their_names_say() -> None:
+    [line] = commands(ROOT / "scripts/train_1024p_24G.sh")
+    options = parse_train([word for word in shlex.split(line)[2:] if word != "$@"])
+    assert (options.model.netG, options.model.ngf, options.discriminator.num_D) == ("local", 32, 3)
+    assert options.data.resize_or_crop == "none"
+    assert options.run.niter_fix_global == 10
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_scripts_are_valid_bash(script: Path) -> None:
+    subprocess.run(["bash", "-n", str(script)], check=True)
