@@ -7,7 +7,9 @@ Losses are computed in float32, whatever precision the networks run in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -79,8 +81,8 @@ class VGGPerceptualLoss(nn.Module):
             # The classifier alone is 0.5 GB: nothing is allocated before the weights are there.
             features = vgg19().features[: self.LAYERS[-1] + 1]
         prefix = "features."
-        found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-        needed = {name: found[name].float() for name in features.state_dict() if name in found}
+        found = {name: weights.get(prefix + name) for name in features.state_dict()}
+        needed = {name: w.float() for name, w in found.items() if isinstance(w, Tensor)}
         differing = differing_tensors(features.state_dict(), needed)
         if differing:
             raise UserError(
@@ -123,8 +125,9 @@ def load_vgg_weights(file: str | None) -> dict[str, Tensor]:
 
     try:
         return VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, LookupError) as error:
+        # The first two are the network's; the others come of a damaged file in torch's cache.
         raise UserError(
-            f"the VGG19 weights for the perceptual loss cannot be fetched ({error}); give "
+            f"the VGG19 weights for the perceptual loss cannot be fetched ({error!r}); give "
             "--vgg_weights FILE with a copy of torchvision's file, or train with --no_vgg_loss"
         ) from error

@@ -69,7 +69,9 @@ class Optimizers:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.G.load_state_dict(state["G"])
-        self.D.load_state_dict(state["D"])
+        for adam, name in ((self.G, "G"), (self.D, "D")):
+            betas = adam.param_groups[0]["betas"]
+            adam.load_state_dict(state[name])
+            adam.param_groups[0]["betas"] = betas  # a --beta1 given to the resumed run wins
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])

@@ -119,15 +119,17 @@ class TrainingState:
                 f"{self._file}: format {state.get('format')!r}, this version reads {FORMAT}; "
                 "remove the file to go on from the weights alone"
             )
-        for name, network in self.model.networks().items():
-            fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
         try:
+            for name, network in self.model.networks().items():
+                fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
             self.optimizers.load_state_dict(state["optimizers"])
             device = next(self.model.netG.parameters()).device
             self.model.pool.load_state_dict(state["pool"], device)
             _set_random_states(state["random"])
             return Place(int(state["epoch"]), int(state["images_done"]))
-        except (KeyError, ValueError, TypeError) as error:
+        except UserError:
+            raise
+        except (LookupError, AttributeError, RuntimeError, ValueError, TypeError) as error:
             raise UserError(
                 f"{self._file}: incomplete ({error}); remove it to go on from the weights alone"
             ) from error

@@ -149,6 +149,8 @@ def saved_options(run: RunOptions) -> dict[str, Any]:
         try:
             values = read(file.read_text())
             known = flat(TrainOptions())
+            if not isinstance(values, dict) or not known.keys() & values.keys():
+                raise ValueError("it names no option")
             words = _as_argv({key: values[key] for key in known if key in values})
         except (ValueError, TypeError, OSError) as error:
             _exit_with([f"{file}: not a run's saved options ({error}); restore or remove it"])
@@ -187,7 +189,7 @@ def _as_argv(values: Mapping[str, Any]) -> list[str]:
         if isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no_{name}")
         elif value is not None:
-            words += [f"--{name}", str(value)]
+            words.append(f"--{name}={value}")  # one word: the value may begin with a dash
     return words
 
 

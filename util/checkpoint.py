@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ _UNREADABLE = (
     TypeError,
     AttributeError,
     MemoryError,
+    ArithmeticError,
+    AssertionError,
+    struct.error,
 )
 
 
@@ -34,7 +39,12 @@ def save_tensors(value: Any, path: Path) -> None:
         UserError: the folder cannot be written, or is full; an earlier file is as it was.
     """
     with replacing(path, durable=True) as file:
-        torch.save(value, file)
+        try:
+            torch.save(value, file)
+        except RuntimeError as error:
+            # After a failed write, PyTorch's writer fails once more and hides what the disk said.
+            hidden = error.__context__
+            raise (hidden if isinstance(hidden, OSError) else error) from None
 
 
 def save_text(text: str, path: Path) -> None:
@@ -52,16 +62,20 @@ def load_tensors(path: Path, what: str = "weights") -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{what}: there is no file {path}; check the path")
     try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols that no PyTorch writes
+            value = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused, nothing in it was executed: it holds more than tensors and plain "
             "values, or is no PyTorch file; take weights that were saved as a state dict"
         ) from error
     except _UNREADABLE as error:
+        # Other messages of PyTorch tell of its insides, or advise to read the file unsafely.
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise UserError(
-            f"{path}: cannot be read ({_first_line(error)}); the file is truncated or of another "
-            "format, take an intact copy"
+            f"{path}: cannot be read{reason}; the file is truncated or of another format, take an "
+            "intact copy"
         ) from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: holds a {type(value).__name__}, expected a state dict")
@@ -160,8 +174,3 @@ def _same_shape(one: Tensor, other: Any) -> bool:
 
 def _shape(value: Any) -> str:
     return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return lines[0].strip().rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,123 @@
+"""One property a test, over every generator of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from models.blocks import NORM_LAYERS, initialise, pyramid_pooling
+from models.generators import GENERATORS, Generator
+
+CASES = [(name, {}) for name in GENERATORS] + [("local", {"n_local_enhancers": 2})]
+every_generator = pytest.mark.parametrize(
+    ("name", "changes"), CASES, ids=lambda value: value if isinstance(value, str) else ""
+)
+every_norm = pytest.mark.parametrize("norm", NORM_LAYERS)
+dropout_or_not = pytest.mark.parametrize("use_dropout", [False, True])
+
+
+def build(name: str, changes: dict[str, Any]) -> Generator:
+    torch.manual_seed(0)
+    tiny = {"in_channels": 5, "ngf": 2, "n_downsample": 2, "n_blocks": 1}
+    generator = GENERATORS[name](**(tiny | changes))
+    initialise(generator)
+    return generator
+
+
+def condition_for(generator: Generator, rows: int = 2, columns: int = 3) -> torch.Tensor:
+    """A condition of so many strides."""
+    return torch.rand(2, 5, rows * generator.stride, columns * generator.stride)
+
+
+@every_generator
+@every_norm
+@dropout_or_not
+def test_output_is_a_finite_image_of_the_input_size(
+    name: str, changes: dict[str, Any], norm: str, use_dropout: bool
+) -> None:
+    generator = build(name, changes | {"norm": norm, "use_dropout": use_dropout})
+    condition = condition_for(generator)
+    image = generator(condition)
+    assert image.shape == (2, 3, *condition.shape[-2:])
+    assert image.isfinite().all()
+
+
+@every_generator
+def test_output_is_bounded(name: str, changes: dict[str, Any]) -> None:
+    generator = build(name, changes)
+    with torch.no_grad():
+        for parameter in list(generator.parameters())[-2:]:  # of the output convolution
+            parameter.mul_(1000)
+    image = generator(condition_for(generator))
+    assert 0.99 < image.abs().max() <= 1
+
+
+@every_generator
+@every_norm
+@dropout_or_not
+def test_every_parameter_gets_a_gradient(
+    name: str, changes: dict[str, Any], norm: str, use_dropout: bool
+) -> None:
+    generator = build(name, changes | {"norm": norm, "use_dropout": use_dropout, "ngf": 4})
+    generator(condition_for(generator)).square().sum().backward()
+    for key, parameter in generator.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        if key.endswith("weight"):  # a bias before a normalisation has a gradient of about 0
+            assert parameter.grad.abs().sum() > 0, key
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "stride"),
+    [
+        ("global", {"n_downsample": 4}, 16),
+        ("global", {"n_downsample": 1}, 2),
+        ("local", {"n_downsample": 2}, 8),
+        ("local", {"n_downsample": 2, "n_local_enhancers": 2}, 16),
+    ],
+)
+def test_stride(name: str, changes: dict[str, Any], stride: int) -> None:
+    assert build(name, changes).stride == stride
+
+
+@every_generator
+def test_dropout_acts_in_training_alone(name: str, changes: dict[str, Any]) -> None:
+    generator = build(name, changes | {"use_dropout": True})
+    condition = condition_for(generator)
+    assert not torch.equal(generator(condition), generator(condition))
+    generator.eval()
+    assert torch.equal(generator(condition), generator(condition))
+
+
+@every_generator
+def test_dropout_keeps_the_keys(name: str, changes: dict[str, Any]) -> None:
+    plain, dropping = (build(name, changes | {"use_dropout": flag}) for flag in (False, True))
+    assert list(plain.state_dict()) == list(dropping.state_dict())
+
+
+@every_generator
+def test_channels_in_and_out(name: str, changes: dict[str, Any]) -> None:
+    generator = build(name, changes | {"in_channels": 1, "out_channels": 1})
+    assert generator(condition_for(generator)[:, :1]).shape[1] == 1
+
+
+def test_local_enhancer_adds_the_inner_features_to_its_own() -> None:
+    generator = build("local", {"n_local_enhancers": 2})
+    condition = condition_for(generator)
+    half = pyramid_pooling()(condition)
+    inner = generator.model(pyramid_pooling()(half))
+    inner = generator.model1_2(generator.model1_1(half) + inner)
+    expected = generator.model2_2(generator.model2_1(condition) + inner)
+    assert torch.equal(generator(condition), expected)
+
+
+def test_outermost_prefixes_name_the_last_stage() -> None:
+    generator = build("local", {"n_local_enhancers": 2})
+    outermost = {
+        name.split(".")[0]
+        for name, _ in generator.named_parameters()
+        if name.startswith(generator.outermost_prefixes)
+    }
+    assert outermost == {"model2_1", "model2_2"}
