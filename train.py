@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from options.parsing import flat, ineffective_flags, options_texts, parse_train, uncropped
+from options.parsing import ineffective_flags, parse_train, uncropped
 from util.errors import UserError, run_program
 
 if __name__ == "__main__":
@@ -28,6 +28,7 @@ from models.optim import Optimizers, learning_rate
 from models.pictures import Pictures, pictures, render, to_device
 from models.pix2pixhd_model import Batch, Pix2PixHDModel, Views
 from models.training_state import Place, TrainingState
+from options.saved import flat, options_texts
 from options.train_options import TrainOptions
 from util.device import choose_device
 from util.logger import TrainingLogger

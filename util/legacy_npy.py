@@ -94,6 +94,9 @@ class _Unpickler(pickle._Unpickler):
                 raise _RefusedError(f"_codecs.encode to {encoding!r}")
             return text.encode("latin1")
 
+        def no_bytes() -> bytes:
+            return b""  # and those of length zero have a way of their own
+
         def ndarray(*_: Any) -> NoReturn:
             raise _RefusedError("numpy.ndarray called")
 
@@ -103,6 +106,7 @@ class _Unpickler(pickle._Unpickler):
             ("numpy", "ndarray"): ndarray,
             ("numpy", "dtype"): dtype,
             ("_codecs", "encode"): encode,
+            ("__builtin__", "bytes"): no_bytes,
         }
         # NumPy 2 renamed numpy.core.
         found = allowed.get((module.replace("numpy._core.", "numpy.core."), name))

@@ -15,7 +15,7 @@ from models.losses import GAN_LOSSES
 from models.optim import Optimizers
 from models.pictures import pictures, render, to_device
 from options.base_options import ModelOptions
-from options.parsing import replaced
+from options.saved import replaced
 
 GENERATORS = [{}, {"netG": "local"}, {"netG": "local", "n_local_enhancers": 2}]
 

@@ -9,7 +9,7 @@ import torch
 from models import create_model
 from models.optim import Optimizers
 from models.pix2pixhd_model import Batch, Pix2PixHDModel
-from options.parsing import replaced
+from options.saved import replaced
 from options.train_options import TrainOptions
 
 TINY = {

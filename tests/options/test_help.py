@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from options.parsing import flat
+from options.saved import flat
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 

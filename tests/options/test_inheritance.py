@@ -13,15 +13,8 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from options.base_options import DataOptions, RunOptions
-from options.parsing import (
-    flat,
-    options_texts,
-    parse_test,
-    parse_train,
-    replaced,
-    saved_options,
-    uncropped,
-)
+from options.parsing import parse_test, parse_train, uncropped
+from options.saved import flat, options_texts, replaced, saved_options
 from options.train_options import TrainOptions
 
 # As the reference implementation writes it: every flag, sorted, Python's spelling of values.
@@ -218,7 +211,7 @@ def test_contradicting_architecture_is_an_error(
     save("--ngf 8 --netG local")
     lines = error_lines(lambda: parse(["--ngf", "9", "--no_instance", "--netG", "local"]), capsys)
     assert len(lines) == 2
-    assert lines[0].startswith("error: --instance False: the run 'label2city' in ./checkpoints")
+    assert lines[0].startswith("error: --no_instance: the run 'label2city' in ./checkpoints")
     assert lines[1].startswith("error: --ngf 9: ")
     assert "was trained with 8; leave the flag out" in lines[1]
 

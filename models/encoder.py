@@ -1,0 +1,136 @@
+"""E: from a photograph to a few numbers for each instance in it (paper, section 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.blocks import (
+    NORM_LAYERS,
+    downsampling,
+    first_convolution,
+    output_convolution,
+    upsampling,
+)
+
+
+class Encoder(nn.Module):
+    """Maps an image [N, in_channels, H, W] to features [N, feat_num, H, W] in [-1, 1].
+
+    The features are those of pixels, not pooled yet: see `instance_average`. H and W must be
+    multiples of `stride`, and at least twice as large.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,  # of the image
+        feat_num: int = 3,  # features of a pixel
+        nef: int = 16,  # filters of the first layer
+        n_downsample: int = 4,  # times the resolution is halved
+        norm: str = "instance",  # a row of NORM_LAYERS
+    ) -> None:
+        super().__init__()
+        self.stride = 2**n_downsample
+        norm_layer = NORM_LAYERS[norm]
+        layers = first_convolution(in_channels, nef, norm_layer)
+        for level in range(n_downsample):
+            layers += downsampling(nef * 2**level, norm_layer)
+        for level in reversed(range(n_downsample)):
+            layers += upsampling(nef * 2**level, norm_layer)
+        layers += output_convolution(nef, feat_num)
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.model(image)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The instances of a batch: pixels of the same sample with the same id, connected or not.
+
+    They are S in number and ordered by sample, then by id. All tensors are int64.
+    """
+
+    index: Tensor  # [N*H*W], for each pixel the place of its instance among the S
+    count: Tensor  # [S], its pixels
+    sample: Tensor  # [S], its place in the batch
+    id: Tensor  # [S]
+    shape: tuple[int, int, int]  # N, H, W
+
+
+def segments(ids: Tensor) -> Segments:
+    """Find the instances of a batch.
+
+    Args:
+        ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1.
+    """
+    batch, _, height, width = ids.shape
+    samples = torch.arange(batch, device=ids.device).view(-1, 1, 1, 1)
+    # Ids span 2^32 values, so that keys of two samples never meet.
+    keys, index, count = unique((ids.to(torch.int64) + (samples << 32)).flatten())
+    sample = (keys + 2**31) >> 32
+    return Segments(index, count, sample, keys - (sample << 32), (batch, height, width))
+
+
+def unique(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The sorted distinct values of int64 [P], each element's place among them, and their counts.
+
+    As `torch.unique`, but quick for maps, where most pixels equal the one before: only the runs
+    are sorted, a hundred times fewer than pixels.
+    """
+    runs, run_of_pixel, lengths = torch.unique_consecutive(
+        keys, return_inverse=True, return_counts=True
+    )
+    values, value_of_run = torch.unique(runs, return_inverse=True)
+    counts = torch.zeros_like(values).index_add_(0, value_of_run, lengths)
+    return values, value_of_run.index_select(0, run_of_pixel), counts
+
+
+def segment_means(features: Tensor, found: Segments) -> Tensor:
+    """The mean of each instance, float64 [S, C], from [N, C, H, W]."""
+    # float64: adding up the half million pixels of a road one by one in float32 is off by up to
+    # a percent.
+    pixels = features.permute(0, 2, 3, 1).flatten(0, 2).double()
+    sums = pixels.new_zeros(len(found.count), pixels.shape[1]).index_add_(0, found.index, pixels)
+    return sums / found.count[:, None]
+
+
+def paint(values: Tensor, found: Segments) -> Tensor:
+    """Give each pixel the values of its instance: [S, C] to [N, C, H, W]."""
+    batch, height, width = found.shape
+    pixels = values.index_select(0, found.index)
+    return pixels.view(batch, height, width, values.shape[1]).permute(0, 3, 1, 2).contiguous()
+
+
+def instance_average(features: Tensor, ids: Tensor) -> Tensor:
+    """Instance-wise average pooling: each pixel gets the mean over its instance.
+
+    Args:
+        features: floating point [N, C, H, W].
+        ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1. The same id in two samples means two
+            instances. For features per label (`--label_feat`), the label map.
+
+    Returns:
+        Shape and dtype of `features`; sums are float64 whatever that is.
+    """
+    average: Tensor = _SegmentAverage.apply(features, segments(ids))
+    return average
+
+
+class _SegmentAverage(torch.autograd.Function):
+    """Averaging is a symmetric linear map, so its gradient is the average of the gradient.
+
+    Autograd would come to the same, but adds the gradients up in the dtype of the features.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, found: Segments) -> Tensor:
+        ctx.found = found
+        return paint(segment_means(features, found).to(features.dtype), found)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _SegmentAverage.apply(gradients[0], ctx.found), None
