@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from options.parsing import ineffective_flags, parse_train, uncropped
@@ -9,6 +10,8 @@ from util.errors import UserError, run_program
 
 if __name__ == "__main__":
     # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
+    # OpenMP's idle threads are to sleep: spinning, they would take cores from the loading processes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     OPTIONS = parse_train(sys.argv[1:])
 
 import dataclasses

@@ -213,7 +213,7 @@ def test_contradicting_architecture_is_an_error(
     assert len(lines) == 2
     assert lines[0].startswith("error: --no_instance: the run 'label2city' in ./checkpoints")
     assert lines[1].startswith("error: --ngf 9: ")
-    assert "was trained with 8; leave the flag out" in lines[1]
+    assert "was trained with --ngf 8; leave the flag out" in lines[1]
 
 
 DAMAGED = [
