@@ -10,7 +10,7 @@ from util.errors import UserError, run_program
 
 if __name__ == "__main__":
     # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
-    # OpenMP's idle threads are to sleep: spinning, they would take cores from the loading processes.
+    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     OPTIONS = parse_train(sys.argv[1:])
 

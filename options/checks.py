@@ -79,4 +79,23 @@ def _model_problems(model: ModelOptions) -> list[str]:
         for name in ("input_nc", "output_nc")
         if getattr(model, name) not in (1, 3)
     ]
-    return found + not_built(model, "instance_feat", "label_feat", "load_features")
+    return found + _feature_problems(model)
+
+
+def _feature_problems(model: ModelOptions) -> list[str]:
+    found = []
+    if model.instance_feat and model.label_feat:
+        found.append("--instance_feat with --label_feat: features are of one kind; drop one")
+    if model.instance_feat and not model.instance:
+        found.append(
+            "--instance_feat with --no_instance: features of instances need their maps; drop "
+            "--no_instance, or take --label_feat"
+        )
+    if model.label_feat and model.label_nc == 0:
+        found.append("--label_feat with --label_nc 0: there are no labels; take --instance_feat")
+    if model.load_features and not (model.instance_feat or model.label_feat):
+        found.append(
+            "--load_features without --instance_feat or --label_feat: the features would not be "
+            "used; add one of them"
+        )
+    return found

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from options import test_options, train_options
+from options import encode_options, test_options, train_options
 from options.base_options import DataOptions, ModelOptions, RunOptions
 from options.command_line import exit_with, read_argv
+from options.encode_options import EncodeOptions, PrecomputeOptions
 from options.saved import flat, replaced, saved_options
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 
-# Fields that tell how to use the networks, not what they are: a run may change them at any time.
-_NOT_ARCHITECTURE = {"n_clusters"}
+RunUser = TypeVar("RunUser", TestOptions, EncodeOptions, PrecomputeOptions)
 
-# What a rendering takes over from the training run beside the architecture.
-_INHERITED_DATA = (
+# Fields that tell how to use the networks, not what they are: a run may change them at any time.
+_NOT_ARCHITECTURE = {"n_clusters", "load_features"}
+
+# What a program that uses a trained run takes over beside its architecture.
+_INHERITED_TOO = (
     *("dataroot", "dataset_mode", "loadSize", "fineSize", "resize_or_crop", "ignore_label"),
+    *_NOT_ARCHITECTURE,
 )
 
 # What belongs to one call and not to the run: a resumed run does not inherit it.
@@ -51,15 +55,36 @@ def parse_test(argv: Sequence[str]) -> TestOptions:
     Exits with 0 after --help and with 2, one line a problem, where argv is at fault; a flag that
     contradicts the run's architecture is such a problem.
     """
-    options = read_argv(TestOptions, argv, TestOptions())
-    saved = saved_options(options.run)
-    if saved:
-        names = (*_architecture(), *_INHERITED_DATA)
-        inherited = replaced(TestOptions(), {n: saved[n] for n in names if n in saved})
-        inherited = dataclasses.replace(inherited, data=uncropped(inherited.data))
-        options = read_argv(TestOptions, argv, inherited)
-        exit_with(_contradictions(options.model, saved, options.run))
+    options = _parse_for_run(TestOptions(), argv)
     exit_with(test_options.problems(options))
+    return options
+
+
+def parse_encode(argv: Sequence[str]) -> EncodeOptions:
+    """Options of `encode_features.py`; inherits and exits as `parse_test`."""
+    options = _parse_for_run(EncodeOptions(), argv)
+    exit_with(encode_options.encode_problems(options))
+    return options
+
+
+def parse_precompute(argv: Sequence[str]) -> PrecomputeOptions:
+    """Options of `precompute_feature_maps.py`; inherits and exits as `parse_test`."""
+    options = _parse_for_run(PrecomputeOptions(), argv)
+    exit_with(encode_options.precompute_problems(options))
+    return options
+
+
+def _parse_for_run(default: RunUser, argv: Sequence[str]) -> RunUser:
+    """Options of a program that uses a trained run: its own architecture and data, then argv."""
+    options = read_argv(type(default), argv, default)
+    saved = saved_options(options.run)
+    if not saved:
+        return options
+    names = (*_architecture(), *_INHERITED_TOO)
+    inherited = replaced(default, {n: saved[n] for n in names if n in saved})
+    inherited = dataclasses.replace(inherited, data=uncropped(inherited.data))
+    options = read_argv(type(default), argv, inherited)
+    exit_with(_contradictions(options.model, saved, options.run))
     return options
 
 
@@ -73,7 +98,9 @@ def uncropped(data: DataOptions) -> DataOptions:
     return dataclasses.replace(data, **changes.get(data.resize_or_crop, {}))
 
 
-def ineffective_flags(options: TrainOptions | TestOptions) -> list[str]:
+def ineffective_flags(
+    options: TrainOptions | TestOptions | EncodeOptions | PrecomputeOptions,
+) -> list[str]:
     """One line for each flag that was set and changes nothing."""
     values, defaults = flat(options), flat(type(options)())
     advice = {

@@ -35,10 +35,17 @@ class ResultOptions:
     """Has no effect."""
 
     cluster_path: str = "features_clustered_010.npy"
-    """Clustered features to sample from, in the run's folder."""
+    """Clustered features to sample from: a file in the run's folder, .npz or the reference's .npy,
+    or a path."""
 
     use_encoded_image: bool = False
     """Take the features from the real image."""
+
+    styles: int = 1
+    """Renderings of each image side by side, with other features drawn for each."""
+
+    style_from: str | None = None
+    """Take the features, label by label, from this photograph; its maps are found beside it."""
 
     export_onnx: str | None = None
     """Write the generator as an ONNX file."""
@@ -65,6 +72,20 @@ class TestOptions:
 def problems(options: TestOptions) -> list[str]:
     """Values out of range and contradictions between flags, one line each; empty if sound."""
     found = base_problems(options.run, options.data, options.model)
-    found += at_least(1, options.results, "how_many")
-    found += not_built(options.results, "use_encoded_image", "export_onnx", "engine", "onnx")
-    return found
+    found += at_least(1, options.results, "how_many", "styles")
+    found += not_built(options.results, "export_onnx", "engine", "onnx")
+    return found + _style_problems(options.results, options.model)
+
+
+def _style_problems(results: ResultOptions, model: ModelOptions) -> list[str]:
+    asked = {
+        "--use_encoded_image": results.use_encoded_image,
+        f"--style_from {results.style_from}": results.style_from is not None,
+        f"--styles {results.styles}": results.styles > 1,
+    }
+    given = [flag for flag, is_given in asked.items() if is_given]
+    if given and not (model.instance_feat or model.label_feat):
+        return [f"{flag}: the run was trained without features; leave it out" for flag in given]
+    if len(given) > 1:
+        return [f"{' with '.join(given)}: features come from one source; leave one of them"]
+    return []
