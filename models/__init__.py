@@ -9,6 +9,7 @@ import torch
 from models.blocks import initialise
 from models.conditioning import condition_channels
 from models.discriminators import MultiscaleDiscriminator
+from models.encoder import Encoder
 from models.generators import GENERATORS, Generator
 from models.losses import GAN_LOSSES, VGGPerceptualLoss, load_vgg_weights
 from models.pix2pixhd_model import Pix2PixHDModel
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def create_generator(model: ModelOptions) -> Generator:
     """The generator that the options describe, with fresh weights."""
-    features = model.feat_num if model.instance_feat or model.label_feat else 0
+    features = model.feat_num if uses_features(model) else 0
     conditions = condition_channels(model.label_nc, model.input_nc, model.instance)
     arguments: dict[str, Any] = {
         "in_channels": conditions + features,
@@ -57,6 +58,24 @@ def create_discriminator(
     return network
 
 
+def create_encoder(model: ModelOptions) -> Encoder:
+    """The encoder that the options describe, with fresh weights."""
+    encoder = Encoder(
+        in_channels=model.output_nc,
+        feat_num=model.feat_num,
+        nef=model.nef,
+        n_downsample=model.n_downsample_E,
+        norm=model.norm,
+    )
+    initialise(encoder)
+    return encoder
+
+
+def uses_features(model: ModelOptions) -> bool:
+    """Whether the generator takes features as part of its input."""
+    return model.instance_feat or model.label_feat
+
+
 def create_model(
     model: ModelOptions,
     discriminator: DiscriminatorOptions | None = None,
@@ -65,22 +84,32 @@ def create_model(
 ) -> Pix2PixHDModel:
     """The model: for training where `discriminator` and `loss` are given, else for rendering.
 
+    For rendering, `netE` is left out; see `models.trained` for a trained model with its encoder.
+
     Raises:
         UserError: the VGG19 weights cannot be had.
     """
     torch.manual_seed(seed)
     generator = create_generator(model)
+    shared: dict[str, Any] = {
+        "netG": generator,
+        "label_nc": model.label_nc,
+        "use_instance": model.instance,
+        "use_features": uses_features(model),
+        "features_per_label": model.label_feat,
+    }
     if discriminator is None or loss is None:
-        return Pix2PixHDModel(generator, model.label_nc, model.instance)
+        return Pix2PixHDModel(**shared)
     vgg = None
     if loss.vgg_loss:
         weights = load_vgg_weights(loss.vgg_weights)
         vgg = VGGPerceptualLoss(weights, source=loss.vgg_weights or "torchvision's VGG19")
+    netD = create_discriminator(model, discriminator, return_features=loss.ganFeat_loss)
+    encodes = uses_features(model) and not model.load_features
     return Pix2PixHDModel(
-        generator,
-        model.label_nc,
-        model.instance,
-        netD=create_discriminator(model, discriminator, return_features=loss.ganFeat_loss),
+        **shared,
+        netE=create_encoder(model) if encodes else None,
+        netD=netD,
         gan=GAN_LOSSES["lsgan" if loss.lsgan else "vanilla"],
         vgg=vgg,
         use_feature_matching=loss.ganFeat_loss,

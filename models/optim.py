@@ -20,7 +20,7 @@ def learning_rate(epoch: int, lr: float, niter: int, niter_decay: int) -> float:
 
 
 class Optimizers:
-    """One Adam for the generator, one for the discriminators, and the gradient scaler."""
+    """One Adam for generator and encoder, one for the discriminators, and the gradient scaler."""
 
     def __init__(
         self,
@@ -31,7 +31,10 @@ class Optimizers:
     ) -> None:
         assert model.netD is not None, "this model was built for rendering"
         self._parameters_D = list(model.netD.parameters())
-        self.G = torch.optim.Adam(model.netG.parameters(), lr=lr, betas=(beta1, 0.999))
+        parameters_G = list(model.netG.parameters())
+        if model.netE is not None:
+            parameters_G += model.netE.parameters()
+        self.G = torch.optim.Adam(parameters_G, lr=lr, betas=(beta1, 0.999))
         self.D = torch.optim.Adam(self._parameters_D, lr=lr, betas=(beta1, 0.999))
         device = self._parameters_D[0].device
         self.scaler = torch.amp.GradScaler(device.type, enabled=mixed_precision)

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from models.conditioning import condition, pad_to_stride
 from models.discriminators import Activations, MultiscaleDiscriminator
+from models.encoder import Encoder, instance_average
 from models.generators import Generator
 from models.losses import GanLoss, VGGPerceptualLoss, feature_matching, gan_loss
 from util.image_pool import ImagePool
 
 Batch = dict[str, Any]
-"""`label`, and where there are any `inst`, `image`, `path`: see data/aligned_dataset.py."""
+"""`label`, and where there are any `inst`, `image`, `feat`, `path`: see data/aligned_dataset.py."""
 
 
 @dataclass
@@ -31,9 +32,10 @@ class Views:
 
 
 class Pix2PixHDModel(nn.Module):
-    """Generator and discriminators, and the losses between them.
+    """Generator, discriminators and encoder, and the losses between them.
 
-    For rendering, only the generator is needed.
+    For rendering, only the generator is needed. A generator that takes features is given those of
+    the batch (`feat`), or what the encoder makes of the real image.
     """
 
     def __init__(
@@ -41,6 +43,9 @@ class Pix2PixHDModel(nn.Module):
         netG: Generator,
         label_nc: int,  # number of labels; 0: the input is an image
         use_instance: bool,  # boundaries of instances are part of the condition
+        use_features: bool = False,  # the generator takes features as well
+        netE: Encoder | None = None,  # makes those features
+        features_per_label: bool = False,  # pools them per label, not per instance
         netD: MultiscaleDiscriminator | None = None,
         gan: GanLoss | None = None,
         vgg: VGGPerceptualLoss | None = None,  # None: no perceptual loss
@@ -50,10 +55,13 @@ class Pix2PixHDModel(nn.Module):
     ) -> None:
         super().__init__()
         self.netG = netG
+        self.netE = netE
         self.netD = netD
         self.vgg = vgg
         self.label_nc = label_nc
         self.use_instance = use_instance
+        self.use_features = use_features
+        self.features_per_label = features_per_label
         self.gan = gan
         self.use_feature_matching = use_feature_matching
         self.lambda_feat = lambda_feat
@@ -61,11 +69,33 @@ class Pix2PixHDModel(nn.Module):
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks that checkpoints hold, by the letter in their files' names."""
-        return {"G": self.netG} | ({"D": self.netD} if self.netD is not None else {})
+        networks = {"G": self.netG, "D": self.netD, "E": self.netE}
+        return {name: network for name, network in networks.items() if network is not None}
 
-    def generate(self, batch: Batch) -> Tensor:
-        """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map."""
-        return self._generate(self._condition(batch))
+    def generate(self, batch: Batch, features: Tensor | None = None) -> Tensor:
+        """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map.
+
+        Args:
+            batch: with `feat` or `image` where the generator takes features and none are given.
+            features: [N, feat_num, H, W] to take in place of the batch's own.
+        """
+        return self._generate(batch, self._condition(batch), features)
+
+    def encode(self, batch: Batch) -> Tensor:
+        """Features of the real image, constant in each instance (paper, section 3.4).
+
+        Returns:
+            [N, feat_num, H, W] in [-1, 1], with the encoder's graph behind it.
+        """
+        assert self.netE is not None, "this model was built without an encoder"
+        image = batch["image"]
+        height, width = image.shape[-2:]
+        features = self.netE(pad_to_stride(image, self.netE.stride))[..., :height, :width]
+        return instance_average(features, self.feature_ids(batch))
+
+    def feature_ids(self, batch: Batch) -> Tensor:
+        """The map whose regions share features: of instances, or of labels; [N, 1, H, W]."""
+        return batch["label" if self.features_per_label else "inst"]
 
     def forward(self, batch: Batch) -> Views:
         """Synthesise a training batch and show fake and real to the discriminators.
@@ -75,7 +105,7 @@ class Pix2PixHDModel(nn.Module):
         """
         assert self.netD is not None, "this model was built for rendering"
         condition = self._condition(batch)
-        fake = self._generate(condition)
+        fake = self._generate(batch, condition)
         fake_leaf = fake.detach().requires_grad_()
         fake_pair = torch.cat([condition, fake_leaf], dim=1)
         on_fake = self.netD(fake_pair)
@@ -120,7 +150,11 @@ class Pix2PixHDModel(nn.Module):
         inst = batch["inst"] if self.use_instance else None
         return condition(batch["label"], inst, self.label_nc)
 
-    def _generate(self, condition: Tensor) -> Tensor:
+    def _generate(self, batch: Batch, condition: Tensor, features: Tensor | None = None) -> Tensor:
         height, width = condition.shape[-2:]
+        if self.use_features:
+            if features is None:
+                features = batch["feat"] if "feat" in batch else self.encode(batch)
+            condition = torch.cat([condition, features], dim=1)
         padded = pad_to_stride(condition, self.netG.stride)
         return self.netG(padded)[..., :height, :width]

@@ -21,6 +21,7 @@ from options.parsing import parse_test, parse_train
 from util.checkpoint import load_network
 
 CASES = ("labels", "local")
+WITH_FEATURES = (*CASES, "instance_feat")
 TOLERANCES = {3: 1e-4, 8: 1e-2, 24: 5e-2}  # up to this step, relative
 
 
@@ -40,7 +41,7 @@ def expect_losses(found: list[dict[str, Any]], case: str) -> None:
         assert {name: line[name] for name in expected} == pytest.approx(expected, rel=tolerance)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", WITH_FEATURES)
 def test_losses_through_the_command_line(case: str, tmp_path: Path) -> None:
     outcome = run_train(
         *("--name", case, "--checkpoints_dir", tmp_path, "--print_freq", "1", "--no_html"),
@@ -50,7 +51,7 @@ def test_losses_through_the_command_line(case: str, tmp_path: Path) -> None:
     expect_losses(metrics(tmp_path / case), case)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", WITH_FEATURES)
 def test_losses_through_the_api(case: str) -> None:
     options = parse_train(flags(case))
     dataset = create_dataset(options.data, options.model, phase="train", seed=0, is_train=True)
