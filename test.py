@@ -6,7 +6,7 @@ import os
 import sys
 
 from options.parsing import ineffective_flags, parse_test
-from util.errors import run_program
+from util.errors import UserError, run_program
 
 if __name__ == "__main__":
     # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
@@ -20,12 +20,12 @@ import torch
 from tqdm import tqdm
 
 from data import create_dataset, create_loader
+from data.aligned_dataset import AlignedDataset
 from data.check import require_sound
-from models import create_model
-from models.pictures import pictures, render, to_device
-from models.pix2pixhd_model import Pix2PixHDModel
+from feature_source import create_feature_source, needs_encoder
+from models.pictures import pictures, render, synthesized_names, to_device
+from models.trained import load_trained
 from options.test_options import TestOptions
-from util.checkpoint import load_network, network_file, require_epoch
 from util.device import choose_device
 from util.gallery import ResultsGallery
 from util.image_writer import ImageWriter
@@ -40,49 +40,63 @@ def test(options: TestOptions) -> Path:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
-    seed, results = options.run.seed, options.results
     device, notes = choose_device(options.run.gpu_ids)
     for line in notes + ineffective_flags(options):
         print(line, flush=True)
-    model = load_model(options).to(device)
+    results = options.results
+    folder = Path(options.run.checkpoints_dir) / options.run.name
+    networks = "GE" if needs_encoder(options) else "G"
+    model = load_trained(options.model, folder, results.which_epoch, networks).to(device)
+    if options.run.verbose:
+        print(model)
     half = (options.run.fp16 or options.run.data_type == 16) and device.type == "cuda"
-
-    dataset = create_dataset(
-        options.data, options.model, phase=results.phase, seed=seed, is_train=False
-    )
-    total = len(dataset)
-    del dataset.files[results.how_many :]
-    require_sound(dataset, batch_size=options.data.batchSize)
-    loader = create_loader(dataset, options.data, seed=seed, is_train=False)
+    dataset, total = open_dataset(options)
+    loader = create_loader(dataset, options.data, seed=options.run.seed, is_train=False)
+    features_of = create_feature_source(options, model, device)
     gallery = create_gallery(options, shown=len(dataset), total=total)
 
     with ImageWriter() as writer, tqdm(total=len(dataset), unit="img", disable=None) as bar:
         for batch in loader:
             batch = to_device(batch, device)
+            names = [row_name(path, options) for path in batch["path"]]
             with torch.autocast(device.type, dtype=torch.float16, enabled=half):
-                fake = render(model, batch)
-            for sample, path in enumerate(batch["path"]):
-                row = pictures(batch, fake, options.model.label_nc, sample)
-                gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
-            bar.update(len(fake))
+                fakes = [
+                    render(model, batch, features_of(batch, names, style))
+                    for style in range(results.styles)
+                ]
+            for sample, name in enumerate(names):
+                row = pictures(batch, fakes, options.model.label_nc, sample)
+                gallery.add_pictures(writer, name, row, results.image_format)
+            bar.update(len(names))
     gallery.write()
     print(gallery.note)
     return gallery.folder / "index.html"
 
 
-def load_model(options: TestOptions) -> Pix2PixHDModel:
-    """The run's generator, of the epoch asked for.
+def open_dataset(options: TestOptions) -> tuple[AlignedDataset, int]:
+    """The images to render, checked; and how many there are, of which --how_many are rendered.
 
     Raises:
-        UserError: there are no such weights, or they are of another architecture.
+        UserError: the data are not as they should be.
     """
-    folder = Path(options.run.checkpoints_dir) / options.run.name
-    require_epoch(folder, options.results.which_epoch)
-    model = create_model(options.model)
-    load_network(model.netG, network_file(folder, options.results.which_epoch, "G"))
-    if options.run.verbose:
-        print(model)
-    return model
+    results = options.results
+    dataset = create_dataset(
+        options.data,
+        options.model,
+        phase=results.phase,
+        seed=options.run.seed,
+        is_train=False,
+        read_features=results.use_encoded_image and options.model.load_features,
+    )
+    total = len(dataset)
+    del dataset.files[results.how_many :]
+    if needs_encoder(options) and "image" not in dataset.files[0] and not results.style_from:
+        raise UserError(
+            f"--use_encoded_image: {options.data.dataroot} has no {results.phase}_img to encode; "
+            "leave the flag out, or give a --phase that has real images"
+        )
+    require_sound(dataset, batch_size=options.data.batchSize)
+    return dataset, total
 
 
 def create_gallery(options: TestOptions, shown: int, total: int) -> ResultsGallery:
@@ -94,7 +108,7 @@ def create_gallery(options: TestOptions, shown: int, total: int) -> ResultsGalle
     return ResultsGallery(
         folder=Path(results.results_dir) / run.name / f"{results.phase}_{results.which_epoch}",
         title=f"{run.name}: {results.phase}, epoch {results.which_epoch}",
-        columns=["input_label", "synthesized_image", "real_image"],
+        columns=["input_label", *synthesized_names(results.styles), "real_image"],
         image_width=run.display_winsize,
         note=images,
     )

@@ -26,7 +26,7 @@ from data import create_dataset, create_loader
 from data.check import require_sound
 from data.loader import Loader
 from data.sampler import EpochSampler
-from models import create_model
+from models import create_model, uses_features
 from models.optim import Optimizers, learning_rate
 from models.pictures import Pictures, pictures, render, to_device
 from models.pix2pixhd_model import Batch, Pix2PixHDModel, Views
@@ -142,7 +142,14 @@ def build(options: TrainOptions) -> Run:
     tell(*notes, *ineffective_flags(options))
 
     phase = options.schedule.phase
-    dataset = create_dataset(data, options.model, phase=phase, seed=seed, is_train=True)
+    dataset = create_dataset(
+        data,
+        options.model,
+        phase=phase,
+        seed=seed,
+        is_train=True,
+        read_features=options.model.load_features,
+    )
     require_sound(dataset, options.schedule.check_data, batch_size=data.batchSize)
     loader = create_loader(dataset, data, seed=seed, is_train=True)
     order = loader.batch_sampler
@@ -216,7 +223,13 @@ def held_out_batch(options: TrainOptions) -> Batch | None:
             continue
         try:
             dataset = create_dataset(
-                data, options.model, phase=phase, seed=options.run.seed, is_train=False
+                data,
+                options.model,
+                phase=phase,
+                seed=options.run.seed,
+                is_train=False,
+                read_features=options.model.load_features,
+                needs_image=uses_features(options.model),
             )
             return next(iter(create_loader(dataset, data, seed=0, is_train=False)))
         except UserError as error:
@@ -227,10 +240,10 @@ def held_out_batch(options: TrainOptions) -> Batch | None:
 def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     """The first sample of a training batch, and the held-out one as the generator is now."""
     label_nc = run.options.model.label_nc
-    shown = pictures(batch, fake, label_nc)
+    shown = pictures(batch, [fake], label_nc)
     if run.held_out is not None:
         held_out = to_device(run.held_out, run.device)
-        rendered = pictures(held_out, render(run.model, held_out), label_nc)
+        rendered = pictures(held_out, [render(run.model, held_out)], label_nc)
         shown |= {f"held_out_{name}": picture for name, picture in rendered.items()}
     return shown
 

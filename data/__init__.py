@@ -23,8 +23,18 @@ def create_dataset(
     phase: str,
     seed: int,
     is_train: bool,
+    needs_image: bool | None = None,
+    read_features: bool = False,
 ) -> AlignedDataset:
-    """The data set of a phase. For training, real images must be there; else they may be.
+    """The data set of a phase.
+
+    Args:
+        data, model: which files, and what is made of them.
+        phase: first part of the folders' names.
+        seed: of the random crops and flips.
+        is_train: whether samples are for training; else nothing is flipped.
+        needs_image: without real images is an error; by default for training alone.
+        read_features: also read `<phase>_feat`, of the model's feat_num.
 
     Raises:
         UserError: folders missing or empty, or files without a partner.
@@ -42,9 +52,11 @@ def create_dataset(
         flip=data.flip,
         ignore_label=data.ignore_label,
         max_size=data.max_dataset_size,
-        needs_image=is_train,
+        needs_image=is_train if needs_image is None else needs_image,
         seed=seed,
         is_train=is_train,
+        read_features=read_features,
+        feat_num=model.feat_num,
     )
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data import problems, transforms
+from data import feature_maps, problems, transforms
 from data.decode import Header, read_header, read_ids, read_photo
-from data.image_folder import list_images, pair_files
+from data.image_folder import IMAGE_EXTENSIONS, list_images, pair_files
 from util.errors import UserError
 
 # What stands for the ignored label in a sample. It must lie outside [0, label_nc), where one-hot
@@ -20,9 +20,14 @@ from util.errors import UserError
 IGNORE = 255
 IGNORE_WIDE = -1
 
+Map = Image.Image | np.ndarray
+"""A map as its file has it: an image, or of features float32 [feat_num,H,W]."""
+
 
 class AlignedDataset(Dataset[dict[str, Tensor | str]]):
     """Reads `<dataroot>/<phase>_label`, `_inst` and `_img`; `_A`, `_inst` and `_B` if label_nc = 0.
+
+    With read_features also `_feat`, whose files `data.feature_maps` describes.
 
     A sample is a dict:
 
@@ -30,6 +35,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
       with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
     - `inst`: int32 [1,H,W], any numbers; absent without use_instance.
     - `image`: float32 [output_nc,H,W] in [-1,1]; absent if there is no folder of them.
+    - `feat`: float32 [feat_num,H,W], mostly in [-1,1]; absent without read_features.
     - `path`: the label map's file.
 
     Raises:
@@ -56,6 +62,8 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         needs_image: bool,  # without real images is an error
         seed: int,  # of the random draws, 0 or more
         is_train: bool,  # samples are for training
+        read_features: bool = False,  # read precomputed feature maps
+        feat_num: int = 3,  # channels of these, 1 or more
     ) -> None:
         self.dataroot = Path(dataroot)
         self.phase = phase
@@ -66,6 +74,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         self.flip = flip and is_train
         self.ignore_label = ignore_label
         self.seed = seed
+        self.feat_num = feat_num
         self.photos = {"image": output_nc}  # maps that are photographs -> their channels
         if label_nc == 0:
             self.photos["label"] = input_nc
@@ -75,22 +84,27 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
                     f"--input_nc {input_nc}, --output_nc {output_nc}: must be 1 or 3; "
                     "files of other numbers of channels cannot be read"
                 )
-        self.files = self._find(use_instance, needs_image)[:max_size]
+        self.files = self._find(use_instance, needs_image, read_features)[:max_size]
 
-    def _find(self, use_instance: bool, needs_image: bool) -> list[dict[str, Path]]:
+    def _find(
+        self, use_instance: bool, needs_image: bool, read_features: bool
+    ) -> list[dict[str, Path]]:
         """The files of each sample: map -> path."""
-        suffixes = {"label": "_label", "inst": "_inst", "image": "_img"}
+        suffixes = {"label": "_label", "inst": "_inst", "image": "_img", "feat": "_feat"}
         if self.label_nc == 0:
             suffixes |= {"label": "_A", "image": "_B"}
         folders = {name: self.phase + suffix for name, suffix in suffixes.items()}
         if not use_instance:
             del folders["inst"]
+        if not read_features:
+            del folders["feat"]
         if not needs_image and not (self.dataroot / folders["image"]).is_dir():
             del folders["image"]
         found, missing = {}, []
         for name, folder in folders.items():
+            endings = feature_maps.EXTENSIONS if name == "feat" else IMAGE_EXTENSIONS
             try:
-                found[folder] = list_images(self.dataroot / folder, self._hint(name))
+                found[folder] = list_images(self.dataroot / folder, self._hint(name), endings)
             except UserError as error:
                 missing += error.problems
         if missing:
@@ -102,6 +116,8 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         """What to do if there is no folder of such maps."""
         if name == "inst":
             return "give --no_instance to do without instance maps"
+        if name == "feat":
+            return f"make the feature maps with {problems.MAKE_FEATURES}"
         if self.label_nc > 0 and (self.dataroot / f"{self.phase}_A").is_dir():
             return "give --label_nc 0 for image-to-image with _A and _B"
         if self.label_nc == 0 and (self.dataroot / f"{self.phase}_label").is_dir():
@@ -122,26 +138,30 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         index, counter = key if isinstance(key, tuple) else (key, key)
         files = self.files[index]
         maps = {name: self.read_map(name, path) for name, path in files.items()}
-        sizes = {name: image.size for name, image in maps.items()}
+        sizes = {name: _size(values) for name, values in maps.items()}
         if problem := problems.size_mismatch(files, sizes):
             raise UserError(problem)
         draw = transforms.draw(
             np.random.default_rng((self.seed, counter)),
-            maps["label"].size,
+            sizes["label"],
             resize_or_crop=self.resize_or_crop,
             load_size=self.load_size,
             fine_size=self.fine_size,
             flip=self.flip,
         )
-        tensors = {name: self._tensor(name, image, draw) for name, image in maps.items()}
+        tensors = {name: self._tensor(name, values, draw) for name, values in maps.items()}
         return {**tensors, "path": str(files["label"])}
 
     def read_header(self, name: str, path: Path) -> Header:
         """What the file of a map tells without decoding it; see `data.decode.read_header`."""
+        if name == "feat":
+            return feature_maps.read_header(path, self.feat_num)
         return read_header(path, photo=name in self.photos, what=_what(name))
 
-    def read_map(self, name: str, path: Path) -> Image.Image:
+    def read_map(self, name: str, path: Path) -> Map:
         """One map of a sample as the file has it; of a label map, the values are checked."""
+        if name == "feat":
+            return feature_maps.read_feature_map(path, self.feat_num)
         if name in self.photos:
             return read_photo(path, self.photos[name])
         ids = read_ids(path, _what(name))
@@ -155,7 +175,9 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         """Width and height of the sample that is made from files of `size`."""
         return transforms.output_size(size, self.resize_or_crop, self.load_size, self.fine_size)
 
-    def _tensor(self, name: str, image: Image.Image, draw: transforms.Draw) -> Tensor:
+    def _tensor(self, name: str, image: Map, draw: transforms.Draw) -> Tensor:
+        if isinstance(image, np.ndarray):
+            return torch.from_numpy(feature_maps.apply(draw, image))
         if name in self.photos:
             return _photo_tensor(transforms.apply(draw, image, Image.Resampling.BICUBIC))
         ids = np.asarray(transforms.apply(draw, image, Image.Resampling.NEAREST))
@@ -171,6 +193,11 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
 
 def _what(name: str) -> str:
     return "instance" if name == "inst" else name
+
+
+def _size(values: Map) -> tuple[int, int]:
+    """Width and height."""
+    return (values.shape[2], values.shape[1]) if isinstance(values, np.ndarray) else values.size
 
 
 def _values(ids: Image.Image) -> list[int]:

@@ -58,15 +58,11 @@ def read_header(path: Path, *, photo: bool, what: str) -> Header:
     Raises:
         UserError: not an image, or one of an unusable kind.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         _raise_if(_mode_problem(path, image, photo, what))
-        last = LAST_BYTES.get(image.format or "", b"")
-        with path.open("rb") as file:
-            file.seek(-len(last), 2)
-            whole = file.read() == last
         width, height = image.size
         sideways = photo and _orientation(image) in SIDEWAYS
-    return Header((height, width) if sideways else (width, height), whole)
+        return Header((height, width) if sideways else (width, height), is_whole(path, image))
 
 
 def read_ids(path: Path, what: str) -> Image.Image:
@@ -82,7 +78,7 @@ def read_ids(path: Path, what: str) -> Image.Image:
     Raises:
         UserError: unreadable, several channels, or floating-point.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         _raise_if(_mode_problem(path, image, False, what))
         stretch = _stretch(image)
         image.load()
@@ -104,7 +100,7 @@ def read_photo(path: Path, channels: int) -> Image.Image:
     Raises:
         UserError: unreadable, or its range of values unknown.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         _raise_if(_mode_problem(path, image, True, "image"))
         orientation = _orientation(image)
         image.load()
@@ -120,7 +116,7 @@ def read_photo(path: Path, channels: int) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """An image whose pixels are yet to be loaded. Pillow's errors on the way are the user's."""
     try:
         with Image.open(path) as image:
@@ -130,6 +126,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     # Pillow's readers raise many a type on damaged files: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         raise UserError(problems.unreadable(path, error)) from error
+
+
+def is_whole(path: Path, image: Image.Image) -> bool:
+    """Whether the file of an image just opened ends as its format should."""
+    last = LAST_BYTES.get(image.format or "", b"")
+    with path.open("rb") as file:
+        file.seek(-len(last), 2)
+        return file.read() == last
 
 
 def _raise_if(problem: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from util.errors import UserError
@@ -22,26 +22,31 @@ MAP_SUFFIX = re.compile(
 )
 
 
-def list_images(folder: Path, hint: str = "check --dataroot and --phase") -> list[Path]:
+def list_images(
+    folder: Path,
+    hint: str = "check --dataroot and --phase",
+    extensions: Collection[str] = IMAGE_EXTENSIONS,
+) -> list[Path]:
     """All images below `folder`, in the order of `sorted` on their paths as strings.
 
     Sub-folders are walked (Cityscapes keeps one per city), links to folders too. Hidden files and
-    folders and files without an image's extension are passed over.
+    folders and files of other extensions are passed over.
 
     Args:
         folder: where to look.
         hint: the likely fix, should there be none.
+        extensions: what the names of images end with, in lower case.
 
     Raises:
         UserError: there is no such folder, or no image in it.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; {_surroundings(folder.parent)}; {hint}")
-    images = [path for path in _walk(folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
+    images = [path for path in _walk(folder) if path.suffix.lower() in extensions]
     if not images:
         others = sorted({path.suffix or path.name for path in _walk(folder)})
         found = f"only {_some(others)}" if others else "an empty folder"
-        known = " ".join(sorted(IMAGE_EXTENSIONS))
+        known = " ".join(sorted(extensions))
         raise UserError(f"{folder}: no images ({found}), expected files of {known}; {hint}")
     return sorted(images, key=str)
 

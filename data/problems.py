@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 # Pillow's modes with one whole number a pixel. A palette's indices are such numbers.
 ID_MODES = frozenset({"1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 MASK = {0, 255}
+
+# Pillow's modes of the pictures that hold so many features.
+FEATURE_MODES = {1: "L", 3: "RGB"}
+
+MAKE_FEATURES = "python precompute_feature_maps.py --name <the run with the encoder>"
+FEATURES_AGAIN = f"make the feature maps again with {MAKE_FEATURES}"
 
 
 def unreadable(path: Path, error: Exception) -> str:
@@ -102,13 +109,48 @@ def label_values(
     )
 
 
+def feature_mode(path: Path, mode: str, feat_num: int) -> str | None:
+    """A picture, by its Pillow mode, that does not hold `feat_num` features of 8 bits."""
+    wanted = FEATURE_MODES.get(feat_num)
+    if mode == wanted:
+        return None
+    expected = f"{wanted} for" if wanted else "an .npz file, as pictures hold 1 or 3, for"
+    return (
+        f"{path}: this feature map is a picture of mode {mode}, expected {expected} --feat_num "
+        f"{feat_num}; give the --feat_num that it was made with, or {FEATURES_AGAIN}"
+    )
+
+
+def feature_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, feat_num: int) -> str | None:
+    """An array that is no feature map of `feat_num` features."""
+    is_map = dtype.kind == "f" and len(shape) == 3 and min(shape) > 0
+    if is_map and shape[0] == feat_num:
+        return None
+    found = f"this feature map is {dtype} [{','.join(map(str, shape))}]"
+    if dtype.hasobject:
+        found = "this file holds pickled objects, none of which was executed"
+    remedy = f"give --feat_num {shape[0]}, or {FEATURES_AGAIN}" if is_map else FEATURES_AGAIN
+    return f"{path}: {found}, expected float16 [{feat_num},H,W] (--feat_num {feat_num}); {remedy}"
+
+
+def unreadable_features(path: Path, error: Exception) -> str:
+    """The reason why an .npz file could not be read."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError):
+        return f"{path}: cannot be read ({error.strerror or reason}); make the file readable"
+    if path.stat().st_size == 0:
+        reason = "the file is empty, 0 bytes"
+    return f"{path}: damaged, or no .npz of a feature map ({reason}); {FEATURES_AGAIN}"
+
+
 def size_mismatch(files: dict[str, Path], sizes: dict[str, tuple[int, int]]) -> str | None:
     """Maps of one sample that differ in size (width, height)."""
     width, height = sizes["label"]
     for name, size in sizes.items():
         if size != (width, height):
+            same = "all maps of a sample must have the same size"
             return (
                 f"{files[name]}: {size[0]}x{size[1]} pixels, expected {width}x{height} as in "
-                f"{files['label']}; all maps of a sample must have the same size"
+                f"{files['label']}; {FEATURES_AGAIN if name == 'feat' else same}"
             )
     return None

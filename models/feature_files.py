@@ -26,12 +26,13 @@ def clusters_name(n_clusters: int) -> str:
 
 
 def existing_file(path: Path) -> Path:
-    """`path`, or the same file in the other format where only that is there.
+    """`path`, or the same file in the other format where only that is there, or is newer.
 
-    So the reference's default, features_clustered_010.npy, finds what we wrote.
+    So the reference's default, features_clustered_010.npy, finds what we wrote since.
     """
     other = path.with_suffix({".npy": ".npz", ".npz": ".npy"}.get(path.suffix, path.suffix))
-    return other if not path.is_file() and other.is_file() else path
+    there = [file for file in (path, other) if file.is_file()]
+    return max(there, key=lambda file: file.stat().st_mtime, default=path)
 
 
 def save_features(rows: ByLabel, path: Path) -> None:

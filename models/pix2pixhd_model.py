@@ -81,6 +81,10 @@ class Pix2PixHDModel(nn.Module):
         """
         return self._generate(batch, self._condition(batch), features)
 
+    def features(self, batch: Batch) -> Tensor:
+        """The batch's own features, [N, feat_num, H, W]: precomputed, or of its real image."""
+        return batch["feat"] if "feat" in batch else self.encode(batch)
+
     def encode(self, batch: Batch) -> Tensor:
         """Features of the real image, constant in each instance (paper, section 3.4).
 
@@ -153,8 +157,7 @@ class Pix2PixHDModel(nn.Module):
     def _generate(self, batch: Batch, condition: Tensor, features: Tensor | None = None) -> Tensor:
         height, width = condition.shape[-2:]
         if self.use_features:
-            if features is None:
-                features = batch["feat"] if "feat" in batch else self.encode(batch)
-            condition = torch.cat([condition, features], dim=1)
+            own = self.features(batch) if features is None else features
+            condition = torch.cat([condition, own], dim=1)
         padded = pad_to_stride(condition, self.netG.stride)
         return self.netG(padded)[..., :height, :width]

@@ -15,6 +15,7 @@ from options.test_options import TestOptions
 from options.train_options import TrainOptions
 
 RunUser = TypeVar("RunUser", TestOptions, EncodeOptions, PrecomputeOptions)
+Encoding = TypeVar("Encoding", EncodeOptions, PrecomputeOptions)
 
 # Fields that tell how to use the networks, not what they are: a run may change them at any time.
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
@@ -62,14 +63,14 @@ def parse_test(argv: Sequence[str]) -> TestOptions:
 
 def parse_encode(argv: Sequence[str]) -> EncodeOptions:
     """Options of `encode_features.py`; inherits and exits as `parse_test`."""
-    options = _parse_for_run(EncodeOptions(), argv)
+    options = _with_features(_parse_for_run(EncodeOptions(), argv))
     exit_with(encode_options.encode_problems(options))
     return options
 
 
 def parse_precompute(argv: Sequence[str]) -> PrecomputeOptions:
     """Options of `precompute_feature_maps.py`; inherits and exits as `parse_test`."""
-    options = _parse_for_run(PrecomputeOptions(), argv)
+    options = _with_features(_parse_for_run(PrecomputeOptions(), argv))
     exit_with(encode_options.precompute_problems(options))
     return options
 
@@ -86,6 +87,13 @@ def _parse_for_run(default: RunUser, argv: Sequence[str]) -> RunUser:
     options = read_argv(type(default), argv, inherited)
     exit_with(_contradictions(options.model, saved, options.run))
     return options
+
+
+def _with_features(options: Encoding) -> Encoding:
+    """The options, with --instance_feat where a run has no saved options to say which features."""
+    if saved_options(options.run) or options.model.label_feat:
+        return options
+    return dataclasses.replace(options, model=replaced(options.model, {"instance_feat": True}))
 
 
 def uncropped(data: DataOptions) -> DataOptions:

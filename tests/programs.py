@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+import encode_features as encode_program
 import test as test_program
 import train as train_program
-from options.parsing import parse_test, parse_train
+from options.parsing import parse_encode, parse_test, parse_train
 from util.errors import run_program
 
 LABELS = 5
@@ -46,6 +47,11 @@ def run_test(*argv: str | Path) -> Outcome:
     return _run(lambda words: test_program.test(parse_test(words)), argv)
 
 
+def run_encode(*argv: str | Path) -> Outcome:
+    """`python encode_features.py ARGV` within this process."""
+    return _run(lambda words: encode_program.encode(parse_encode(words)), argv)
+
+
 def tiny_run(root: Path, name: str = "tiny") -> tuple[str, ...]:
     """Flags of a training that takes about a second: where it is, and what of."""
     where = (
@@ -70,7 +76,7 @@ def write_tiny_data(
         label = blocks.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
         maps: dict[str, Any] = {
             "label": label,
-            "inst": label.astype(np.uint16) * 1000 + 1,
+            "inst": label.astype(np.uint16) * 1000 + (np.arange(width) // 16).astype(np.uint16),
             "img": random.integers(0, 256, (height, width, 3), dtype=np.uint8),
         }
         for what, values in maps.items():

@@ -5,22 +5,29 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from options.parsing import parse_test, parse_train
+from options.parsing import parse_encode, parse_precompute, parse_test, parse_train
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = {"train.py": parse_train, "test.py": parse_test}
+PROGRAMS: dict[str, Callable[[list[str]], object]] = {
+    "train.py": parse_train,
+    "test.py": parse_test,
+    "encode_features.py": parse_encode,
+    "precompute_feature_maps.py": parse_precompute,
+}
 
 
 def commands(file: Path) -> list[str]:
     """The lines that call an entry script, with continued lines joined."""
     text = file.read_text().replace("\\\n", " ")
-    return [line.strip() for line in re.findall(r"^ *python (?:train|test)\.py.*", text, re.M)]
+    programs = "|".join(map(re.escape, PROGRAMS))
+    return [line.strip() for line in re.findall(rf"^ *python (?:{programs}).*", text, re.M)]
 
 
 CASES = [(file, line) for file in SCRIPTS + DOCUMENTS for line in commands(file)]
@@ -46,8 +53,13 @@ def test_the_recipes_of_the_reference_are_all_there() -> None:
         "train_512p_fp16",
         "train_1024p_24G",
         "train_1024p_12G",
+        "train_512p_feat",
+        "train_1024p_feat_24G",
+        "train_1024p_feat_12G",
         "test_512p",
         "test_1024p",
+        "test_512p_feat",
+        "test_1024p_feat",
     }
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ RANDOM_PARTS = (
     *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
     *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1", "--no_html"),
 )
+FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
@@ -38,32 +40,36 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signal
 
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data and with one run that was never stopped: 3 epochs of 4 images."""
+    """A folder with data and with runs that were never stopped: 3 epochs of 4 images."""
     root = tmp_path_factory.mktemp("whole")
     write_tiny_data(root)
     assert run_train(*tiny_run(root, "whole"), *RANDOM_PARTS).code == 0
+    assert run_train(*tiny_run(root, "whole_feat"), *RANDOM_PARTS, *FEATURES).code == 0
     return root
 
 
-@pytest.mark.parametrize("step", range(1, 12))
+@pytest.mark.parametrize(
+    ("step", "features"), [*((step, ()) for step in range(1, 12)), (3, FEATURES), (8, FEATURES)]
+)
 def test_a_run_stopped_after_any_step_ends_as_one_never_stopped(
-    whole_run: Path, step: int, monkeypatch: pytest.MonkeyPatch
+    whole_run: Path, step: int, features: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"stopped_{step}"
+    whole = whole_run / "ck" / ("whole_feat" if features else "whole")
+    run_dir = whole_run / "ck" / f"{whole.name}_stopped_{step}"
     with monkeypatch.context() as patch:
         stop_after(patch, step, signal.SIGTERM)
-        stopped = run_train(*tiny_run(whole_run, name), *RANDOM_PARTS)
+        stopped = run_train(*tiny_run(whole_run, run_dir.name), *RANDOM_PARTS, *features)
     assert stopped.code == 143
-    run_dir = whole_run / "ck" / name
     assert [line["step"] for line in metrics(run_dir)] == list(range(1, step + 1))
-    resumed = run_train("--name", name, "--checkpoints_dir", whole_run / "ck", "--continue_train")
+    where = ("--name", run_dir.name, "--checkpoints_dir", whole_run / "ck")
+    resumed = run_train(*where, "--continue_train")
     assert resumed.code == 0, resumed.err
-    assert same_weights(whole_run / "ck" / "whole", run_dir)
-    losses = [{k: v for k, v in line.items() if k != "time"} for line in metrics(run_dir)]
-    whole = [
-        {k: v for k, v in line.items() if k != "time"} for line in metrics(whole_run / "ck/whole")
-    ]
-    assert losses == whole
+    assert same_weights(whole, run_dir)
+    assert without_time(metrics(run_dir)) == without_time(metrics(whole))
+
+
+def without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in line.items() if name != "time"} for line in lines]
 
 
 def test_ctrl_c_saves_and_exits_with_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,10 +146,10 @@ def test_pictures(label_nc: int) -> None:
     if not label_nc:
         batch["label"] = torch.rand(2, 1, 8, 12)
     fake = batch["image"].flip(0)
-    shown = pictures(batch, fake, label_nc, sample=1)
+    shown = pictures(batch, [fake], label_nc, sample=1)
     assert list(shown) == ["input_label", "synthesized_image", "real_image"]
     assert all(picture.shape == (8, 12, 3) for picture in shown.values())
-    first = pictures(batch, fake, label_nc)
+    first = pictures(batch, [fake], label_nc)
     assert (shown["synthesized_image"] == first["real_image"]).all()
     del batch["image"]
-    assert list(pictures(batch, fake, label_nc)) == ["input_label", "synthesized_image"]
+    assert list(pictures(batch, [fake], label_nc)) == ["input_label", "synthesized_image"]

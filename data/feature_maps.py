@@ -1,0 +1,154 @@
+"""Feature maps in files: the encoder's view of a photograph, made once and read in training.
+
+Two formats, told apart by the name's ending:
+
+- `.npz` holds one array "feat", float16 [feat_num,H,W]: any number of features, without loss.
+- An image (`.png` as we write it) holds 1 or 3 features of 8 bits, as the reference does: a value
+  v in [-1,1] is the byte round((v + 1) / 2 * 255).
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from data import problems, transforms
+from data.decode import Header, is_whole, opened
+from data.image_folder import IMAGE_EXTENSIONS
+from util.errors import UserError
+from util.files import replacing
+
+ARRAY = "feat.npy"  # as the archive names it
+EXTENSIONS = IMAGE_EXTENSIONS | {".npz"}
+
+
+def write_feature_map(path: Path, features: np.ndarray) -> None:
+    """Write a feature map atomically, folders included.
+
+    Args:
+        path: the file; ends with .npz, or with .png for 1 or 3 features.
+        features: floating point [feat_num,H,W] in [-1,1].
+
+    Raises:
+        UserError: the file cannot be written; an earlier one is as it was.
+    """
+    assert features.ndim == 3 and features.dtype.kind == "f"
+    with replacing(path) as file:
+        if path.suffix == ".npz":
+            np.savez_compressed(file, feat=features.astype(np.float16))
+        else:
+            assert path.suffix == ".png" and len(features) in problems.FEATURE_MODES
+            levels = np.rint((features.astype(np.float32) + 1) / 2 * 255)
+            pixels = levels.clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+            Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+
+
+def read_feature_map(path: Path, feat_num: int) -> np.ndarray:
+    """Read a feature map of either format.
+
+    Args:
+        path: the file.
+        feat_num: features of a pixel that it must have.
+
+    Returns:
+        float32 [feat_num,H,W], finite; from images in [-1,1].
+
+    Raises:
+        UserError: the file is damaged or of another kind, or has another number of features.
+    """
+    if not _is_npz(path):
+        with opened(path) as image:
+            _require(problems.feature_mode(path, image.mode, feat_num))
+            pixels = np.asarray(image, np.float32)
+        planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        return np.ascontiguousarray(planes) / np.float32(127.5) - np.float32(1)
+    with _stored_array(path, feat_num) as (file, _):
+        file.seek(0)
+        features = np.lib.format.read_array(file, allow_pickle=False)
+    with np.errstate(over="ignore"):  # to infinity, which is told below
+        features = np.ascontiguousarray(features, np.float32)
+    if not np.isfinite(features).all():
+        raise UserError(
+            f"{path}: not all features are finite numbers, expected -1 to 1; "
+            f"{problems.FEATURES_AGAIN}"
+        )
+    return features
+
+
+def read_header(path: Path, feat_num: int) -> Header:
+    """What the file tells without decoding it; arguments and errors as `read_feature_map`."""
+    if not _is_npz(path):
+        with opened(path) as image:
+            _require(problems.feature_mode(path, image.mode, feat_num))
+            return Header(image.size, is_whole(path, image))
+    with _stored_array(path, feat_num) as (_, shape):
+        return Header((shape[2], shape[1]), whole=True)  # else its table of contents were missing
+
+
+def apply(draw: transforms.Draw, features: np.ndarray) -> np.ndarray:
+    """float32 [C,H,W] resized, cropped and mirrored as drawn, with the pixels of identifiers."""
+    nearest = Image.Resampling.NEAREST
+    planes = [transforms.apply(draw, Image.fromarray(plane), nearest) for plane in features]
+    return np.stack([np.asarray(plane) for plane in planes])
+
+
+def resized(features: np.ndarray, size: transforms.Size) -> np.ndarray:
+    """float32 [C,H,W] at (width, height) `size`; at twice its own, every pixel four times."""
+    return apply(transforms.Draw(size, (0, 0, *size), flip=False), features)
+
+
+def _is_npz(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
+
+
+@contextmanager
+def _stored_array(path: Path, feat_num: int) -> Iterator[tuple[IO[bytes], tuple[int, ...]]]:
+    """The array of an .npz and its shape, which is sound. Any error on the way is the user's.
+
+    `np.load` would take any array, and make room for what a damaged header says.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [info.filename for info in archive.infolist()]
+            if ARRAY not in names:
+                raise UserError(_other_arrays(path, names))
+            with archive.open(ARRAY) as file:
+                shape, dtype = _array_header(file)
+                _require(problems.feature_array(path, shape, dtype, feat_num))
+                stored = archive.getinfo(ARRAY).file_size - file.tell()
+                if stored != math.prod(shape) * dtype.itemsize:
+                    raise ValueError(f"{stored} bytes of features")
+                yield file, shape
+    except (UserError, MemoryError):
+        raise
+    # Names, headers and compressed data come from the file: BadZipFile, zlib.error, KeyError, ...
+    except Exception as error:
+        raise UserError(problems.unreadable_features(path, error)) from error
+
+
+def _array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of the array that begins here."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:  # numbers need no later version; of one, this raises
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    return shape, dtype
+
+
+def _other_arrays(path: Path, names: list[str]) -> str:
+    found = ", ".join(name[:40] for name in names[:3]) or "nothing"
+    more = ", ..." if len(names) > 3 else ""
+    return f"{path}: holds {found}{more}, expected {ARRAY}; {problems.FEATURES_AGAIN}"
+
+
+def _require(problem: str | None) -> None:
+    if problem:
+        raise UserError(problem)

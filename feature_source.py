@@ -1,0 +1,111 @@
+"""What a rendering takes its features from: its real image, another one, or clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from data import create_dataset, create_loader
+from data.aligned_dataset import AlignedDataset
+from models import uses_features
+from models.feature_files import existing_file, load_clusters
+from models.features import ByLabel
+from models.pictures import to_device
+from models.pix2pixhd_model import Batch, Pix2PixHDModel
+from models.styles import StyleSampler, mean_features_by_label
+from options.test_options import TestOptions
+from util.errors import UserError
+
+FeatureSource = Callable[[Batch, Sequence[str], int], Tensor | None]
+"""From a batch, its images' names and the number of a style to features [N, feat_num, H, W]; or to
+None, for a generator without features and for those that the batch itself has."""
+
+
+def create_feature_source(
+    options: TestOptions, model: Pix2PixHDModel, device: torch.device
+) -> FeatureSource:
+    """The source that the options ask for.
+
+    Raises:
+        UserError: clusters or the image for the style cannot be had.
+    """
+    if not uses_features(options.model) or options.results.use_encoded_image:
+        return lambda batch, names, style: None
+    image = options.results.style_from
+    centres = _style_of(Path(image), options, model, device) if image else _clusters(options)
+    sampler = StyleSampler(
+        centres, options.model.feat_num, options.run.seed, options.model.label_feat
+    )
+
+    def sample(batch: Batch, names: Sequence[str], style: int) -> Tensor:
+        label = batch["label"] if options.model.label_nc else None
+        features, warnings = sampler.sample(model.feature_ids(batch), names, style, label)
+        for line in warnings:
+            print(f"warning: {line}", flush=True)
+        return features
+
+    return sample
+
+
+def needs_encoder(options: TestOptions) -> bool:
+    """Whether features are made of images, and not read from files."""
+    of_images = options.results.use_encoded_image or options.results.style_from is not None
+    return of_images and not options.model.load_features
+
+
+def _clusters(options: TestOptions) -> ByLabel:
+    folder = Path(options.run.checkpoints_dir) / options.run.name
+    named = Path(options.results.cluster_path)
+    file = existing_file(named if existing_file(named).is_file() else folder / named)
+    return load_clusters(file, options.model.feat_num, options.model.label_nc)
+
+
+def _style_of(
+    image: Path, options: TestOptions, model: Pix2PixHDModel, device: torch.device
+) -> ByLabel:
+    """Features of the image's labels; those it does not show have the run's clusters, if any."""
+    dataset = _dataset_of(image, options)
+    data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
+    [batch] = create_loader(dataset, data, seed=options.run.seed, is_train=False)
+    batch = to_device(batch, device)
+    with torch.inference_mode():
+        features = model.features(batch)
+    ids = batch["label"] if options.model.label_nc else batch["inst"]
+    of_image = {
+        label: vector[None] for label, vector in mean_features_by_label(features, ids).items()
+    }
+    try:
+        return _clusters(options) | of_image
+    except UserError:
+        return of_image
+
+
+def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
+    """The image and its maps, which are found as those of a data set are."""
+    flag = f"--style_from {image}"
+    if not image.is_file():
+        raise UserError(f"{flag}: there is no such file; check the path")
+    image = image.resolve()
+    folder = next((p for p in image.parents if p.name.endswith(("_img", "_B"))), None)
+    if folder is None:
+        raise UserError(
+            f"{flag}: its label and instance maps are looked for beside it; give an image in a "
+            "folder <phase>_img with <phase>_label and <phase>_inst beside that"
+        )
+    data = dataclasses.replace(options.data, dataroot=str(folder.parent))
+    dataset = create_dataset(
+        data,
+        options.model,
+        phase=folder.name.rpartition("_")[0],
+        seed=options.run.seed,
+        is_train=False,
+        read_features=options.model.load_features,
+    )
+    dataset.files = [files for files in dataset.files if files["image"].resolve() == image]
+    if not dataset.files:
+        raise UserError(f"{flag}: not among the images of {folder}; check its ending")
+    return dataset

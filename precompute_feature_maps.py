@@ -1,0 +1,150 @@
+"""Write the feature map of every training image, for training with --load_features.
+
+The run's encoder sees the images at the run's own --loadSize. Its maps are then enlarged with
+nearest neighbour to the size of the label maps' files: by 2 where those are twice as wide, as in
+the recipes. So they pair with the files whatever the --loadSize of the run that reads them.
+Where training saw crops, the maps are of the whole images.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from options.parsing import ineffective_flags, parse_precompute, uncropped
+from util.errors import UserError, run_program
+
+if __name__ == "__main__":
+    # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
+    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    OPTIONS = parse_precompute(sys.argv[1:])
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from data import create_dataset, create_loader
+from data.aligned_dataset import AlignedDataset
+from data.check import require_sound
+from data.feature_maps import EXTENSIONS, resized, write_feature_map
+from models.pictures import to_device
+from models.pix2pixhd_model import Pix2PixHDModel
+from models.trained import load_trained
+from options.encode_options import PrecomputeOptions
+from util.device import choose_device
+from util.image_writer import ImageWriter
+
+
+def precompute(options: PrecomputeOptions) -> Path:
+    """Encode a phase's images and write their feature maps.
+
+    Returns:
+        The folder of the maps.
+
+    Raises:
+        UserError: the data or the weights are not as they should be, or a file cannot be written.
+    """
+    device, notes = choose_device(options.run.gpu_ids)
+    for line in notes + ineffective_flags(options):
+        print(line, flush=True)
+    run_folder = Path(options.run.checkpoints_dir) / options.run.name
+    model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E").to(device)
+    dataset = open_dataset(options)
+    maps = Path(options.data.dataroot) / f"{options.encoding.phase}_feat"
+    ending = f".{options.maps.feat_format}"
+    targets = [maps / scene_name(dataset, files["label"]) for files in dataset.files]
+    targets = [target.with_name(target.name + ending) for target in targets]
+    refuse_other_formats(targets, ending)
+    print(size_line(dataset), flush=True)
+    write_maps(options, model, dataset, device, targets)
+    return maps
+
+
+def open_dataset(options: PrecomputeOptions) -> AlignedDataset:
+    """The phase's maps and real images, whole ones.
+
+    Raises:
+        UserError: they are not as they should be.
+    """
+    dataset = create_dataset(
+        uncropped(options.data),
+        options.model,
+        phase=options.encoding.phase,
+        seed=options.run.seed,
+        is_train=False,
+        needs_image=True,
+    )
+    require_sound(dataset)
+    return dataset
+
+
+def write_maps(
+    options: PrecomputeOptions,
+    model: Pix2PixHDModel,
+    dataset: AlignedDataset,
+    device: torch.device,
+    targets: Sequence[Path],
+) -> None:
+    """Encode the images one by one, for they may differ in size, and write each to its target."""
+    half = (options.run.fp16 or options.run.data_type == 16) and device.type == "cuda"
+    data = dataclasses.replace(options.data, batchSize=1)
+    loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
+    with (
+        ImageWriter() as writer,
+        torch.inference_mode(),
+        torch.autocast(device.type, dtype=torch.float16, enabled=half),
+        tqdm(total=len(dataset), unit="img", disable=None) as bar,
+    ):
+        for batch, target in zip(loader, targets, strict=True):
+            features = model.encode(to_device(batch, device))[0].float().cpu().numpy()
+            size = dataset.read_header("label", Path(batch["path"][0])).size
+            writer.submit(write_feature_map, target, resized(features, size))
+            bar.update()
+
+
+def feature_file(dataset: AlignedDataset, label: Path, ending: str) -> Path:
+    """Where the feature map of a scene is kept: its name and sub-folder are the label map's."""
+    below = label.relative_to(dataset.dataroot).parts[1:]
+    folder = dataset.dataroot / f"{dataset.phase}_feat"
+    return folder.joinpath(*below).with_suffix(ending)
+
+
+def refuse_other_formats(targets: Sequence[Path], ending: str) -> None:
+    """
+    Raises:
+        UserError: maps with other endings are there; beside ours, each scene would have two.
+    """
+    others = EXTENSIONS - {ending}
+    there = [t.with_suffix(e) for t in targets for e in sorted(others) if t.with_suffix(e).exists()]
+    if there:
+        raise UserError(
+            f"{there[0].parent}: holds {len(there)} feature maps of another format, such as "
+            f"{there[0].name}, and each image must have one; remove them, or write to their format "
+            "with --feat_format"
+        )
+
+
+def size_line(dataset: AlignedDataset) -> str:
+    """What becomes of the maps' size, by the first of them."""
+    width, height = dataset.read_header("label", dataset.files[0]["label"]).size
+    encoded = dataset.output_size((width, height))
+    line = (
+        f"feature maps: encoded at {encoded[0]}x{encoded[1]}, written at {width}x{height}, "
+        "the size of the label maps' files"
+    )
+    if (width, height) == (2 * encoded[0], 2 * encoded[1]):
+        return line
+    return f"{line}; that is not twice as large, but pairs with them at any --loadSize"
+
+
+def main() -> None:
+    maps = precompute(OPTIONS)
+    print(f"feature maps: {maps}; train with --load_features to use them")
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,127 @@
+"""Instance features as a user meets them: train, encode, draw styles."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from programs import Outcome, run_encode, run_test, run_train, tiny_run, write_tiny_data
+
+FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
+ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0")
+
+
+@pytest.fixture(scope="module", params=["--instance_feat", "--label_feat"])
+def encoded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with features, encoded and clustered."""
+    root = tmp_path_factory.mktemp("encoded")
+    write_tiny_data(root)
+    write_tiny_data(root, phase="test", count=2)
+    flags = ("--niter", "1", "--niter_decay", "0", "--no_html", request.param, *FEATURES)
+    assert run_train(*tiny_run(root), *flags).code == 0
+    outcome = run_encode(*where(root), "--n_clusters", "3")
+    assert outcome.code == 0, outcome.err
+    return root
+
+
+def where(root: Path) -> tuple[str, ...]:
+    return ("--name", "tiny", "--checkpoints_dir", f"{root}/ck", *ON_CPU)
+
+
+def rendered(root: Path, *flags: str | Path) -> dict[str, np.ndarray]:
+    """The synthesised images of a rendering by file name."""
+    results = root / "results"
+    shutil.rmtree(results, ignore_errors=True)
+    clusters = ("--cluster_path", "features_clustered_003.npy")
+    outcome = run_test(*where(root), "--results_dir", results, *clusters, *flags)
+    assert outcome.code == 0, outcome.err
+    files = (results / "tiny/test_latest/images").glob("*synthesized*.png")
+    return {file.name: np.asarray(Image.open(file)) for file in files}
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_files_hold_features_and_clusters_of_each_label(encoded: Path) -> None:
+    features = np.load(encoded / "ck/tiny/features.npz")
+    clusters = np.load(encoded / "ck/tiny/features_clustered_003.npz")
+    for label in range(5):
+        rows, centres = features[f"features_{label}"], clusters[f"centres_{label}"]
+        assert rows.shape[1] == 2 + 1 and len(rows) > 0
+        assert centres.shape == (min(len(rows), 3), 2)
+
+
+def test_a_gallery_can_be_made_again_and_another_seed_gives_another(encoded: Path) -> None:
+    first = rendered(encoded)
+    assert len(first) == 2
+    assert same(first, rendered(encoded))
+    assert not same(first, rendered(encoded, "--seed", "1"))
+
+
+def test_styles_stand_side_by_side(encoded: Path) -> None:
+    images = rendered(encoded, "--styles", "3")
+    assert len(images) == 2 * 3
+    names = [f"scene_0_synthesized_image{n}.png" for n in ("", "_2", "_3")]
+    assert len({images[name].tobytes() for name in names}) == 3
+    assert same(rendered(encoded), {k: v for k, v in images.items() if k.endswith("image.png")})
+    page = (encoded / "results/tiny/test_latest/index.html").read_text()
+    assert "scene_0_synthesized_image.png" in page
+
+
+def test_features_of_the_real_image_or_of_another(encoded: Path) -> None:
+    own = rendered(encoded, "--use_encoded_image")
+    assert not same(own, rendered(encoded))
+    image = encoded / "data/test_img/scene_1.png"
+    of_other = rendered(encoded, "--style_from", image)
+    assert not same(of_other, rendered(encoded))
+    # Seen through its own labels, an image has its own style where labels are what is pooled.
+    options = (encoded / "ck/tiny/opt.txt").read_text()
+    if "label_feat: True" in options:
+        name = "scene_1_synthesized_image.png"
+        assert np.abs(of_other[name].astype(int) - own[name]).max() <= 1
+
+
+def complaint(outcome: Outcome) -> str:
+    assert outcome.code == 2
+    [line] = outcome.err.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_missing_clusters_name_the_program_that_makes_them(encoded: Path) -> None:
+    line = complaint(run_test(*where(encoded), "--cluster_path", "features_clustered_007.npy"))
+    assert "features_clustered_007" in line and "encode_features.py" in line
+
+
+def test_clusters_of_other_features(encoded: Path, tmp_path: Path) -> None:
+    file = tmp_path / "clusters.npz"
+    np.savez(file, centres_0=np.zeros((2, 7)))
+    line = complaint(run_test(*where(encoded), "--cluster_path", file))
+    assert "7" in line and "--feat_num" in line
+
+
+def test_style_of_an_image_without_maps(encoded: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 16)).save(tmp_path / "alone.png")
+    line = complaint(run_test(*where(encoded), "--style_from", tmp_path / "alone.png"))
+    assert "alone.png" in line and "_img" in line
+
+
+def test_a_run_without_its_encoder(encoded: Path, tmp_path: Path) -> None:
+    shutil.copytree(encoded / "ck", tmp_path / "ck")
+    (tmp_path / "ck/tiny/latest_net_E.pth").unlink()
+    for outcome in (
+        run_encode(*where(tmp_path)),
+        run_test(*where(tmp_path), "--use_encoded_image"),
+    ):
+        assert "latest_net_E.pth" in complaint(outcome)
+
+
+def test_a_run_without_features(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
+    assert "--instance_feat" in complaint(run_encode(*where(tmp_path)))
+    assert "--use_encoded_image" in complaint(run_test(*where(tmp_path), "--use_encoded_image"))
