@@ -16,7 +16,9 @@ if __name__ == "__main__":
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -24,12 +26,16 @@ from data import create_dataset, create_loader
 from data.aligned_dataset import AlignedDataset
 from data.check import require_sound
 from models.feature_files import clusters_name, save_clusters, save_features
-from models.features import FeatureBank, cluster
+from models.features import Clustering, FeatureBank, cluster, nearest
 from models.pictures import to_device
 from models.pix2pixhd_model import Pix2PixHDModel
 from models.trained import load_trained
 from options.encode_options import EncodeOptions
 from util.device import choose_device
+from util.feature_page import Example, FeaturePage, LabelClusters, cut_out
+from util.image import label_palette, tensor_to_image
+
+EXAMPLES_SHOWN = 8  # of each cluster
 
 
 def encode(options: EncodeOptions) -> list[Path]:
@@ -68,6 +74,7 @@ def encode(options: EncodeOptions) -> list[Path]:
     files = [folder / "features.npz", folder / clusters_name(options.model.n_clusters)]
     save_features(rows, files[0])
     save_clusters(clusters.centres, files[1])
+    files.append(write_page(options, dataset, bank, clusters, folder / "features"))
     return files
 
 
@@ -88,6 +95,70 @@ def collect(
             bank.add(model.features(batch), model.feature_ids(batch), label)
             bar.update()
     return bank
+
+
+def write_page(
+    options: EncodeOptions,
+    dataset: AlignedDataset,
+    bank: FeatureBank,
+    clusters: Clustering,
+    folder: Path,
+) -> Path:
+    """Draw the feature space: the clusters of each label, and the instances nearest to each centre.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    rows, origins = bank.rows(), bank.origins()
+    assignment: dict[int, np.ndarray] = {}
+    shown: dict[int, list[np.ndarray]] = {}
+    for label, centres in clusters.centres.items():
+        kept = clusters.kept[label]
+        assignment[label], distance = nearest(rows[label][kept, :-1], centres)
+        order = np.argsort(distance, kind="stable")
+        shown[label] = [
+            origins[label][kept][order[assignment[label][order] == number][:EXAMPLES_SHOWN]]
+            for number in range(len(centres))
+        ]
+    examples = cut_examples(options, dataset, shown)
+    # Without a label set, labels are what instance ids say.
+    colours = label_palette(options.model.label_nc or max(clusters.centres) + 1)
+    page = FeaturePage(folder, f"{options.run.name}: feature space")
+    page.write(
+        LabelClusters(
+            label=label,
+            colour=colours[label].tolist(),
+            points=rows[label][clusters.kept[label], :-1],
+            centres=centres,
+            assignment=assignment[label],
+            examples=[
+                [examples[label, image, id_] for image, id_, _ in instances.tolist()]
+                for instances in shown[label]
+            ],
+            left_out=int((~clusters.kept[label]).sum()),
+        )
+        for label, centres in clusters.centres.items()
+    )
+    return folder / "index.html"
+
+
+def cut_examples(
+    options: EncodeOptions, dataset: AlignedDataset, shown: dict[int, list[np.ndarray]]
+) -> dict[tuple[int, int, int], Example]:
+    """Cut instances out of their images, reading each image once: {(label, image, id): example}."""
+    of_image: dict[int, set[tuple[int, int]]] = {}
+    for label, clusters in shown.items():
+        for image, id_, _ in np.concatenate(clusters).tolist():
+            of_image.setdefault(image, set()).add((label, id_))
+    ids_of = "label" if options.model.label_feat else "inst"
+    cut: dict[tuple[int, int, int], Example] = {}
+    for image, instances in tqdm(sorted(of_image.items()), unit="img", disable=None, leave=False):
+        sample: dict[str, Any] = dataset[image]
+        picture, ids = tensor_to_image(sample["image"]), sample[ids_of][0].numpy()
+        for label, id_ in instances:
+            caption = f"{Path(sample['path']).stem}, {id_}"
+            cut[label, image, id_] = Example(cut_out(picture, ids == id_), caption)
+    return cut
 
 
 def main() -> None:

@@ -54,14 +54,12 @@ def precompute(options: PrecomputeOptions) -> Path:
     run_folder = Path(options.run.checkpoints_dir) / options.run.name
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E").to(device)
     dataset = open_dataset(options)
-    maps = Path(options.data.dataroot) / f"{options.encoding.phase}_feat"
     ending = f".{options.maps.feat_format}"
-    targets = [maps / scene_name(dataset, files["label"]) for files in dataset.files]
-    targets = [target.with_name(target.name + ending) for target in targets]
+    targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
     refuse_other_formats(targets, ending)
     print(size_line(dataset), flush=True)
     write_maps(options, model, dataset, device, targets)
-    return maps
+    return dataset.dataroot / f"{dataset.phase}_feat"
 
 
 def open_dataset(options: PrecomputeOptions) -> AlignedDataset:

@@ -49,7 +49,8 @@ class EncodeOptions:
 
 @dataclass(frozen=True)
 class PrecomputeOptions:
-    """Encode every training image, and write its feature map for training at twice the size."""
+    """Encode every training image, and write its feature map, as large as its label map's file, for
+    training with --load_features."""
 
     run: RunOptions = field(default_factory=RunOptions)
     data: DataOptions = field(default_factory=DataOptions)

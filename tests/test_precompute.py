@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from programs import metrics, run_train, tiny_run, write_tiny_data
 
+from data import create_dataset, create_loader
 from data.feature_maps import read_feature_map
 from models.trained import load_trained
 from options.parsing import parse_precompute
@@ -83,8 +84,6 @@ def test_maps_are_those_of_the_runs_encoder(trained: Path) -> None:
     file = made(trained)[0]
     options = parse_precompute(words(trained))
     model = load_trained(options.model, trained / "ck/tiny", "latest", "E")
-    from data import create_dataset, create_loader
-
     dataset = create_dataset(options.data, options.model, phase="train", seed=0, is_train=False)
     batch = next(iter(create_loader(dataset, options.data, seed=0, is_train=False)))
     expected = model.encode(batch)[0].detach().numpy().repeat(2, axis=1).repeat(2, axis=2)

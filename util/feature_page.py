@@ -250,10 +250,10 @@ def _add_header(title: str, note: str, sections: Sequence[Section]) -> None:
             f"{_count(instances, 'instance')} of {_count(len(sections), 'label')} "
             f"in {_count(clusters, 'cluster')}. "
             "Every point is an instance, placed by its features; instances that the encoder finds "
-            "alike are close together. The pictures are the instances nearest to the centre of "
-            "their cluster."
+            "alike are close together. A number marks the centre of a cluster, and the pictures "
+            "beside it are the instances nearest to it."
         )
-        if any(section.centres.shape[1] == 3 for section in sections):
+        if sections and sections[0].centres.shape[1] == 3:
             tags.p(
                 "A cluster has the colour of its centre: the three features, from −1 to 1, "
                 "are red, green and blue."

@@ -23,21 +23,22 @@ def cluster_colours(centres: np.ndarray) -> np.ndarray:
     """Return a colour for each cluster, uint8 [k,3].
 
     Three features are red, green and blue, -1 to 1 as 0 to 255 (clipped); for any other number
-    of them the colours are from a palette, and are only told apart.
+    of them the colours are from a palette, calm on white paper as on black, and only tell the
+    clusters apart.
 
     Args:
         centres: finite [k, feat_num].
     """
     if centres.shape[1] == 3:
         return ((centres + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
-    # The first is black, and a table of 35 would be Cityscapes' own, in which some are alike.
-    return label_palette(max(36, len(centres) + 1))[1 : len(centres) + 1]
+    palette = label_palette(400)
+    seen_on_both = (_luminance(palette) > 0.08) & (_luminance(palette) < 0.5)
+    return np.resize(palette[seen_on_both], (len(centres), 3))
 
 
 def ink_on(colour: np.ndarray) -> str:
     """Return the colour of text, near white or near black, that is read on `colour`, uint8 [3]."""
-    linear = (colour / 255) ** 2.2
-    return "#ffffff" if linear @ (0.2126, 0.7152, 0.0722) < 0.2 else "#14171a"
+    return "#ffffff" if _luminance(colour) < 0.2 else "#14171a"
 
 
 def draw_features(
@@ -186,3 +187,8 @@ def _draw_centres(axes: Axes, centres: np.ndarray, colours: np.ndarray) -> None:
             color=ink_on(colour * 255),
             zorder=3 + 1 / (cluster + 2),
         )
+
+
+def _luminance(rgb: np.ndarray) -> np.ndarray:
+    """Map sRGB [...,3] in 0..255 to luminance [...] in 0..1, nearly."""
+    return (rgb / 255) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722])
