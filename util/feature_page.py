@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ OWN_FILES = {
 
 CONTEXT = 4  # pixels around an instance at least, or one of a few pixels is but a block of colour
 LONGEST = 2.0  # longer side to shorter: a pole alone would be a line
-DIMMED = 0.3  # of the surroundings' own brightness; the rest is gray
+DIMMED = 0.2  # of the surroundings' own brightness; the rest is middle gray
 
 SHOWN_VALUES = 8  # of a centre
 
@@ -67,6 +67,9 @@ section { scroll-margin-top: 1rem; }
 @media (max-width: 60rem) {
   .space { grid-template-columns: minmax(0, 1fr); }
   .plot { position: static; max-width: 34rem; }
+}
+@media (max-width: 30rem) {
+  .examples figure { width: calc((100% - 1.5rem) / 4); }
 }
 """
 
@@ -112,7 +115,7 @@ class Section:
     centres: np.ndarray
     sizes: np.ndarray  # instances in each cluster
     colours: np.ndarray  # uint8 [k,3]
-    examples: list[list[Picture]] = field(repr=False)
+    examples: list[list[Picture]]
 
     @property
     def instances(self) -> int:
@@ -206,7 +209,8 @@ def cut_out(image: np.ndarray, mask: np.ndarray, margin: float = 0.1, size: int 
     """Cut an instance from its image; what surrounds it fades to gray.
 
     The cut-out is the instance's bounding box with the margin, at least 4 pixels, and as much more
-    as makes its longer side at most twice its shorter; at a border of the image it moves inwards.
+    as makes its longer side at most twice its shorter, where the image has room: at a border the
+    cut-out moves inwards.
 
     Args:
         image: uint8 [H,W,3].
@@ -249,9 +253,9 @@ def _add_header(title: str, note: str, sections: Sequence[Section]) -> None:
         tags.p(
             f"{_count(instances, 'instance')} of {_count(len(sections), 'label')} "
             f"in {_count(clusters, 'cluster')}. "
-            "Every point is an instance, placed by its features; instances that the encoder finds "
-            "alike are close together. A number marks the centre of a cluster, and the pictures "
-            "beside it are the instances nearest to it."
+            "Instances are placed by their features: those that the encoder finds alike are close "
+            "together. A number marks the centre of a cluster, and the pictures below that number "
+            "are the instances nearest to it."
         )
         if sections and sections[0].centres.shape[1] == 3:
             tags.p(

@@ -101,16 +101,17 @@ def plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
         return np.eye(2), np.zeros(2), ("feature 1", "feature 2")
     middle = points.mean(axis=0)
     variances, directions = np.linalg.eigh((points - middle).T @ (points - middle) / n)
-    first = directions[:, :-3:-1]  # eigh sorts them upwards
-    # The sign is arbitrary; chosen, so that a run drawn again looks the same.
-    first = first * np.where(first[np.abs(first).argmax(axis=0), [0, 1]] < 0, -1, 1)
-    total = variances.sum()
-    shares = variances[:-3:-1].clip(0) / total if total > 0 else np.zeros(2)
-    first_name, second_name = (
-        f"{order} principal component ({share:.0%} of the variance)"
-        for order, share in zip(("first", "second"), shares, strict=True)
-    )
-    return first, middle, (first_name, second_name)
+    chosen = directions[:, :-3:-1]  # eigh sorts them upwards
+    # Their signs are arbitrary: fixed, so that a run drawn again looks the same.
+    chosen = chosen * np.where(chosen[np.abs(chosen).argmax(axis=0), [0, 1]] < 0, -1, 1)
+    names = [f"{order} principal component" for order in ("first", "second")]
+    if (total := variances.sum()) > 0:
+        shares = variances[:-3:-1].clip(0) / total
+        names = [
+            f"{name} ({share:.0%} of the variance)"
+            for name, share in zip(names, shares, strict=True)
+        ]
+    return chosen, middle, (names[0], names[1])
 
 
 def _draw_points(
@@ -130,7 +131,7 @@ def _draw_points(
         s=diameter**2,
         c=colours[assignment[order]],
         edgecolors=INK,
-        linewidths=diameter / 20,
+        linewidths=max(diameter / 20, 0.15),
     )
     axes.set_aspect("equal", adjustable="datalim")  # distances are what is looked at
     axes.margins(0.08)
