@@ -10,6 +10,6 @@ python datasets/make_toy_streets.py --out datasets/toy_streets
 python train.py --name toy_streets --dataroot datasets/toy_streets \
     --resize_or_crop crop --fineSize 128 --no_vgg_loss \
     --netG local --ngf 8 --n_downsample_global 2 --n_blocks_global 4 --n_blocks_local 2 \
-    --ndf 32 --n_layers_D 2 --lr 0.0003 --niter 6 --niter_decay 4 --display_freq 200 "$@"
+    --ndf 24 --n_layers_D 2 --lr 0.0003 --niter 5 --niter_decay 3 --display_freq 200 "$@"
 python test.py --name toy_streets
 echo "open in a browser: $PWD/results/toy_streets/test_latest/index.html"
