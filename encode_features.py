@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from options.parsing import ineffective_flags, parse_encode
+from options.parsing import parse_encode
 from util.errors import run_program
 
 if __name__ == "__main__":
@@ -25,13 +25,13 @@ from tqdm import tqdm
 from data import create_dataset, create_loader
 from data.aligned_dataset import AlignedDataset
 from data.check import require_sound
+from launch import Machine, choose_machine
 from models.feature_files import clusters_name, save_clusters, save_features
 from models.features import Clustering, FeatureBank, cluster, nearest
 from models.pictures import to_device
 from models.pix2pixhd_model import Pix2PixHDModel
 from models.trained import load_trained
 from options.encode_options import EncodeOptions
-from util.device import choose_device
 from util.feature_page import Example, FeaturePage, LabelClusters, cut_out
 from util.image import label_palette, tensor_to_image
 
@@ -44,12 +44,11 @@ def encode(options: EncodeOptions) -> list[Path]:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
-    device, notes = choose_device(options.run.gpu_ids)
-    for line in notes + ineffective_flags(options):
-        print(line, flush=True)
+    machine = choose_machine(options)
     folder = Path(options.run.checkpoints_dir) / options.run.name
     networks = "" if options.model.load_features else "E"
-    model = load_trained(options.model, folder, options.encoding.which_epoch, networks).to(device)
+    model = load_trained(options.model, folder, options.encoding.which_epoch, networks)
+    model.to(machine.device)
     dataset = create_dataset(
         options.data,
         options.model,
@@ -60,7 +59,7 @@ def encode(options: EncodeOptions) -> list[Path]:
         needs_image=True,
     )
     require_sound(dataset)
-    bank = collect(options, model, dataset, device)
+    bank = collect(options, model, dataset, machine)
     rows = bank.rows()
     clusters = cluster(
         rows,
@@ -79,7 +78,7 @@ def encode(options: EncodeOptions) -> list[Path]:
 
 
 def collect(
-    options: EncodeOptions, model: Pix2PixHDModel, dataset: AlignedDataset, device: torch.device
+    options: EncodeOptions, model: Pix2PixHDModel, dataset: AlignedDataset, machine: Machine
 ) -> FeatureBank:
     """The features of all instances of the data set, in its order."""
     bank = FeatureBank(
@@ -88,9 +87,10 @@ def collect(
     # One image at a time: they may differ in size.
     data = dataclasses.replace(options.data, batchSize=1)
     loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    with torch.inference_mode(), tqdm(total=len(dataset), unit="img", disable=None) as bar:
+    bar = tqdm(total=len(dataset), unit="img", disable=None)
+    with torch.inference_mode(), machine.autocast(), bar:
         for batch in loader:
-            batch = to_device(batch, device)
+            batch = to_device(batch, machine.device)
             label = batch["label"] if options.model.label_nc else None
             bank.add(model.features(batch), model.feature_ids(batch), label)
             bar.update()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from options.parsing import ineffective_flags, parse_precompute, uncropped
+from options.parsing import parse_precompute, uncropped
 from util.errors import UserError, run_program
 
 if __name__ == "__main__":
@@ -31,11 +31,11 @@ from data import create_dataset, create_loader
 from data.aligned_dataset import AlignedDataset
 from data.check import require_sound
 from data.feature_maps import EXTENSIONS, resized, write_feature_map
+from launch import Machine, choose_machine
 from models.pictures import to_device
 from models.pix2pixhd_model import Pix2PixHDModel
 from models.trained import load_trained
 from options.encode_options import PrecomputeOptions
-from util.device import choose_device
 from util.image_writer import ImageWriter
 
 
@@ -48,17 +48,16 @@ def precompute(options: PrecomputeOptions) -> Path:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
-    device, notes = choose_device(options.run.gpu_ids)
-    for line in notes + ineffective_flags(options):
-        print(line, flush=True)
+    machine = choose_machine(options)
     run_folder = Path(options.run.checkpoints_dir) / options.run.name
-    model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E").to(device)
+    model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
+    model.to(machine.device)
     dataset = open_dataset(options)
     ending = f".{options.maps.feat_format}"
     targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
     refuse_other_formats(targets, ending)
     print(size_line(dataset), flush=True)
-    write_maps(options, model, dataset, device, targets)
+    write_maps(options, model, dataset, machine, targets)
     return dataset.dataroot / f"{dataset.phase}_feat"
 
 
@@ -84,21 +83,20 @@ def write_maps(
     options: PrecomputeOptions,
     model: Pix2PixHDModel,
     dataset: AlignedDataset,
-    device: torch.device,
+    machine: Machine,
     targets: Sequence[Path],
 ) -> None:
     """Encode the images one by one, for they may differ in size, and write each to its target."""
-    half = (options.run.fp16 or options.run.data_type == 16) and device.type == "cuda"
     data = dataclasses.replace(options.data, batchSize=1)
     loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
     with (
         ImageWriter() as writer,
         torch.inference_mode(),
-        torch.autocast(device.type, dtype=torch.float16, enabled=half),
+        machine.autocast(),
         tqdm(total=len(dataset), unit="img", disable=None) as bar,
     ):
         for batch, target in zip(loader, targets, strict=True):
-            features = model.encode(to_device(batch, device))[0].float().cpu().numpy()
+            features = model.encode(to_device(batch, machine.device))[0].float().cpu().numpy()
             size = dataset.read_header("label", Path(batch["path"][0])).size
             writer.submit(write_feature_map, target, resized(features, size))
             bar.update()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from options.parsing import ineffective_flags, parse_test
+from options.parsing import parse_test
 from util.errors import UserError, run_program
 
 if __name__ == "__main__":
@@ -16,17 +16,16 @@ if __name__ == "__main__":
 
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from data import create_dataset, create_loader
 from data.aligned_dataset import AlignedDataset
 from data.check import require_sound
 from feature_source import create_feature_source, needs_encoder
+from launch import choose_machine
 from models.pictures import pictures, render, synthesized_names, to_device
 from models.trained import load_trained
 from options.test_options import TestOptions
-from util.device import choose_device
 from util.gallery import ResultsGallery
 from util.image_writer import ImageWriter
 
@@ -40,26 +39,23 @@ def test(options: TestOptions) -> Path:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
-    device, notes = choose_device(options.run.gpu_ids)
-    for line in notes + ineffective_flags(options):
-        print(line, flush=True)
+    machine = choose_machine(options)
     results = options.results
     folder = Path(options.run.checkpoints_dir) / options.run.name
     networks = "GE" if needs_encoder(options) else "G"
-    model = load_trained(options.model, folder, results.which_epoch, networks).to(device)
+    model = load_trained(options.model, folder, results.which_epoch, networks).to(machine.device)
     if options.run.verbose:
         print(model)
-    half = (options.run.fp16 or options.run.data_type == 16) and device.type == "cuda"
     dataset, total = open_dataset(options)
     loader = create_loader(dataset, options.data, seed=options.run.seed, is_train=False)
-    features_of = create_feature_source(options, model, device)
+    features_of = create_feature_source(options, model, machine.device)
     gallery = create_gallery(options, shown=len(dataset), total=total)
 
     with ImageWriter() as writer, tqdm(total=len(dataset), unit="img", disable=None) as bar:
         for batch in loader:
-            batch = to_device(batch, device)
+            batch = to_device(batch, machine.device)
             names = [row_name(path, options) for path in batch["path"]]
-            with torch.autocast(device.type, dtype=torch.float16, enabled=half):
+            with machine.autocast():
                 fakes = [
                     render(model, batch, features_of(batch, names, style))
                     for style in range(results.styles)

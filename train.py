@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from options.parsing import ineffective_flags, parse_train, uncropped
+from options.parsing import parse_train, uncropped
 from util.errors import UserError, run_program
 
 if __name__ == "__main__":
@@ -26,6 +26,7 @@ from data import create_dataset, create_loader
 from data.check import require_sound
 from data.loader import Loader
 from data.sampler import EpochSampler
+from launch import Machine, choose_machine
 from models import create_model, uses_features
 from models.optim import Optimizers, learning_rate
 from models.pictures import Pictures, pictures, render, to_device
@@ -33,7 +34,6 @@ from models.pix2pixhd_model import Batch, Pix2PixHDModel, Views
 from models.training_state import Place, TrainingState
 from options.saved import flat, options_texts
 from options.train_options import TrainOptions
-from util.device import choose_device
 from util.logger import TrainingLogger
 from util.run_folder import set_run_aside, write_all
 from util.stop_signal import StopSignal
@@ -70,7 +70,7 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
     run.order.start(place.epoch, place.images_done)
     lap = time.monotonic(), place.images_done
     for batch in run.loader:
-        batch = to_device(batch, run.device)
+        batch = to_device(batch, run.machine.device)
         views, terms = train_step(run, batch)
         place = Place(place.epoch, place.images_done + images)
         step = run.step_at(place)
@@ -98,7 +98,7 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
 
 def train_step(run: Run, batch: Batch) -> tuple[Views, dict[str, Tensor]]:
     """One update of generator and discriminators; returns what was seen, and the losses' terms."""
-    with torch.autocast(run.device.type, dtype=torch.float16, enabled=run.half_precision):
+    with run.machine.autocast():
         views = run.model(batch)
         terms_G = run.model.generator_losses(views)
         terms_D = run.model.discriminator_losses(views)
@@ -113,8 +113,7 @@ class Run:
     """What a training run is made of."""
 
     options: TrainOptions
-    device: torch.device
-    half_precision: bool
+    machine: Machine
     loader: Loader
     order: EpochSampler  # the loader's
     held_out: Batch | None  # one sample that is never trained on
@@ -134,13 +133,7 @@ def build(options: TrainOptions) -> Run:
         UserError: the data are not sound, or the VGG19 weights cannot be had.
     """
     seed, data = options.run.seed, options.data
-    device, notes = choose_device(options.run.gpu_ids)
-    asked = options.run.fp16 or options.run.data_type == 16
-    half_precision = asked and device.type == "cuda"
-    if asked and not half_precision:
-        notes.append("--fp16: mixed precision needs a CUDA device, computing in float32")
-    tell(*notes, *ineffective_flags(options))
-
+    machine = choose_machine(options)
     phase = options.schedule.phase
     dataset = create_dataset(
         data,
@@ -160,14 +153,16 @@ def build(options: TrainOptions) -> Run:
             f"as they do not fill a batch of {data.batchSize}"
         )
     held_out = held_out_batch(options)
-    model = create_model(options.model, options.discriminator, options.loss, seed).to(device)
+    model = create_model(options.model, options.discriminator, options.loss, seed).to(
+        machine.device
+    )
     if options.run.verbose:
         print(model)
     optimizers = Optimizers(
-        model, options.schedule.lr, options.schedule.beta1, mixed_precision=half_precision
+        model, options.schedule.lr, options.schedule.beta1, mixed_precision=machine.half_precision
     )
     state = TrainingState(Path(options.run.checkpoints_dir) / options.run.name, model, optimizers)
-    return Run(options, device, half_precision, loader, order, held_out, model, optimizers, state)
+    return Run(options, machine, loader, order, held_out, model, optimizers, state)
 
 
 def open_run(run: Run) -> Place:
@@ -242,7 +237,7 @@ def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     label_nc = run.options.model.label_nc
     shown = pictures(batch, [fake], label_nc)
     if run.held_out is not None:
-        held_out = to_device(run.held_out, run.device)
+        held_out = to_device(run.held_out, run.machine.device)
         rendered = pictures(held_out, [render(run.model, held_out)], label_nc)
         shown |= {f"held_out_{name}": picture for name, picture in rendered.items()}
     return shown

@@ -17,6 +17,7 @@ from data import create_dataset, create_loader
 from models import create_model
 from models.optim import Optimizers, learning_rate
 from models.pictures import render
+from models.trained import load_trained
 from options.parsing import parse_test, parse_train
 from util.checkpoint import load_network
 
@@ -96,8 +97,34 @@ def test_inference_through_the_command_line(case: str, tmp_path: Path) -> None:
     recorded = np.load(shared("reference") / case / "inference.npz")
     for name in recorded.files:
         file = tmp_path / f"final/test_latest/images/{Path(name).stem}_synthesized_image.png"
-        expected = (recorded[name].transpose(1, 2, 0) + 1) * 127.5
-        assert np.abs(np.asarray(Image.open(file)) - expected).max() < 0.52, "rounding alone"
+        assert rounding_alone(file, recorded[name])
+
+
+def test_inference_with_the_real_images_features(tmp_path: Path) -> None:
+    """Through the command line, which rounds to 8 bits, and through the API, which does not."""
+    case = shared("reference") / "instance_feat"
+    recorded = np.load(case / "inference_encoded.npz")
+    flags = [*flags_for_test("instance_feat"), "--use_encoded_image", "--phase", "train"]
+    options = parse_test(flags)
+    model = load_trained(options.model, case / "final", "latest", "GE")
+    dataset = create_dataset(options.data, options.model, phase="train", seed=0, is_train=False)
+    del dataset.files[len(recorded.files) :]
+    for batch in create_loader(dataset, options.data, seed=0, is_train=False):
+        expected = torch.from_numpy(recorded[Path(batch["path"][0]).name])
+        torch.testing.assert_close(render(model, batch)[0], expected, rtol=0, atol=1e-4)
+
+    where = ("--name", "final", "--checkpoints_dir", case, "--results_dir", tmp_path)
+    outcome = run_test(*where, "--how_many", "3", *flags)
+    assert outcome.code == 0, outcome.err
+    for name in recorded.files:
+        file = tmp_path / f"final/train_latest/images/{Path(name).stem}_synthesized_image.png"
+        assert rounding_alone(file, recorded[name])
+
+
+def rounding_alone(file: Path, expected: np.ndarray) -> bool:
+    """Whether a picture is [3,H,W] in [-1,1] up to the rounding to 8 bits."""
+    values = (expected.transpose(1, 2, 0) + 1) * 127.5
+    return bool(np.abs(np.asarray(Image.open(file)) - values).max() < 0.52)
 
 
 def flags_for_test(case: str) -> list[str]:

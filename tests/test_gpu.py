@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
+from programs import metrics, run_encode, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 from test_conformance import expect_losses, flags
 
@@ -26,6 +27,22 @@ def test_losses_of_the_reference_on_the_gpu(tmp_path: Path) -> None:
     )
     assert outcome.code == 0, outcome.err
     expect_losses(metrics(tmp_path / "labels"), "labels")
+
+
+def test_features_on_the_gpu_are_those_on_the_cpu(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    write_tiny_data(tmp_path, phase="test", count=1)
+    run = (*tiny_run(tmp_path), "--instance_feat", "--nef", "2", "--n_downsample_E", "1")
+    assert run_train(*run, *ON_GPU, "--niter", "1", "--niter_decay", "0").code == 0
+    where = ("--name", "tiny", "--checkpoints_dir", tmp_path / "ck", "--nThreads", "0")
+    rows = []
+    for gpu_ids in ("0", "-1"):
+        assert run_encode(*where, "--gpu_ids", gpu_ids).code == 0
+        features = np.load(tmp_path / "ck/tiny/features.npz")
+        rows.append(np.concatenate([features[name] for name in sorted(features.files)]))
+    np.testing.assert_allclose(rows[0], rows[1], atol=1e-3)
+    styles = ("--results_dir", tmp_path, "--gpu_ids", "0", "--styles", "2")
+    assert run_test(*where, *styles).code == 0
 
 
 def test_mixed_precision_trains_resumes_and_renders(tmp_path: Path) -> None:
