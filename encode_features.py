@@ -32,7 +32,8 @@ from models.pictures import to_device
 from models.pix2pixhd_model import Pix2PixHDModel
 from models.trained import load_trained
 from options.encode_options import EncodeOptions
-from util.feature_page import Example, FeaturePage, LabelClusters, cut_out
+from util.cut_out import cut_out
+from util.feature_page import Example, FeaturePage, LabelClusters
 from util.image import label_palette, tensor_to_image
 
 EXAMPLES_SHOWN = 8  # of each cluster

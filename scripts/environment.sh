@@ -11,7 +11,7 @@ if [ ! -e "$stamp" ]; then
         exit 2
     }
     echo "making .venv from $requirements (once; PyTorch is several GB)"
-    "$python" -m venv .venv
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
     touch "$stamp"
 fi

@@ -32,7 +32,7 @@ from scipy.ndimage import maximum_filter
 # Run as a program, Python looks for modules in scripts/ only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.benchmark import in_one_line, machine, markdown
+from scripts.report import in_one_line, machine, markdown
 from util.errors import UserError, run_program
 
 BUILDING, PERSON, RIDER, CAR, BICYCLE = 11, 24, 25, 26, 33

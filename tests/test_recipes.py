@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from options.parsing import parse_encode, parse_precompute, parse_test, parse_train
+from options.saved import options_texts
+from options.train_options import TrainOptions
+from util.run_folder import write_all
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+RECIPES = [file for file in SCRIPTS if file.name != "demo.sh"]  # test_demo.py runs that one
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS: dict[str, Callable[[list[str]], object]] = {
     "train.py": parse_train,
@@ -30,19 +34,19 @@ def commands(file: Path) -> list[str]:
     return [line.strip() for line in re.findall(rf"^ *python (?:{programs}).*", text, re.M)]
 
 
-CASES = [(file, line) for file in SCRIPTS + DOCUMENTS for line in commands(file)]
-
-
-@pytest.mark.parametrize(("file", "line"), CASES, ids=lambda value: getattr(value, "name", None))
-def test_command_is_accepted(
-    file: Path, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)  # without runs to inherit from
-    _, program, *words = shlex.split(line, comments=True)
-    words = [word for word in words if word != "$@"]
-    if words == ["--help"]:
-        return
-    PROGRAMS[program](words)
+@pytest.mark.parametrize("file", RECIPES + DOCUMENTS, ids=lambda file: file.name)
+def test_commands_are_accepted(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other: a command inherits the options of the runs that earlier ones began."""
+    monkeypatch.chdir(tmp_path)
+    for line in commands(file):
+        _, program, *words = shlex.split(line, comments=True)
+        words = [word for word in words if word != "$@"]
+        if words == ["--help"]:
+            continue
+        options = PROGRAMS[program](words)
+        if isinstance(options, TrainOptions):
+            folder = Path(options.run.checkpoints_dir) / options.run.name
+            write_all(folder, options_texts(options))
 
 
 def test_the_recipes_of_the_reference_are_all_there() -> None:

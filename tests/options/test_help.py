@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from options.encode_options import EncodeOptions, PrecomputeOptions
 from options.saved import flat
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
@@ -24,7 +25,13 @@ finally:
 
 
 @pytest.mark.parametrize(
-    ("program", "options"), [("train.py", TrainOptions), ("test.py", TestOptions)]
+    ("program", "options"),
+    [
+        ("train.py", TrainOptions),
+        ("test.py", TestOptions),
+        ("encode_features.py", EncodeOptions),
+        ("precompute_feature_maps.py", PrecomputeOptions),
+    ],
 )
 def test_help_lists_every_flag_and_loads_no_library(program: str, options: type) -> None:
     done = subprocess.run(

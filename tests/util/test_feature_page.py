@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from util.feature_page import Example, FeaturePage, LabelClusters, cut_out
+from util.cut_out import cut_out
+from util.feature_page import Example, FeaturePage, LabelClusters
 from util.feature_plot import cluster_colours, ink_on, plane
 
 
