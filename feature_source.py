@@ -11,14 +11,17 @@ from torch import Tensor
 
 from data import create_dataset, create_loader
 from data.aligned_dataset import AlignedDataset
+from launch import Machine
 from models import uses_features
-from models.feature_files import existing_file, load_clusters
+from models.feature_files import clusters_name, existing_file, load_clusters
 from models.features import ByLabel
 from models.pictures import to_device
 from models.pix2pixhd_model import Batch, Pix2PixHDModel
 from models.styles import StyleSampler, mean_features_by_label
-from options.test_options import TestOptions
+from options.test_options import ResultOptions, TestOptions
 from util.errors import UserError
+
+DEFAULT_CLUSTERS = ResultOptions().cluster_path
 
 FeatureSource = Callable[[Batch, Sequence[str], int], Tensor | None]
 """From a batch, its images' names and the number of a style to features [N, feat_num, H, W]; or to
@@ -26,7 +29,7 @@ None, for a generator without features and for those that the batch itself has."
 
 
 def create_feature_source(
-    options: TestOptions, model: Pix2PixHDModel, device: torch.device
+    options: TestOptions, model: Pix2PixHDModel, machine: Machine
 ) -> FeatureSource:
     """The source that the options ask for.
 
@@ -36,9 +39,13 @@ def create_feature_source(
     if not uses_features(options.model) or options.results.use_encoded_image:
         return lambda batch, names, style: None
     image = options.results.style_from
-    centres = _style_of(Path(image), options, model, device) if image else _clusters(options)
+    centres = _style_of(Path(image), options, model, machine) if image else _clusters(options)
     sampler = StyleSampler(
-        centres, options.model.feat_num, options.run.seed, options.model.label_feat
+        centres,
+        options.model.feat_num,
+        options.run.seed,
+        ids_are_labels=options.model.label_feat,
+        label_nc=options.model.label_nc,
     )
 
     def sample(batch: Batch, names: Sequence[str], style: int) -> Tensor:
@@ -58,30 +65,41 @@ def needs_encoder(options: TestOptions) -> bool:
 
 
 def _clusters(options: TestOptions) -> ByLabel:
-    folder = Path(options.run.checkpoints_dir) / options.run.name
-    named = Path(options.results.cluster_path)
-    file = existing_file(named if existing_file(named).is_file() else folder / named)
+    file = _cluster_file(options)
+    if not file.is_file():
+        others = sorted(other.name for other in file.parent.glob("features_clustered_*"))
+        there = f"there are {', '.join(others)}" if others else "there are none"
+        raise UserError(
+            f"{file}: no such clusters of features, {there}; make them with python "
+            f"encode_features.py --name {options.run.name}, or give --cluster_path"
+        )
     return load_clusters(file, options.model.feat_num, options.model.label_nc)
 
 
+def _cluster_file(options: TestOptions) -> Path:
+    """The file that --cluster_path names, or that the run's --n_clusters does by default."""
+    folder = Path(options.run.checkpoints_dir) / options.run.name
+    named = Path(options.results.cluster_path)
+    if options.results.cluster_path == DEFAULT_CLUSTERS:
+        named = Path(clusters_name(options.model.n_clusters))
+    return existing_file(named if existing_file(named).is_file() else folder / named)
+
+
 def _style_of(
-    image: Path, options: TestOptions, model: Pix2PixHDModel, device: torch.device
+    image: Path, options: TestOptions, model: Pix2PixHDModel, machine: Machine
 ) -> ByLabel:
     """Features of the image's labels; those it does not show have the run's clusters, if any."""
     dataset = _dataset_of(image, options)
     data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
     [batch] = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    batch = to_device(batch, device)
-    with torch.inference_mode():
+    batch = to_device(batch, machine.device)
+    with torch.inference_mode(), machine.autocast():
         features = model.features(batch)
     ids = batch["label"] if options.model.label_nc else batch["inst"]
     of_image = {
         label: vector[None] for label, vector in mean_features_by_label(features, ids).items()
     }
-    try:
-        return _clusters(options) | of_image
-    except UserError:
-        return of_image
+    return (_clusters(options) if _cluster_file(options).is_file() else {}) | of_image
 
 
 def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
@@ -89,8 +107,8 @@ def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
     flag = f"--style_from {image}"
     if not image.is_file():
         raise UserError(f"{flag}: there is no such file; check the path")
-    image = image.resolve()
-    folder = next((p for p in image.parents if p.name.endswith(("_img", "_B"))), None)
+    parents = image.absolute().parents
+    folder = next((p for p in parents if p.name.endswith(("_img", "_B"))), None)
     if folder is None:
         raise UserError(
             f"{flag}: its label and instance maps are looked for beside it; give an image in a "
@@ -105,7 +123,7 @@ def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
         is_train=False,
         read_features=options.model.load_features,
     )
-    dataset.files = [files for files in dataset.files if files["image"].resolve() == image]
+    dataset.files = [files for files in dataset.files if files["image"].samefile(image)]
     if not dataset.files:
         raise UserError(f"{flag}: not among the images of {folder}; check its ending")
     return dataset

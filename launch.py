@@ -35,9 +35,11 @@ def choose_machine(
     """
     device, notes = choose_device(options.run.gpu_ids)
     asked = options.run.fp16 or options.run.data_type == 16
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # so that nothing is allocated on another GPU
     half_precision = asked and device.type == "cuda"
     if asked and not half_precision:
-        notes.append("--fp16: mixed precision needs a CUDA device, computing in float32")
+        notes.append("half precision needs a CUDA device, computing in float32")
     for line in notes + ineffective_flags(options):
         print(line, flush=True)
     return Machine(device, half_precision)

@@ -47,8 +47,14 @@ def test(options: TestOptions) -> Path:
     if options.run.verbose:
         print(model)
     dataset, total = open_dataset(options)
-    loader = create_loader(dataset, options.data, seed=options.run.seed, is_train=False)
-    features_of = create_feature_source(options, model, machine.device)
+    loader = create_loader(
+        dataset,
+        options.data,
+        seed=options.run.seed,
+        is_train=False,
+        pin_memory=machine.device.type == "cuda",
+    )
+    features_of = create_feature_source(options, model, machine)
     gallery = create_gallery(options, shown=len(dataset), total=total)
 
     with ImageWriter() as writer, tqdm(total=len(dataset), unit="img", disable=None) as bar:

@@ -46,12 +46,13 @@ def train(options: TrainOptions) -> None:
         UserError: the data, the weights or the run's folder are not as they should be.
     """
     run = build(options)
-    place = open_run(run)
+    place = load_start(run)
     schedule = options.schedule
     last_epoch = schedule.niter + schedule.niter_decay
     if place.epoch > last_epoch:
         tell(f"{options.run.name} has trained its {last_epoch} epochs; raise --niter to go on")
         return
+    open_folder(run)
     with StopSignal() as stop, open_logger(run, place) as logger:
         for epoch in range(place.epoch, last_epoch + 1):
             lr = learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
@@ -144,7 +145,8 @@ def build(options: TrainOptions) -> Run:
         read_features=options.model.load_features,
     )
     require_sound(dataset, options.schedule.check_data, batch_size=data.batchSize)
-    loader = create_loader(dataset, data, seed=seed, is_train=True)
+    pin_memory = machine.device.type == "cuda"
+    loader = create_loader(dataset, data, seed=seed, is_train=True, pin_memory=pin_memory)
     order = loader.batch_sampler
     assert isinstance(order, EpochSampler)
     if order.dropped:
@@ -165,22 +167,31 @@ def build(options: TrainOptions) -> Run:
     return Run(options, machine, loader, order, held_out, model, optimizers, state)
 
 
-def open_run(run: Run) -> Place:
-    """Load what the run starts from, and write its options into its folder.
+def load_start(run: Run) -> Place:
+    """Load what the run starts from; nothing is written yet.
 
     Raises:
-        UserError: weights cannot be loaded, or the folder cannot be written.
+        UserError: weights cannot be loaded, or the place they are from fits no batch.
     """
     schedule, place = run.options.schedule, Place()
     if schedule.continue_train:
         place, notes = run.state.restore(schedule.which_epoch)
         tell(*notes)
-    else:
-        if schedule.load_pretrain:
-            tell(*run.state.start_from(Path(schedule.load_pretrain), schedule.which_epoch))
+        run.order.start(place.epoch, place.images_done)
+    elif schedule.load_pretrain:
+        tell(*run.state.start_from(Path(schedule.load_pretrain), schedule.which_epoch))
+    return place
+
+
+def open_folder(run: Run) -> None:
+    """Make the run's folder, an earlier run's set aside, and write the options into it.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    if not run.options.schedule.continue_train:
         tell(*set_run_aside(run.state.folder))
     write_all(run.state.folder, options_texts(run.options))
-    return place
 
 
 def open_logger(run: Run, place: Place) -> TrainingLogger:
@@ -193,7 +204,6 @@ def open_logger(run: Run, place: Place) -> TrainingLogger:
         display_width=options.run.display_winsize,
         tensorboard=options.run.tf_log,
         options=flat(options),
-        resume=options.schedule.continue_train,
     )
     if options.schedule.continue_train:
         logger.resume_at(run.step_at(place))
@@ -238,7 +248,8 @@ def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     shown = pictures(batch, [fake], label_nc)
     if run.held_out is not None:
         held_out = to_device(run.held_out, run.machine.device)
-        rendered = pictures(held_out, [render(run.model, held_out)], label_nc)
+        with run.machine.autocast():
+            rendered = pictures(held_out, [render(run.model, held_out)], label_nc)
         shown |= {f"held_out_{name}": picture for name, picture in rendered.items()}
     return shown
 

@@ -66,6 +66,7 @@ def create_loader(
     *,
     seed: int,
     is_train: bool,
+    pin_memory: bool = False,
 ) -> Loader:
     """Batches of a data set.
 
@@ -81,4 +82,6 @@ def create_loader(
         sampler = EpochSampler(len(dataset), data.batchSize, seed=seed, shuffle=shuffle)
     else:
         sampler = BatchSampler(SequentialSampler(dataset), data.batchSize, drop_last=False)
-    return Loader(dataset, batch_sampler=sampler, workers=data.nThreads, seed=seed)
+    return Loader(
+        dataset, batch_sampler=sampler, workers=data.nThreads, seed=seed, pin_memory=pin_memory
+    )

@@ -30,6 +30,7 @@ class Loader(DataLoader[Batch]):
         batch_sampler: Sampler[Any],  # yields lists of what the data set takes as keys
         workers: int,  # processes; 0 loads in the main process
         seed: int,  # of the workers' random generators
+        pin_memory: bool = False,  # in memory that CUDA devices copy from without waiting
     ) -> None:
         super().__init__(
             _Courier(dataset),
@@ -41,7 +42,7 @@ class Loader(DataLoader[Batch]):
             generator=torch.Generator().manual_seed(seed),
             persistent_workers=workers > 0,
             worker_init_fn=_start_worker,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pin_memory,
         )
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]

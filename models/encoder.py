@@ -89,11 +89,18 @@ def unique(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return values, value_of_run.index_select(0, run_of_pixel), counts
 
 
+def exact_dtype(device: torch.device) -> torch.dtype:
+    """What sums over an instance are made in.
+
+    float64: adding up the half million pixels of a road one by one in float32 is off by up to a
+    percent. Apple's GPUs have nothing better than float32.
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def segment_means(features: Tensor, found: Segments) -> Tensor:
-    """The mean of each instance, float64 [S, C], from [N, C, H, W]."""
-    # float64: adding up the half million pixels of a road one by one in float32 is off by up to
-    # a percent.
-    pixels = features.permute(0, 2, 3, 1).flatten(0, 2).double()
+    """The mean of each instance, [S, C] of `exact_dtype`, from [N, C, H, W]."""
+    pixels = features.permute(0, 2, 3, 1).flatten(0, 2).to(exact_dtype(features.device))
     sums = pixels.new_zeros(len(found.count), pixels.shape[1]).index_add_(0, found.index, pixels)
     return sums / found.count[:, None]
 
@@ -114,7 +121,7 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
             instances. For features per label (`--label_feat`), the label map.
 
     Returns:
-        Shape and dtype of `features`; sums are float64 whatever that is.
+        Shape and dtype of `features`; sums are made in `exact_dtype` whatever that is.
     """
     average: Tensor = _SegmentAverage.apply(features, segments(ids))
     return average

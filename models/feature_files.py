@@ -26,13 +26,9 @@ def clusters_name(n_clusters: int) -> str:
 
 
 def existing_file(path: Path) -> Path:
-    """`path`, or the same file in the other format where only that is there, or is newer.
-
-    So the reference's default, features_clustered_010.npy, finds what we wrote since.
-    """
+    """`path`, or the same file in the other format where only that is there."""
     other = path.with_suffix({".npy": ".npz", ".npz": ".npy"}.get(path.suffix, path.suffix))
-    there = [file for file in (path, other) if file.is_file()]
-    return max(there, key=lambda file: file.stat().st_mtime, default=path)
+    return other if not path.is_file() and other.is_file() else path
 
 
 def save_features(rows: ByLabel, path: Path) -> None:
@@ -108,7 +104,7 @@ def _magic(path: Path) -> bytes:
 def _read_npz(kind: str, path: Path) -> dict[int, np.ndarray]:
     """The arrays by label; those of pickled objects are refused."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     # Names, headers and compressed data come from the file, so anything can go wrong here.
     except Exception as error:

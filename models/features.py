@@ -52,15 +52,14 @@ class FeatureBank:
         assert features.shape[1] == self.feat_num
         found = segments(ids)
         facts = torch.stack([found.sample + self.samples, found.id, found.count], dim=1)
-        # One transfer. Ids of 32 bits are exact in float64.
-        table = torch.cat([facts, segment_means(features.detach(), found)], dim=1).cpu().numpy()
-        origins = table[:, :3].astype(np.int64)
+        origins = facts.cpu().numpy()
+        means = segment_means(features.detach(), found).cpu().double().numpy()
         label_set = range(self.label_nc) if self.label_nc else ANY_LABEL
         labels, _ = instance_labels(origins[:, 1], found, label_set, label, self.ids_are_labels)
         inside = _contained(labels, label_set)
-        share = table[:, 2:3] / pixel_unit(*ids.shape[-2:])
+        share = origins[:, 2:] / pixel_unit(*ids.shape[-2:])
         self._labels.append(labels[inside])
-        self._rows.append(np.concatenate([table[:, 3:], share], axis=1)[inside])
+        self._rows.append(np.concatenate([means, share], axis=1)[inside])
         self._origins.append(origins[inside])
         self.samples += len(ids)
 

@@ -60,9 +60,10 @@ def feature_matching(fake: Sequence[Activations], real: Sequence[Activations]) -
 class VGGPerceptualLoss(nn.Module):
     """L1 between VGG19 activations of fake and real (paper, section 4; Johnson et al. 2016).
 
-    Takes two images in [-1, 1], [N, 1 or 3, H, W] with H and W at least 16, and returns a scalar;
-    one channel is repeated three times. As in the released code, images are not normalised with
-    ImageNet's mean and deviation. The real image keeps no activations for a backward pass.
+    Takes two images in [-1, 1], [N, 1 or 3, H, W], and returns a scalar; one channel is repeated
+    three times, and the border of images below 16 pixels. As in the released code, images are not
+    normalised with ImageNet's mean and deviation. The real image keeps no activations for a
+    backward pass.
     """
 
     # Positions in torchvision's `vgg19().features` of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
@@ -104,7 +105,9 @@ class VGGPerceptualLoss(nn.Module):
         return torch.stack(terms).sum()
 
     def _activations(self, image: Tensor) -> list[Tensor]:
-        x = image.expand(-1, 3, -1, -1)
+        # Four poolings halve the image, so that it must have 16 pixels each way.
+        right, bottom = (max(0, 16 - side) for side in (image.shape[-1], image.shape[-2]))
+        x = F.pad(image.expand(-1, 3, -1, -1), (0, right, 0, bottom), mode="replicate")
         activations = []
         for index, layer in enumerate(self.features):
             x = layer(x)

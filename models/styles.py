@@ -7,7 +7,7 @@ an instance is given, so that a gallery can be made again and any instance drawn
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -26,7 +26,9 @@ class StyleSampler:
         feat_num: int,  # features of an instance
         seed: int = 0,  # of the draws
         ids_are_labels: bool = False,  # draw per label (--label_feat), on label maps
+        label_nc: int = 0,  # number of labels; others, as the ignored one, are not warned of
     ) -> None:
+        self.label_nc = label_nc
         self.centres = centres
         self.feat_num = feat_num
         self.seed = seed
@@ -80,7 +82,8 @@ class StyleSampler:
         return sorted(range(count), key=lambda centre: _hash(keys[centre]))[position]
 
     def _warning(self, label: int) -> list[str]:
-        if label in self._warned:
+        is_known = not self.label_nc or 0 <= label < self.label_nc
+        if label in self._warned or not is_known:
             return []
         self._warned.add(label)
         return [f"label {label} has no clusters: its instances are rendered with features of zero"]
@@ -100,18 +103,6 @@ def mean_features_by_label(features: Tensor, label: Tensor) -> dict[int, np.ndar
     found = segments(label)
     means = segment_means(features.detach(), found).cpu().numpy()
     return dict(zip(found.id.tolist(), means, strict=True))
-
-
-def paint_labels(
-    label: Tensor, vectors: Mapping[int, np.ndarray], feat_num: int
-) -> tuple[Tensor, list[str]]:
-    """Give each pixel of a label map, [N, 1, H, W], the vector of its label.
-
-    Returns:
-        As `StyleSampler.sample`: labels without a vector get zeros and a warning.
-    """
-    centres = {name: vector[None] for name, vector in vectors.items()}
-    return StyleSampler(centres, feat_num, ids_are_labels=True).sample(label, [""] * len(label))
 
 
 def _hash(text: str) -> bytes:

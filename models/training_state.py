@@ -91,7 +91,7 @@ class TrainingState:
         """Take what fits from another run's weights; the lines tell what was taken, what not.
 
         Raises:
-            UserError: there are no such weights, or nothing in them fits.
+            UserError: there are no such weights, or nothing in the generator fits.
         """
         require_epoch(folder, epoch)
         lines = []
@@ -101,10 +101,13 @@ class TrainingState:
                 lines.append(f"{file}: not there, network {name} starts afresh")
                 continue
             taken, left = load_matching(network, file)
+            if name == "G" and not taken:
+                raise UserError(f"{file}: not one tensor fits; check the flags of the architecture")
             if not left:
                 lines.append(f"{file}: all {len(taken)} tensors of network {name} taken")
                 continue
-            lines.append(f"{file}: {len(taken)} tensors taken: {', '.join(taken)}")
+            names = f": {', '.join(taken)}" if taken else ""
+            lines.append(f"{file}: {len(taken)} tensors taken{names}")
             lines.append(f"{file}: {len(left)} tensors start afresh: {', '.join(left)}")
         return lines
 
@@ -153,7 +156,8 @@ def _epoch_after(epoch: str) -> Place:
 
 def _random_states() -> dict[str, Any]:
     on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": on_gpus}
+    on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    return {"cpu": torch.get_rng_state(), "cuda": on_gpus, "mps": on_mps}
 
 
 def _set_random_states(states: dict[str, Any]) -> None:
@@ -161,3 +165,5 @@ def _set_random_states(states: dict[str, Any]) -> None:
     # A run may go on with another number of GPUs; then their dropout starts afresh.
     if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(states["cuda"])
+    if torch.backends.mps.is_available() and states.get("mps") is not None:
+        torch.mps.set_rng_state(states["mps"])

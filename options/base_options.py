@@ -26,7 +26,8 @@ class RunOptions:
     """GPUs as a comma list, e.g. 0 or 0,1; -1 for the CPU."""
 
     seed: int = 0
-    """Seed of the initial weights, of the order of images and of their augmentation."""
+    """Seed of all that is random: initial weights, order and augmentation of images; the styles
+    that a rendering draws; the starts of k-means."""
 
     fp16: bool = False
     """Mixed precision: float16 where it is safe, with a gradient scaler in training (CUDA)."""
@@ -62,7 +63,8 @@ class DataOptions:
 
     resize_or_crop: ResizeOrCrop = "scale_width"
     """scale_width: width to --loadSize, aspect ratio kept; resize_and_crop: to a square of
-    --loadSize, then crop; crop: a random square of --fineSize; none: as the files are."""
+    --loadSize; crop: as the file is; each with a random crop to a square of --fineSize, where the
+    name has crop; none: as the file is."""
 
     loadSize: int = 1024
     """Width in pixels that images are scaled to."""
@@ -151,4 +153,4 @@ class ModelOptions:
     """Filters in the encoder's first layer."""
 
     n_clusters: int = 10
-    """Clusters of features per label."""
+    """Clusters of features per label; test.py looks for the file of that many."""

@@ -39,20 +39,15 @@ def not_built(options: Any, *names: str) -> list[str]:
 
 def base_problems(run: RunOptions, data: DataOptions, model: ModelOptions) -> list[str]:
     """Problems of the shared options, one line each; empty if they are sound."""
-    return _run_problems(run, model) + _data_problems(data, model) + _model_problems(model)
+    return _run_problems(run) + _data_problems(data, model) + _model_problems(model)
 
 
-def _run_problems(run: RunOptions, model: ModelOptions) -> list[str]:
+def _run_problems(run: RunOptions) -> list[str]:
     found = at_least(0, run, "niter_fix_global", "seed") + at_least(16, run, "display_winsize")
     if not re.fullmatch(r"-1|\d+(,\d+)*", run.gpu_ids):
         found.append(f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU")
     if not run.name or run.name in (".", ".."):
         found.append(f"--name {run.name!r}: must be a folder's name")
-    if run.niter_fix_global > 0 and model.netG != "local":
-        found.append(
-            f"--niter_fix_global {run.niter_fix_global} with --netG {model.netG}: only a local "
-            "enhancer can be trained alone; add --netG local or leave it out"
-        )
     return found
 
 

@@ -116,6 +116,8 @@ def ineffective_flags(
         "ntest": "it has no effect; --how_many limits the images",
         "aspect_ratio": "it has no effect; images keep the size of their label map",
     }
+    if not isinstance(options, TrainOptions):
+        advice["tf_log"] = "it has no effect; TensorBoard logs are of trainings"
     found = [
         f"--{name} {values[name]}: {text}"
         for name, text in advice.items()

@@ -36,7 +36,7 @@ class ResultOptions:
 
     cluster_path: str = "features_clustered_010.npy"
     """Clustered features to sample from: a file in the run's folder, .npz or the reference's .npy,
-    or a path."""
+    or a path. The default stands for the file of the run's own --n_clusters."""
 
     use_encoded_image: bool = False
     """Take the features from the real image."""
@@ -48,13 +48,13 @@ class ResultOptions:
     """Take the features, label by label, from this photograph; its maps are found beside it."""
 
     export_onnx: str | None = None
-    """Write the generator as an ONNX file."""
+    """Not in this version: write the generator as an ONNX file."""
 
     engine: str | None = None
-    """Run a serialised TensorRT engine."""
+    """Not in this version: run a serialised TensorRT engine."""
 
     onnx: str | None = None
-    """Run an ONNX file."""
+    """Not in this version: run an ONNX file."""
 
 
 @dataclass(frozen=True)

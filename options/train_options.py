@@ -146,6 +146,15 @@ def problems(options: TrainOptions) -> list[str]:
             "--continue_train with --load_pretrain: both name the weights to start from; "
             "drop --load_pretrain to resume the run, or --continue_train to start a new one"
         )
+    if schedule.continue_train and schedule.debug:
+        found.append(
+            "--continue_train with --debug: the run would end with its first epoch; drop one"
+        )
+    if options.run.niter_fix_global > 0 and options.model.netG != "local":
+        found.append(
+            f"--niter_fix_global {options.run.niter_fix_global} with --netG {options.model.netG}: "
+            "only a local enhancer can be trained alone; add --netG local or leave it out"
+        )
     if loss.vgg_weights and not loss.vgg_loss:
         found.append("--vgg_weights with --no_vgg_loss: the weights would not be used; drop one")
     if data.max_dataset_size is not None and 0 < data.max_dataset_size < data.batchSize:

@@ -93,10 +93,9 @@ def metrics(run_dir: Path) -> list[dict[str, Any]]:
 
 def same_weights(one: Path, other: Path) -> bool:
     """Whether two runs ended with the same generator and discriminators, bit for bit."""
-    return all(
-        _equal(_load(one / file.name), _load(other / file.name))
-        for file in one.glob("latest_net_*.pth")
-    )
+    files = [file.name for file in one.glob("latest_net_*.pth")]
+    assert files, f"{one} holds no weights"
+    return all(_equal(_load(one / name), _load(other / name)) for name in files)
 
 
 def _run(program: Any, argv: tuple[str | Path, ...]) -> Outcome:

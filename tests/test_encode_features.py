@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from programs import Outcome, run_encode, run_test, run_train, tiny_run, write_tiny_data
+from shared_data import shared
+
+from models.feature_files import load_features
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
 ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0")
@@ -97,6 +101,17 @@ def test_missing_clusters_name_the_program_that_makes_them(encoded: Path) -> Non
     assert "features_clustered_007" in line and "encode_features.py" in line
 
 
+def test_the_default_file_is_that_of_the_runs_own_n_clusters(encoded: Path, tmp_path: Path) -> None:
+    shutil.copytree(encoded / "ck", tmp_path / "ck")
+    options = tmp_path / "ck/tiny/options.json"
+    options.write_text(options.read_text().replace('"n_clusters": 10', '"n_clusters": 3'))
+    outcome = run_test(*where(tmp_path), "--results_dir", tmp_path)
+    assert outcome.code == 0, outcome.err
+    options.write_text(options.read_text().replace('"n_clusters": 3', '"n_clusters": 4'))
+    line = complaint(run_test(*where(tmp_path), "--results_dir", tmp_path))
+    assert "features_clustered_003.npz" in line and "--cluster_path" in line
+
+
 def test_clusters_of_other_features(encoded: Path, tmp_path: Path) -> None:
     file = tmp_path / "clusters.npz"
     np.savez(file, centres_0=np.zeros((2, 7)))
@@ -125,3 +140,19 @@ def test_a_run_without_features(tmp_path: Path) -> None:
     assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
     assert "--instance_feat" in complaint(run_encode(*where(tmp_path)))
     assert "--use_encoded_image" in complaint(run_test(*where(tmp_path), "--use_encoded_image"))
+
+
+def test_features_of_the_reference_through_the_program(tmp_path: Path) -> None:
+    recorded = shared("reference") / "instance_feat"
+    shutil.copytree(recorded / "final", tmp_path / "ck/final")
+    words = json.loads((recorded / "flags.json").read_text())["flags"]
+    of_encoder = words[words.index("--instance_feat") : words.index("--no_vgg_loss")]
+    outcome = run_encode(
+        *("--name", "final", "--checkpoints_dir", tmp_path / "ck", *ON_CPU, *of_encoder),
+        *("--dataroot", shared("cityscapes_sample"), "--loadSize", "128"),
+    )
+    assert outcome.code == 0, outcome.err
+    expected = load_features(recorded / "features.npy", 3, 35)
+    found = load_features(tmp_path / "ck/final/features.npz", 3, 35)
+    for label, rows in expected.items():
+        np.testing.assert_allclose(found[label], rows, atol=1e-4)

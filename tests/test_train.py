@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from programs import metrics, run_train, same_weights, tiny_run, write_tiny_data
+from PIL import Image
+from programs import metrics, run_test, run_train, same_weights, tiny_run, write_tiny_data
+from shared_data import shared
 
 import train
 from util.logger import TrainingLogger
@@ -22,6 +24,7 @@ RANDOM_PARTS = (
     *("--use_dropout", "--pool_size", "2", "--seed", "3", "--niter", "1", "--niter_decay", "2"),
     *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
     *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1", "--no_html"),
+    *("--tf_log", "--display_freq", "1"),  # pictures of the held-out sample, in between
 )
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 
@@ -43,6 +46,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data and with runs that were never stopped: 3 epochs of 4 images."""
     root = tmp_path_factory.mktemp("whole")
     write_tiny_data(root)
+    write_tiny_data(root, phase="test", count=1)
     assert run_train(*tiny_run(root, "whole"), *RANDOM_PARTS).code == 0
     assert run_train(*tiny_run(root, "whole_feat"), *RANDOM_PARTS, *FEATURES).code == 0
     return root
@@ -218,9 +222,18 @@ def test_image_to_image_with_one_channel(tmp_path: Path) -> None:
     (data / "train_img").rename(data / "train_A")
     write_tiny_data(tmp_path)
     (data / "train_img").rename(data / "train_B")
-    flags = ("--label_nc", "0", "--no_instance", "--input_nc", "1", "--output_nc", "1")
+    vgg = ("--vgg_loss", "--vgg_weights", str(shared("weights", "vgg19_features_fp16.pth")))
+    flags = ("--label_nc", "0", "--no_instance", "--input_nc", "1", "--output_nc", "1", *vgg)
     outcome = run_train(*tiny_run(tmp_path), *flags, "--niter", "1", "--niter_decay", "0")
     assert outcome.code == 0, outcome.err
+    for what in "AB":
+        (data / f"train_{what}").rename(data / f"test_{what}")
+    where = ("--name", "tiny", "--checkpoints_dir", tmp_path / "ck", "--results_dir", tmp_path)
+    outcome = run_test(*where, "--gpu_ids", "-1")
+    assert outcome.code == 0, outcome.err
+    image = Image.open(tmp_path / "tiny/test_latest/images/scene_0_synthesized_image.png")
+    red, green, blue = image.split()
+    assert red.tobytes() == green.tobytes() == blue.tobytes()
 
 
 def test_an_incomplete_batch_is_left_out_with_a_note(tmp_path: Path) -> None:
@@ -242,3 +255,33 @@ def test_tensorboard_holds_losses_pictures_and_options(tmp_path: Path) -> None:
     assert "G_GAN" in events.Tags()["scalars"]
     assert "synthesized_image" in events.Tags()["images"]
     assert any("options" in name for name in events.Tags()["tensors"])
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_data(tmp_path)
+    flags = ("--niter", "2", "--niter_decay", "0", "--print_freq", "1")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, signal.SIGTERM)
+        run_train(*tiny_run(tmp_path), *flags)
+    run_dir = tmp_path / "ck/tiny"
+    before = {file.name: file.read_bytes() for file in run_dir.iterdir() if file.is_file()}
+    resume = ("--name", "tiny", "--checkpoints_dir", tmp_path / "ck", "--continue_train")
+    refused = run_train(*resume, "--batchSize", "2")
+    assert refused.code == 2 and "--batchSize" in refused.err
+    assert run_train(*resume, "--debug").code == 2
+    after = {file.name: file.read_bytes() for file in run_dir.iterdir() if file.is_file()}
+    assert after == before
+    assert run_train(*resume).code == 0
+    assert [line["step"] for line in metrics(run_dir)] == list(range(1, 9))
+
+
+def test_a_run_killed_before_its_first_save_is_set_aside_too(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    run_dir = tmp_path / "ck/tiny"
+    run_dir.mkdir(parents=True)
+    (run_dir / "metrics.jsonl").write_text("{}\n")
+    run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--print_freq", "4")
+    assert (tmp_path / "ck/tiny.1/metrics.jsonl").read_text() == "{}\n"
+    assert len(metrics(run_dir)) == 1

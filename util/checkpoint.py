@@ -111,13 +111,11 @@ def load_matching(network: nn.Module, path: Path) -> tuple[list[str], list[str]]
         Names of the network's tensors that were taken, and of those that were not.
 
     Raises:
-        UserError: the file cannot be read, or nothing in it fits.
+        UserError: the file cannot be read.
     """
     state = without_legacy_statistics(network, load_tensors(path, "--load_pretrain"))
     own = network.state_dict()
     taken = [name for name in own if _same_shape(own[name], state.get(name))]
-    if not taken:
-        raise UserError(f"{path}: not one tensor fits the network; check the architecture's flags")
     network.load_state_dict({name: state[name] for name in taken}, strict=False)
     return taken, [name for name in own if name not in set(taken)]
 

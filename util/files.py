@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,14 +51,3 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def set_aside(path: Path) -> None:
-    """Rename a file or folder to `<name>.old`, where it replaces the one set aside before."""
-    if not path.exists():
-        return
-    old = path.with_name(path.name + ".old")
-    with writing(old):
-        if old.is_dir():
-            shutil.rmtree(old)
-        path.replace(old)

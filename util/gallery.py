@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from dominate import tags
-from PIL import Image
 
 from util.html import add_figure, in_words, new_page, url, write_page
 from util.image import save_image, save_thumbnail, thumbnail_size
@@ -79,22 +78,6 @@ class ResultsGallery:
         self.note = note
         self._rows: list[Row] = []
         self._stems: set[str] = set()
-
-    def add_row(self, name: str, images: Mapping[str, str | Path]) -> None:
-        """Add a row of pictures that are in `folder/images` already; makes their thumbnails.
-
-        Args:
-            name: heading of the row, by which rows are sorted.
-            images: the file name, within `folder/images`, for each column of which there is one.
-        """
-        pictures = {}
-        for what, file in images.items():
-            with Image.open(self.folder / IMAGES / file) as opened:
-                image = np.asarray(opened.convert("RGB"))
-            picture = self._picture(image, str(file))
-            save_thumbnail(image, self.folder / picture.thumbnail, self.image_width)
-            pictures[what] = picture
-        self._add(name, pictures)
 
     def add_pictures(
         self,

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from util.errors import UserError
-from util.files import set_aside, writing
+from util.files import writing
 from util.loss_curves import draw_loss_curves
 from util.metrics import append_record, drop_records_after
 from util.training_page import TrainingPage
@@ -31,8 +31,7 @@ class TrainingLogger:
     """The only one who writes a run's logs; make one, in the process of rank 0.
 
     On a terminal, an epoch is a bar that shows the losses; elsewhere the losses are plain lines.
-    `loss_log.txt` grows over all runs of a name, each with a header. The rest belongs to one run:
-    a fresh run in the folder of an earlier one renames `metrics.jsonl`, `web` and `logs` to `.old`.
+    The folder is the run's own: that of an earlier run is set aside before (`util/run_folder.py`).
 
     Args:
         run_dir: checkpoints/<name>.
@@ -42,7 +41,6 @@ class TrainingLogger:
         tensorboard: write scalars, pictures and options to `run_dir/logs`.
         options: shown in TensorBoard.
         quiet: say nothing on the terminal.
-        resume: go on with the run in the folder; call `resume_at` before logging.
 
     Raises:
         UserError: the folder cannot be written, or TensorBoard is not installed. All methods that
@@ -59,7 +57,6 @@ class TrainingLogger:
         tensorboard: bool = False,
         options: Mapping[str, Any] | None = None,
         quiet: bool = False,
-        resume: bool = False,
     ) -> None:
         self.run_dir = run_dir
         self.quiet = quiet
@@ -74,9 +71,6 @@ class TrainingLogger:
         self._next_curves = time.monotonic() + CURVES_EVERY  # a lone point is no curve
         if tensorboard:
             _check_tensorboard()
-        if not resume:
-            for old in (self._metrics, run_dir / "web", run_dir / "logs"):
-                set_aside(old)
         with writing(self._loss_log):
             run_dir.mkdir(parents=True, exist_ok=True)
         header = f"================ Training Loss ({time.strftime('%c')}) ================"

@@ -9,7 +9,7 @@ from util.files import writing
 
 
 def set_run_aside(folder: Path) -> list[str]:
-    """Rename the folder of an earlier run to `<folder>.1` (or 2, ...), if it holds weights.
+    """Rename the folder of an earlier run to `<folder>.1` (or 2, ...), if it got anywhere.
 
     Returns:
         The line that says so, if there was such a run.
@@ -17,7 +17,8 @@ def set_run_aside(folder: Path) -> list[str]:
     Raises:
         UserError: the folder cannot be renamed.
     """
-    if not any(folder.glob("*_net_*.pth")):
+    traces = ("*_net_*.pth", "metrics.jsonl", "web/images/*")
+    if not any(any(folder.glob(trace)) for trace in traces):
         return []
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.styles import StyleSampler, mean_features_by_label, paint_labels
+from models.styles import StyleSampler, mean_features_by_label
 
 CENTRES = {
     1: np.arange(30).reshape(10, 3) / 30,
@@ -130,6 +130,14 @@ def test_features_of_another_image_are_painted_per_label() -> None:
         expected = features[0][:, label[0, 0] == name].double().mean(dim=1)
         np.testing.assert_allclose(vector, expected, rtol=1e-6)
     target = torch.tensor([[4, 0, 7]], dtype=torch.uint8)[None, None]
-    painted, lines = paint_labels(target, vectors, 3)
+    centres = {name: vector[None] for name, vector in vectors.items()}
+    painted, lines = StyleSampler(centres, 3, ids_are_labels=True).sample(target, [""])
     np.testing.assert_allclose(painted[0, :, 0].T, [vectors[4], vectors[0], [0] * 3], rtol=1e-6)
     assert [line[:7] for line in lines] == ["label 7"]
+
+
+def test_the_ignored_label_is_not_warned_of() -> None:
+    label = torch.tensor([[0, 3, 255]], dtype=torch.uint8)[None, None]
+    sampler = StyleSampler({0: np.ones((1, 2))}, 2, ids_are_labels=True, label_nc=5)
+    _, lines = sampler.sample(label, [""])
+    assert [line[:7] for line in lines] == ["label 3"]

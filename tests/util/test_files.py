@@ -4,7 +4,7 @@ import stat
 import pytest
 
 from util.errors import UserError
-from util.files import replacing, set_aside
+from util.files import replacing
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -32,14 +32,3 @@ def test_an_unwritable_place_is_a_users_error_that_names_it(tmp_path):
     path = tmp_path / "file" / "page.html"
     with pytest.raises(UserError, match=r"file/page.html: cannot be written"), replacing(path):
         pass
-
-
-def test_set_aside_keeps_one_generation(tmp_path):
-    folder = tmp_path / "web"
-    for content in ("first", "second"):
-        folder.mkdir()
-        (folder / content).touch()
-        set_aside(folder)
-    set_aside(folder)  # nothing there: nothing happens
-    assert [path.name for path in tmp_path.iterdir()] == ["web.old"]
-    assert [path.name for path in (tmp_path / "web.old").iterdir()] == ["second"]

@@ -3,11 +3,9 @@ import re
 from urllib.parse import unquote
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from util.gallery import ResultsGallery, natural, near
-from util.image import save_image
 from util.image_writer import ImageWriter
 
 COLUMNS = ["input_label", "synthesized_image", "real_image"]
@@ -101,16 +99,6 @@ def test_names_that_share_a_last_part_do_not_clash(tmp_path):
     shades = sorted(np.asarray(Image.open(file))[0, 0, 0] for file in files)
     assert shades == list(range(len(names)))
     assert (tmp_path / "images/f_input_label.png").is_file()
-
-
-def test_pictures_that_are_there_already(tmp_path):
-    save_image(np.full((40, 80, 3), 9, np.uint8), tmp_path / "images" / "a.png")
-    gallery = ResultsGallery(tmp_path, "t", COLUMNS, image_width=20)
-    gallery.add_row("a", {"real_image": "a.png"})
-    gallery.write()
-    assert Image.open(tmp_path / "images/thumbs/a.jpg").size == (20, 10)
-    with pytest.raises(AssertionError, match="no such columns"):
-        gallery.add_row("a", {"reel_image": "a.png"})
 
 
 def test_pages_of_an_earlier_longer_result_go(tmp_path):

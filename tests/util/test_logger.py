@@ -39,22 +39,11 @@ def test_resume_leaves_neither_hole_nor_duplicate(tmp_path):
         for step in (10, 20, 30):
             log(logger, step)
         logger.log_pictures(1, 30, {"real_image": np.zeros((4, 4, 3), np.uint8)})
-    with TrainingLogger(run_dir=tmp_path, name="run", quiet=True, resume=True) as logger:
+    with TrainingLogger(run_dir=tmp_path, name="run", quiet=True) as logger:
         logger.resume_at(20)
         log(logger, 30)
     assert steps(tmp_path) == [10, 20, 30]
     assert "epoch001_real_image.jpg" in (tmp_path / "web" / "index.html").read_text()
-
-
-def test_a_fresh_run_does_not_mix_with_an_old_one(tmp_path):
-    for step in (1, 2):
-        with TrainingLogger(run_dir=tmp_path, name="run", quiet=True) as logger:
-            log(logger, step)
-            logger.log_pictures(step, step, {"a": np.zeros((4, 4, 3), np.uint8)})
-    assert steps(tmp_path) == [2]
-    assert [path.name for path in (tmp_path / "web" / "images").iterdir()] == ["epoch002_a.jpg"]
-    assert json.loads((tmp_path / "metrics.jsonl.old").read_text())["step"] == 1
-    assert (tmp_path / "loss_log.txt").read_text().count("Training Loss") == 2
 
 
 def test_not_finite_losses_are_valid_json_and_said_once(tmp_path, capsys):
@@ -119,9 +108,7 @@ def test_tensorboard_gets_scalars_pictures_and_options(tmp_path):
     arguments = {"run_dir": tmp_path, "name": "run", "quiet": True, "write_html": False}
     for resume in (False, True):
         options = {"ngf": 64}
-        with TrainingLogger(
-            **arguments, tensorboard=True, options=options, resume=resume
-        ) as logger:
+        with TrainingLogger(**arguments, tensorboard=True, options=options) as logger:
             if resume:
                 logger.resume_at(1)
             for step in (2,) if resume else (1, 2, 3):
