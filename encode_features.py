@@ -36,7 +36,7 @@ from util.cut_out import cut_out
 from util.feature_page import Example, FeaturePage, LabelClusters
 from util.image import label_palette, tensor_to_image
 
-EXAMPLES_SHOWN = 8  # of each cluster
+EXAMPLES_SHOWN = 6  # of each cluster
 
 
 def encode(options: EncodeOptions) -> list[Path]:
@@ -158,7 +158,7 @@ def cut_examples(
         picture, ids = tensor_to_image(sample["image"]), sample[ids_of][0].numpy()
         for label, id_ in instances:
             caption = f"{Path(sample['path']).stem}, {id_}"
-            cut[label, image, id_] = Example(cut_out(picture, ids == id_), caption)
+            cut[label, image, id_] = Example(cut_out(picture, ids == id_, size=144), caption)
     return cut
 
 
