@@ -78,3 +78,14 @@ def test_recipes_train_what_their_names_say() -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_scripts_are_valid_bash(script: Path) -> None:
     subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_links_and_programs_of_the_documents_are_there(document: Path) -> None:
+    text = document.read_text()
+    links = re.findall(r"\]\(([^)#]+)", text)
+    programs = re.findall(r"(?:bash|python) ((?:scripts|datasets)/\S+\.(?:sh|py))", text)
+    missing = [link for link in links if not (document.parent / link).exists()]
+    missing += [program for program in programs if not (ROOT / program).is_file()]
+    assert not missing
+    assert links or programs or commands(document)
