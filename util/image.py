@@ -87,6 +87,8 @@ def label_to_image(label: Tensor | np.ndarray, label_nc: int) -> np.ndarray:
         assert len(label) == 1, f"expected one channel, got {label.shape}"
         label = label[0]
     table = np.vstack([label_palette(label_nc), np.array(IGNORED, np.uint8)])
+    # As wide integers: NumPy refuses to put a label_nc above 255 beside 8-bit labels.
+    label = label.astype(np.intp)
     return table[np.where((label >= 0) & (label < label_nc), label, label_nc)]
 
 
