@@ -82,14 +82,14 @@ def label_to_image(label: Tensor | np.ndarray, label_nc: int) -> np.ndarray:
     Returns:
         uint8 [H,W,3].
     """
-    label = np.asarray(label.detach().cpu() if isinstance(label, Tensor) else label)
-    if label.ndim == 3:
-        assert len(label) == 1, f"expected one channel, got {label.shape}"
-        label = label[0]
+    values = np.asarray(label.detach().cpu() if isinstance(label, Tensor) else label)
+    if values.ndim == 3:
+        assert len(values) == 1, f"expected one channel, got {values.shape}"
+        values = values[0]
     table = np.vstack([label_palette(label_nc), np.array(IGNORED, np.uint8)])
     # As wide integers: NumPy refuses to put a label_nc above 255 beside 8-bit labels.
-    label = label.astype(np.intp)
-    return table[np.where((label >= 0) & (label < label_nc), label, label_nc)]
+    values = values.astype(np.intp)
+    return table[np.where((values >= 0) & (values < label_nc), values, label_nc)]
 
 
 def label_palette(n: int) -> np.ndarray:
