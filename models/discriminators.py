@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.blocks import NORM_LAYERS, NormLayer, pyramid_pooling
 
@@ -86,6 +87,9 @@ class MultiscaleDiscriminator(nn.Module):
         return results
 
     def _one_scale(self, scale: int, pair: Tensor) -> Activations:
+        if pair.shape[-2:] == (1, 1):
+            # Statistics of a single pixel say nothing; normalisation refuses them.
+            pair = F.pad(pair, (0, 1, 0, 1), mode="replicate")
         if not self.return_features:
             return [getattr(self, f"layer{scale}")(pair)]
         activations, features = [], pair

@@ -129,7 +129,7 @@ class TrainingState:
             device = next(self.model.netG.parameters()).device
             self.model.pool.load_state_dict(state["pool"], device)
             _set_random_states(state["random"])
-            return Place(int(state["epoch"]), int(state["images_done"]))
+            return _checked(Place(int(state["epoch"]), int(state["images_done"])))
         except UserError:
             raise
         except (LookupError, AttributeError, RuntimeError, ValueError, TypeError) as error:
@@ -141,15 +141,25 @@ class TrainingState:
         file = self.folder / "iter.txt"
         try:
             epoch, images_done = (int(word) for word in file.read_text().split())
+            return _checked(Place(epoch, images_done))
         except FileNotFoundError:
             return Place()
         except (OSError, ValueError) as error:
             raise UserError(f"{file}: expected two numbers, epoch and images ({error})") from error
-        return Place(epoch, images_done)
+
+
+def _checked(place: Place) -> Place:
+    """
+    Raises:
+        ValueError: there is no such place.
+    """
+    if place.epoch < 1 or place.images_done < 0:
+        raise ValueError(f"epoch {place.epoch}, {place.images_done} images")
+    return place
 
 
 def _epoch_after(epoch: str) -> Place:
-    if not epoch.isdigit():
+    if not (epoch.isascii() and epoch.isdigit()):
         raise UserError(f"--which_epoch {epoch}: --continue_train needs latest or a number")
     return Place(int(epoch) + 1)
 

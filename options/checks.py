@@ -44,6 +44,8 @@ def base_problems(run: RunOptions, data: DataOptions, model: ModelOptions) -> li
 
 def _run_problems(run: RunOptions) -> list[str]:
     found = at_least(0, run, "niter_fix_global", "seed") + at_least(16, run, "display_winsize")
+    if run.seed >= 2**63:
+        found.append(f"--seed {run.seed}: must be less than 2^63")
     if not re.fullmatch(r"-1|\d+(,\d+)*", run.gpu_ids):
         found.append(f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU")
     if not run.name or run.name in (".", ".."):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -126,8 +127,8 @@ def add_figure(
 
 
 def url(path: str) -> str:
-    """Quote a relative path, which may hold spaces, `#`, `%` or `?`, for use as a link."""
-    return quote(path)
+    """Quote a relative path, which may hold spaces, `#`, `%`, `?` or any bytes, as a link."""
+    return quote(os.fsencode(path))
 
 
 def in_words(what: str) -> str:
@@ -138,4 +139,5 @@ def in_words(what: str) -> str:
 def write_page(page: document, path: Path) -> None:
     """Write the page whole or not at all; raises UserError where it cannot be written."""
     with replacing(path) as file:
-        file.write(page.render().encode())
+        # A file's name may hold bytes that are no text: its link works, its heading shows "?".
+        file.write(page.render().encode(errors="replace"))

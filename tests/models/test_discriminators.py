@@ -96,3 +96,12 @@ def test_without_features_the_same_logits_under_the_other_names() -> None:
     assert [len(activations) for activations in results] == [1, 1]
     for mine, others in zip(results, featured(pair), strict=True):
         assert torch.equal(mine[-1], others[-1])
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 5)])
+def test_images_of_a_few_pixels_at_many_scales(size: tuple[int, int], norm: str) -> None:
+    network = MultiscaleDiscriminator(in_channels=2, ndf=2, num_D=4, norm=norm)
+    results = network(torch.randn(1, 2, *size))
+    assert len(results) == 4
+    assert all(torch.isfinite(layer).all() for scale in results for layer in scale)

@@ -112,7 +112,7 @@ def test_a_checkpoint_of_the_reference_restores() -> None:
     assert_same(model.netD.state_dict(), dict(load_tensors(folder / "latest_net_D.pth")))
 
 
-@pytest.mark.parametrize("text", ["", "1\n", "one\ntwo\n", "1\n2\n3\n"])
+@pytest.mark.parametrize("text", ["", "1\n", "one\ntwo\n", "1\n2\n3\n", "0\n0\n", "1\n-4\n"])
 def test_damaged_place(text: str, tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Place())
@@ -122,11 +122,12 @@ def test_damaged_place(text: str, tmp_path: Path) -> None:
         run.restore()
 
 
-def test_which_epoch_must_be_latest_or_a_number_to_go_on_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize("epoch", ["best", "²"])
+def test_which_epoch_must_be_latest_or_a_number_to_go_on_from(epoch: str, tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    run.save(Place(), epoch="best")
-    with pytest.raises(UserError, match=r"--which_epoch best.*--continue_train"):
-        run.restore("best")
+    run.save(Place(), epoch=epoch)
+    with pytest.raises(UserError, match=rf"--which_epoch {epoch}.*--continue_train"):
+        run.restore(epoch)
 
 
 def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:

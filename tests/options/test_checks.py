@@ -58,6 +58,7 @@ def test_what_cannot_be_parsed_is_one_line(
     [
         ("--niter_fix_global -1", "--niter_fix_global -1: must be 0 or more"),
         ("--seed -1", "--seed -1"),
+        ("--seed 9223372036854775808", "--seed 9223372036854775808: must be less than 2^63"),
         ("--display_winsize 8", "--display_winsize 8: must be 16 or more"),
         ("--gpu_ids 0;1", "--gpu_ids '0;1'"),
         ("--gpu_ids -2", "--gpu_ids '-2'"),

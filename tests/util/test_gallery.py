@@ -1,6 +1,7 @@
 import html
+import os
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 from PIL import Image
@@ -133,3 +134,13 @@ def test_pages_need_nothing_from_elsewhere(tmp_path):
     page = (tmp_path / "index.html").read_text()
     assert "http" not in page and "<script" not in page
     assert "width=device-width" in page and "prefers-color-scheme: dark" in page
+
+
+def test_names_of_bytes_that_are_no_text_lead_to_their_files(tmp_path):
+    name = os.fsdecode(b"broken_\xff")
+    build(tmp_path, [name])
+    page = tmp_path / "index.html"
+    found = re.findall(r'href="(images/[^"]*)"', page.read_text())
+    assert found
+    for link in found:
+        assert (tmp_path / os.fsdecode(unquote_to_bytes(link))).is_file()
