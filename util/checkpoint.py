@@ -156,10 +156,15 @@ def network_file(folder: Path, epoch: str, label: str) -> Path:
 def require_epoch(folder: Path, epoch: str) -> None:
     """
     Raises:
-        UserError: the folder has no generator of that epoch; lists those that it has.
+        UserError: the folder has no generator of that epoch, lists those that it has; or there is
+            no such folder, lists those beside it.
     """
     if network_file(folder, epoch, "G").is_file():
         return
+    if not folder.is_dir():
+        beside = sorted({file.parent.name for file in folder.parent.glob("*/*_net_G.pth")})
+        runs = f"{folder.parent} has {', '.join(beside[:8])}" if beside else "check the path"
+        raise UserError(f"{folder}: there is no such run; {runs}")
     names = [re.fullmatch(r"(.+)_net_G\.pth", file.name) for file in folder.glob("*_net_G.pth")]
     epochs = sorted((m[1] for m in names if m), key=lambda e: (not e.isdigit(), len(e), e))
     there = f"it has {', '.join(epochs)}" if epochs else "it has no weights; check the folder"

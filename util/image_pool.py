@@ -43,6 +43,7 @@ class ImagePool:
         return {"images": self.images, "random": self._random.getstate()}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self.images = [image.to(device) for image in state["images"]]
+        # A resumed run may have a smaller pool than it began with.
+        self.images = [image.to(device) for image in state["images"][: self.size]]
         version, internal, gauss = state["random"]
         self._random.setstate((version, tuple(internal), gauss))

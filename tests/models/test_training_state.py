@@ -221,5 +221,5 @@ def test_starting_from_weights_of_which_nothing_fits(tmp_path: Path) -> None:
         new_run(tmp_path / "new", ngf=3, output_nc=1, norm="instance").start_from(
             tmp_path, "latest"
         )
-    with pytest.raises(UserError, match="no weights of epoch 'latest'"):
+    with pytest.raises(UserError, match="there is no such run"):
         new_run(tmp_path / "new").start_from(tmp_path / "nowhere", "latest")

@@ -256,5 +256,8 @@ def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
     require_epoch(tmp_path, "3")
     with pytest.raises(UserError, match=r"no weights of epoch '5' .*; it has 3, 20, latest$"):
         require_epoch(tmp_path, "5")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="it has no weights; check the folder"):
-        require_epoch(tmp_path / "nowhere", "latest")
+        require_epoch(tmp_path / "empty", "latest")
+    with pytest.raises(UserError, match=f"no such run; .* has {tmp_path.name}"):
+        require_epoch(tmp_path.parent / "nowhere", "latest")

@@ -70,3 +70,10 @@ def test_state_round_trip() -> None:
     other = ImagePool(3, seed=2)
     other.query(numbered(*range(9)))
     assert not torch.equal(other.query(following), again.query(following))
+
+
+def test_a_smaller_pool_takes_as_many_images_as_it_holds() -> None:
+    larger, smaller = ImagePool(3), ImagePool(2)
+    larger.query(torch.arange(3.0).view(3, 1, 1, 1))
+    smaller.load_state_dict(larger.state_dict(), torch.device("cpu"))
+    assert [image.item() for image in smaller.images] == [0.0, 1.0]
