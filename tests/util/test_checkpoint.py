@@ -250,14 +250,18 @@ def test_matching_loads_what_fits_and_tells(tmp_path: Path) -> None:
 
 
 def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
     for epoch in ("latest", "20", "3"):
-        network_file(tmp_path, epoch, "G").touch()
-    network_file(tmp_path, "5", "D").touch()
-    require_epoch(tmp_path, "3")
+        network_file(run, epoch, "G").touch()
+    network_file(run, "5", "D").touch()
+    require_epoch(run, "3")
     with pytest.raises(UserError, match=r"no weights of epoch '5' .*; it has 3, 20, latest$"):
-        require_epoch(tmp_path, "5")
+        require_epoch(run, "5")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="it has no weights; check the folder"):
         require_epoch(tmp_path / "empty", "latest")
-    with pytest.raises(UserError, match=f"no such run; .* has {tmp_path.name}"):
-        require_epoch(tmp_path.parent / "nowhere", "latest")
+    with pytest.raises(UserError, match=f"nowhere: there is no such run; {tmp_path} has run$"):
+        require_epoch(tmp_path / "nowhere", "latest")
+    with pytest.raises(UserError, match="there is no such run; check the path$"):
+        require_epoch(tmp_path / "no" / "where", "latest")
