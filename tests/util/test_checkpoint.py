@@ -263,5 +263,5 @@ def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
         require_epoch(tmp_path / "empty", "latest")
     with pytest.raises(UserError, match=f"nowhere: there is no such run; {tmp_path} has run$"):
         require_epoch(tmp_path / "nowhere", "latest")
-    with pytest.raises(UserError, match="there is no such run; check the path$"):
+    with pytest.raises(UserError, match=r"there is no such run; check the path$"):
         require_epoch(tmp_path / "no" / "where", "latest")
