@@ -285,3 +285,14 @@ def test_a_run_killed_before_its_first_save_is_set_aside_too(tmp_path: Path) -> 
     run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--print_freq", "4")
     assert (tmp_path / "ck/tiny.1/metrics.jsonl").read_text() == "{}\n"
     assert len(metrics(run_dir)) == 1
+
+
+def test_an_error_ends_the_loading_processes_too(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    (tmp_path / "ck/tiny/latest_state.pth").mkdir(parents=True)  # so that saving fails
+    flags = [*tiny_run(tmp_path), "--nThreads", "2", "--niter", "1", "--niter_decay", "0"]
+    done = subprocess.run(
+        [sys.executable, train.__file__, *flags], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "latest_state.pth" in done.stderr

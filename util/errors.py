@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -38,3 +39,14 @@ def run_program(main: Callable[[], None]) -> None:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         sys.exit(128 + signal.SIGPIPE)
+    finally:
+        _end_children()
+
+
+def _end_children() -> None:
+    """End loading processes: they leave SIGTERM to us, and Python would wait for them forever."""
+    children = multiprocessing.active_children()
+    if children:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would complain
+    for child in children:
+        child.kill()
