@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from shared_data import shared
 
 from data.image_folder import list_images, pair_files
 from util.errors import UserError
@@ -102,9 +103,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
 
 
 def test_real_cityscapes_pairs() -> None:
-    root = Path(__file__).parents[3] / "shared/cityscapes_sample"
-    if not root.is_dir():
-        pytest.skip(f"the Cityscapes sample is not at {root}")
+    root = shared("cityscapes_sample")
     found = pairs(root, "train_label", "train_inst", "train_img")
     assert len(found) == 8
     assert all(len({re.split("_gt|_left", Path(p).name)[0] for p in scene}) == 1 for scene in found)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from shared_data import shared
 
 from data import create_dataset, create_loader
 from data.loader import Batch, Loader
@@ -201,9 +202,7 @@ def test_workers_leave_ctrl_c_to_the_main_process(make_set: MakeSet) -> None:
 
 
 def test_real_cityscapes() -> None:
-    root = Path(__file__).parents[3] / "shared/cityscapes_sample"
-    if not root.is_dir():
-        pytest.skip(f"the Cityscapes sample is not at {root}")
+    root = shared("cityscapes_sample")
     data = options(root, resize_or_crop="scale_width", loadSize=128, nThreads=1)
     dataset = create_dataset(data, ModelOptions(), phase="train", seed=0, is_train=True)
     batches = list(create_loader(dataset, data, seed=0, is_train=True))
