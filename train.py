@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
-from options.parsing import parse_train, uncropped
-from util.errors import UserError, run_program
+from options.parsing import parse_train
+from start import start
+from util.errors import run_program
+from util.processes import restarted_launch
 
 if __name__ == "__main__":
-    # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
-    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    OPTIONS = parse_train(sys.argv[1:])
+    # Before PyTorch is loaded, which takes seconds.
+    OPTIONS = start(lambda argv: parse_train(argv, restarted_launch()))
 
-import dataclasses
+import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from data import create_dataset, create_loader
-from data.check import require_sound
-from data.loader import Loader
-from data.sampler import EpochSampler
-from launch import Machine, choose_machine
-from models import create_model, uses_features
+from launch import Machine
 from models.optim import Optimizers, learning_rate
-from models.pictures import Pictures, pictures, render, to_device
+from models.pictures import Pictures, batches_on, pictures, render, to_device
 from models.pix2pixhd_model import Batch, Pix2PixHDModel, Views
-from models.training_state import Place, TrainingState
-from options.saved import flat, options_texts
+from models.training_state import Place
 from options.train_options import TrainOptions
+from training_run import Run, build, load_start, open_folder, open_logger
+from util.distributed import exchange_gradients, leave, mean
 from util.logger import TrainingLogger
-from util.run_folder import set_run_aside, write_all
 from util.stop_signal import StopSignal
 
 
@@ -50,19 +40,21 @@ def train(options: TrainOptions) -> None:
     schedule = options.schedule
     last_epoch = schedule.niter + schedule.niter_decay
     if place.epoch > last_epoch:
-        tell(f"{options.run.name} has trained its {last_epoch} epochs; raise --niter to go on")
+        name = options.run.name
+        run.machine.tell(f"{name} has trained its {last_epoch} epochs; raise --niter to go on")
         return
     open_folder(run)
     with StopSignal() as stop, open_logger(run, place) as logger:
         for epoch in range(place.epoch, last_epoch + 1):
             lr = learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
             run.optimizers.set_learning_rate(lr)
-            run.model.train_outermost_alone(epoch <= options.run.niter_fix_global)
+            train_outermost_alone(run, epoch <= options.run.niter_fix_global)
             logger.start_epoch(epoch, last_epoch, run.order.epoch_size, place.images_done)
             train_epoch(run, place, logger, stop)
             logger.end_epoch()
             place = Place(epoch + 1)
             save_epoch(run, place, is_last=epoch == last_epoch)
+    run.vote.settle()
 
 
 def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal) -> None:
@@ -70,14 +62,13 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
     options, images = run.options, run.options.data.batchSize
     run.order.start(place.epoch, place.images_done)
     lap = time.monotonic(), place.images_done
-    for batch in run.loader:
-        batch = to_device(batch, run.machine.device)
-        views, terms = train_step(run, batch)
+    for batch in batches_on(run.machine.device, run.loader):
+        views, terms = train_step(run.model, run.optimizers, run.machine, batch)
         place = Place(place.epoch, place.images_done + images)
         step = run.step_at(place)
         logger.advance(images)
         if crossed(options.log.print_freq, step, images):
-            values = {name: term.item() for name, term in terms.items()}
+            values = mean(terms, run.machine.world)
             now = time.monotonic(), place.images_done
             logger.log_losses(
                 epoch=place.epoch,
@@ -88,127 +79,38 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
                 seconds_per_image=(now[0] - lap[0]) / (now[1] - lap[1]),
             )
             lap = now
-        if crossed(options.log.display_freq, step, images):
+        if crossed(options.log.display_freq, step, images) and run.machine.world.is_main:
             logger.log_pictures(place.epoch, step, progress_pictures(run, batch, views.fake))
-        if crossed(options.log.save_latest_freq, step, images) or stop.received:
+        signal_number = run.vote.cast(stop.received or 0)
+        if crossed(options.log.save_latest_freq, step, images) or signal_number:
             run.state.save(place)
-        if stop.received:
+        if signal_number:
             logger.say(f"stopped and saved after {step} images; --continue_train goes on")
-            stop.exit()
+            sys.exit(128 + signal_number)
 
 
-def train_step(run: Run, batch: Batch) -> tuple[Views, dict[str, Tensor]]:
-    """One update of generator and discriminators; returns what was seen, and the losses' terms."""
-    with run.machine.autocast():
-        views = run.model(batch)
-        terms_G = run.model.generator_losses(views)
-        terms_D = run.model.discriminator_losses(views)
+def train_step(
+    model: Pix2PixHDModel, optimizers: Optimizers, machine: Machine, batch: Batch
+) -> tuple[Views, dict[str, Tensor]]:
+    """One update of generator and discriminators; returns what was seen, and the losses' terms.
+
+    The terms are scalars on the device: whoever reads one waits for it.
+    """
+    with machine.autocast():
+        views = model(batch)
+        terms_G = model.generator_losses(views)
+        terms_D = model.discriminator_losses(views)
     loss_G = torch.stack(list(terms_G.values())).sum()
     loss_D = torch.stack(list(terms_D.values())).mean()
-    run.optimizers.step(views, loss_G, loss_D)
+    optimizers.step(views, loss_G, loss_D)
     return views, {name: term.detach() for name, term in (terms_G | terms_D).items()}
 
 
-@dataclass
-class Run:
-    """What a training run is made of."""
-
-    options: TrainOptions
-    machine: Machine
-    loader: Loader
-    order: EpochSampler  # the loader's
-    held_out: Batch | None  # one sample that is never trained on
-    model: Pix2PixHDModel
-    optimizers: Optimizers
-    state: TrainingState
-
-    def step_at(self, place: Place) -> int:
-        """Images seen since the start of the training."""
-        return (place.epoch - 1) * self.order.epoch_size + place.images_done
-
-
-def build(options: TrainOptions) -> Run:
-    """Data, networks and optimizers, checked and on the device; nothing is written yet.
-
-    Raises:
-        UserError: the data are not sound, or the VGG19 weights cannot be had.
-    """
-    seed, data = options.run.seed, options.data
-    machine = choose_machine(options)
-    phase = options.schedule.phase
-    dataset = create_dataset(
-        data,
-        options.model,
-        phase=phase,
-        seed=seed,
-        is_train=True,
-        read_features=options.model.load_features,
-    )
-    require_sound(dataset, options.schedule.check_data, batch_size=data.batchSize)
-    pin_memory = machine.device.type == "cuda"
-    loader = create_loader(dataset, data, seed=seed, is_train=True, pin_memory=pin_memory)
-    order = loader.batch_sampler
-    assert isinstance(order, EpochSampler)
-    if order.dropped:
-        tell(
-            f"{order.dropped} of {len(dataset)} images are left out of each epoch, "
-            f"as they do not fill a batch of {data.batchSize}"
-        )
-    held_out = held_out_batch(options)
-    model = create_model(options.model, options.discriminator, options.loss, seed).to(
-        machine.device
-    )
-    if options.run.verbose:
-        print(model)
-    optimizers = Optimizers(
-        model, options.schedule.lr, options.schedule.beta1, mixed_precision=machine.half_precision
-    )
-    state = TrainingState(Path(options.run.checkpoints_dir) / options.run.name, model, optimizers)
-    return Run(options, machine, loader, order, held_out, model, optimizers, state)
-
-
-def load_start(run: Run) -> Place:
-    """Load what the run starts from; nothing is written yet.
-
-    Raises:
-        UserError: weights cannot be loaded, or the place they are from fits no batch.
-    """
-    schedule, place = run.options.schedule, Place()
-    if schedule.continue_train:
-        place, notes = run.state.restore(schedule.which_epoch)
-        tell(*notes)
-        run.order.start(place.epoch, place.images_done)
-    elif schedule.load_pretrain:
-        tell(*run.state.start_from(Path(schedule.load_pretrain), schedule.which_epoch))
-    return place
-
-
-def open_folder(run: Run) -> None:
-    """Make the run's folder, an earlier run's set aside, and write the options into it.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    if not run.options.schedule.continue_train:
-        tell(*set_run_aside(run.state.folder))
-    write_all(run.state.folder, options_texts(run.options))
-
-
-def open_logger(run: Run, place: Place) -> TrainingLogger:
-    """The run's logger; on resume it forgets what was logged after the place."""
-    options = run.options
-    logger = TrainingLogger(
-        run_dir=run.state.folder,
-        name=options.run.name,
-        write_html=options.log.html,
-        display_width=options.run.display_winsize,
-        tensorboard=options.run.tf_log,
-        options=flat(options),
-    )
-    if options.schedule.continue_train:
-        logger.resume_at(run.step_at(place))
-        logger.say(f"going on in epoch {place.epoch}, after {run.step_at(place)} images")
-    return logger
+def train_outermost_alone(run: Run, alone: bool) -> None:
+    """Train the outermost enhancer alone, or all; the processes then exchange those gradients."""
+    is_change = run.model.train_outermost_alone(alone)
+    if run.machine.world.size > 1 and (is_change or not run.model.is_wrapped):
+        run.model.wrap_networks(lambda network: exchange_gradients(network, run.machine.device))
 
 
 def save_epoch(run: Run, place: Place, is_last: bool) -> None:
@@ -218,28 +120,6 @@ def save_epoch(run: Run, place: Place, is_last: bool) -> None:
         run.state.save(place, epoch=str(finished))
     if finished % run.options.log.save_epoch_freq == 0 or is_last:
         run.state.save(place)
-
-
-def held_out_batch(options: TrainOptions) -> Batch | None:
-    """The first sample of the test or val folders, where there are any."""
-    data = dataclasses.replace(uncropped(options.data), batchSize=1, nThreads=0)
-    for phase in ("test", "val"):
-        if phase == options.schedule.phase or not list(Path(data.dataroot).glob(f"{phase}_*")):
-            continue
-        try:
-            dataset = create_dataset(
-                data,
-                options.model,
-                phase=phase,
-                seed=options.run.seed,
-                is_train=False,
-                read_features=options.model.load_features,
-                needs_image=uses_features(options.model),
-            )
-            return next(iter(create_loader(dataset, data, seed=0, is_train=False)))
-        except UserError as error:
-            tell(f"no held-out sample from {phase}_*: {error.problems[0]}")
-    return None
 
 
 def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
@@ -259,10 +139,10 @@ def crossed(frequency: int, step: int, images: int) -> bool:
     return step // frequency > (step - images) // frequency
 
 
-def tell(*lines: str) -> None:
-    for line in lines:
-        print(line, flush=True)
+def main() -> None:
+    train(OPTIONS)
+    leave()
 
 
 if __name__ == "__main__":
-    run_program(lambda: train(OPTIONS))
+    run_program(main)

@@ -37,7 +37,7 @@ def create_dataset(
         read_features: also read `<phase>_feat`, of the model's feat_num.
 
     Raises:
-        UserError: folders missing or empty, or files without a partner.
+        UserError: folders missing or empty, files without a partner, or no place for the cache.
     """
     return DATASETS[data.dataset_mode](
         dataroot=data.dataroot,
@@ -57,6 +57,7 @@ def create_dataset(
         is_train=is_train,
         read_features=read_features,
         feat_num=model.feat_num,
+        cache=data.cache,
     )
 
 
@@ -67,19 +68,30 @@ def create_loader(
     seed: int,
     is_train: bool,
     pin_memory: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Loader:
     """Batches of a data set.
 
     For training, `loader.batch_sampler` is an `EpochSampler`: start each epoch with its `start`.
     For testing, all images come in order, the last batch being as small as it may be.
 
+    Args:
+        dataset, data: what to load, in batches of how many.
+        seed: of the order.
+        is_train: see above.
+        pin_memory: load into memory that CUDA devices copy from without waiting.
+        rank, ranks: for training, which of so many shares of each batch to load.
+
     Raises:
-        UserError: fewer training images than a batch.
+        UserError: fewer training images than a batch, or batches that cannot be shared evenly.
     """
     sampler: EpochSampler | BatchSampler
     if is_train:
         shuffle = not data.serial_batches
-        sampler = EpochSampler(len(dataset), data.batchSize, seed=seed, shuffle=shuffle)
+        sampler = EpochSampler(
+            len(dataset), data.batchSize, seed=seed, shuffle=shuffle, rank=rank, ranks=ranks
+        )
     else:
         sampler = BatchSampler(SequentialSampler(dataset), data.batchSize, drop_last=False)
     return Loader(

@@ -116,8 +116,9 @@ def _of(sample: Sample) -> tuple[str, tuple[int, int]]:
 def _start_worker(worker: int) -> None:
     """Leave the signals that end a run to the main process, which saves before it stops.
 
-    Ctrl-C reaches all processes of a terminal, and batch systems send SIGTERM to all of a job's.
+    Ctrl-C and a closed window reach all processes of a terminal, and batch systems send SIGTERM to
+    all of a job's.
     PyTorch has given this process one thread and its seeds already.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -14,7 +14,7 @@ ORDER = 1
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Yields an epoch's batches as lists of (index, counter).
+    """Yields an epoch's batches, or one process's share of each, as lists of (index, counter).
 
     `counter` numbers the images of the whole training from 0. The data set makes a sample's random
     draw from it, so a run that continues sees the pixels that an uninterrupted one would.
@@ -28,10 +28,17 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     def __init__(
         self,
         size: int,  # images in the data set
-        batch_size: int,  # images in a batch
+        batch_size: int,  # images in a batch, of all processes together
         seed: int,  # of the order, 0 or more
         shuffle: bool,  # a new random order every epoch, else as they come
+        rank: int = 0,  # which share of each batch
+        ranks: int = 1,  # of how many
     ) -> None:
+        if batch_size % ranks:
+            raise UserError(
+                f"--batchSize {batch_size}: the images of a step are shared among {ranks} "
+                f"processes; give a multiple of {ranks}, or start fewer processes"
+            )
         if size < batch_size:
             raise UserError(
                 f"--batchSize {batch_size}: the data set has only {size} images; "
@@ -41,6 +48,8 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
+        share = batch_size // ranks
+        self.share = range(rank * share, (rank + 1) * share)
         self.dropped = size % batch_size
         self.epoch_size = size - self.dropped
         self.start(1)
@@ -74,5 +83,4 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
             )
         before = (self.epoch - 1) * self.epoch_size
         for start in range(self.images_done, self.epoch_size, self.batch_size):
-            places = range(start, start + self.batch_size)
-            yield [(order[place], before + place) for place in places]
+            yield [(order[start + place], before + start + place) for place in self.share]

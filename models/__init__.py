@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from models.blocks import initialise
+from models.blocks import ResnetBlock, initialise
 from models.conditioning import condition_channels
 from models.discriminators import MultiscaleDiscriminator
 from models.encoder import Encoder
@@ -81,6 +81,7 @@ def create_model(
     discriminator: DiscriminatorOptions | None = None,
     loss: LossOptions | None = None,
     seed: int = 0,
+    checkpoint_activations: bool = False,
 ) -> Pix2PixHDModel:
     """The model: for training where `discriminator` and `loss` are given, else for rendering.
 
@@ -91,6 +92,9 @@ def create_model(
     """
     torch.manual_seed(seed)
     generator = create_generator(model)
+    for module in generator.modules():
+        if isinstance(module, ResnetBlock):
+            module.keeps_activations = not checkpoint_activations
     shared: dict[str, Any] = {
         "netG": generator,
         "label_nc": model.label_nc,

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 NormLayer = Callable[[int], nn.Module]
 
 # Both take a number of channels. Instance normalisation has neither parameters nor running
 # statistics, so that checkpoints hold convolutions only.
 NORM_LAYERS: dict[str, NormLayer] = {
-    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=False),
+    "instance": lambda channels: InstanceNorm(channels),
     "batch": lambda channels: nn.BatchNorm2d(channels, affine=True),
 }
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation with statistics in float32, whatever the precision of [N, C, H, W]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if len(input) == 1 and not input.is_contiguous():
+            # Of a single image it is the same as normalising the batch. PyTorch does that in any
+            # memory format, but instance normalisation by way of a copy with channels first.
+            return F.batch_norm(input, None, None, training=True, eps=self.eps)
+        return super().forward(input)
+
+
+class Float32Tanh(nn.Tanh):
+    """tanh in float32: from 0.5 to 1, bfloat16 has but 128 values, and pictures of 8 bits have 64,
+    so that rounding to both would show."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return torch.tanh(input.float())
 
 
 class ResnetBlock(nn.Module):
@@ -22,6 +45,9 @@ class ResnetBlock(nn.Module):
 
     Maps [N, channels, H, W] to the same shape; H and W must be at least 2, as reflection padding
     asks.
+
+    Attributes:
+        keeps_activations: if not, those within the block are computed again for the gradient.
     """
 
     def __init__(
@@ -44,9 +70,31 @@ class ResnetBlock(nn.Module):
         layers["5"] = nn.Conv2d(channels, channels, kernel_size=3)
         layers["6"] = norm_layer(channels)
         self.conv_block = nn.Sequential(layers)
+        self.keeps_activations = True
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_block(x)
+        if self.keeps_activations or not torch.is_grad_enabled():
+            return x + self.conv_block(x)
+        again = checkpoint(
+            self.conv_block,
+            x,
+            use_reentrant=False,
+            context_fn=lambda: (contextlib.nullcontext(), running_statistics_kept(self)),
+        )
+        return x + again
+
+
+@contextlib.contextmanager
+def running_statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Batch normalisation does not count what it sees: it has seen it before."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 def first_convolution(in_channels: int, filters: int, norm_layer: NormLayer) -> list[nn.Module]:
@@ -81,7 +129,7 @@ def upsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
 
 def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
     """The last c7s1: 7x7 convolution with reflection padding, tanh, no normalisation."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, kernel_size=7), nn.Tanh()]
+    return [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, kernel_size=7), Float32Tanh()]
 
 
 def pyramid_pooling() -> nn.AvgPool2d:

@@ -68,11 +68,36 @@ def segments(ids: Tensor) -> Segments:
         ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1.
     """
     batch, _, height, width = ids.shape
-    samples = torch.arange(batch, device=ids.device).view(-1, 1, 1, 1)
-    # Ids span 2^32 values, so that keys of two samples never meet.
-    keys, index, count = unique((ids.to(torch.int64) + (samples << 32)).flatten())
+    keys, index, count = unique(_keys(ids))
     sample = (keys + 2**31) >> 32
     return Segments(index, count, sample, keys - (sample << 32), (batch, height, width))
+
+
+def uncounted_segments(ids: Tensor) -> Segments:
+    """As `segments`, but the host need not know S: it is taken to be the number of pixels, N*H*W.
+
+    The instances that there are come first, in the same order; `count` of the others is 1.
+    """
+    keys = _keys(ids)
+    ordered, order = keys.sort()
+    starts = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=starts[1:])
+    index_of_ordered = starts.cumsum(0) - 1
+    index = torch.empty_like(order).scatter_(0, order, index_of_ordered)
+    count = torch.zeros_like(keys).index_add_(0, index_of_ordered, torch.ones_like(keys))
+    first = torch.zeros_like(keys).scatter_(0, index_of_ordered, ordered)
+    sample = (first + 2**31) >> 32
+    batch, _, height, width = ids.shape
+    return Segments(
+        index, count.clamp_(min=1), sample, first - (sample << 32), (batch, height, width)
+    )
+
+
+def _keys(ids: Tensor) -> Tensor:
+    """A number, int64 [N*H*W], for each pixel's sample and id, ordered by these."""
+    samples = torch.arange(len(ids), device=ids.device).view(-1, 1, 1, 1)
+    # Ids span 2^32 values, so that keys of two samples never meet.
+    return (ids.to(torch.int64) + (samples << 32)).flatten()
 
 
 def unique(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,7 +148,9 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
     Returns:
         Shape and dtype of `features`; sums are made in `exact_dtype` whatever that is.
     """
-    average: Tensor = _SegmentAverage.apply(features, segments(ids))
+    # Finding out how many instances there are would wait for a GPU to catch up.
+    found = segments(ids) if ids.device.type == "cpu" else uncounted_segments(ids)
+    average: Tensor = _SegmentAverage.apply(features, found)
     return average
 
 

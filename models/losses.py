@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +51,38 @@ def feature_matching(fake: Sequence[Activations], real: Sequence[Activations]) -
     n_layers = len(fake[0]) - 1  # n_layers_D + 1
     weight = 4.0 / n_layers / len(fake)
     distances = [
-        F.l1_loss(fake_layer.float(), real_layer.detach().float())
+        l1_distance(fake_layer, real_layer)
         for fake_scale, real_scale in zip(fake, real, strict=True)
         for fake_layer, real_layer in zip(fake_scale[:-1], real_scale[:-1], strict=True)
     ]
     return weight * torch.stack(distances).sum()
+
+
+def l1_distance(fake: Tensor, real: Tensor) -> Tensor:
+    """The mean of |fake - real| in float32, a scalar. Only fake receives a gradient.
+
+    Args:
+        fake, real: activations of one shape and dtype, of any precision.
+    """
+    distance: Tensor = _L1Distance.apply(fake, real.detach())
+    return distance
+
+
+class _L1Distance(torch.autograd.Function):
+    """Keeps the activations as they are, which others keep too, for the gradient.
+
+    Autograd would keep differences in float32: 2 GB more for VGG19 on 2048x1024 in bfloat16.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, fake: Tensor, real: Tensor) -> Tensor:
+        ctx.save_for_backward(fake, real)
+        return (fake.float() - real).abs_().mean()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        fake, real = ctx.saved_tensors
+        return torch.sub(fake, real).sign_().mul_(gradients[0] / fake.numel()), None
 
 
 class VGGPerceptualLoss(nn.Module):
@@ -97,7 +125,7 @@ class VGGPerceptualLoss(nn.Module):
         with torch.no_grad():
             real_activations = self._activations(real)
         terms = [
-            weight * F.l1_loss(fake_layer.float(), real_layer.float())
+            weight * l1_distance(fake_layer, real_layer)
             for weight, fake_layer, real_layer in zip(
                 self.WEIGHTS, self._activations(fake), real_activations, strict=True
             )

@@ -27,17 +27,22 @@ class Optimizers:
         model: Pix2PixHDModel,
         lr: float,  # starting learning rate
         beta1: float,  # Adam's momentum
-        mixed_precision: bool = False,  # scale the losses so that float16 gradients do not vanish
+        scale_gradients: bool = False,  # scale the losses so that float16 gradients do not vanish
+        fused: bool | None = None,  # all of Adam in one kernel; None: wherever PyTorch has that
     ) -> None:
         assert model.netD is not None, "this model was built for rendering"
         self._parameters_D = list(model.netD.parameters())
         parameters_G = list(model.netG.parameters())
         if model.netE is not None:
             parameters_G += model.netE.parameters()
-        self.G = torch.optim.Adam(parameters_G, lr=lr, betas=(beta1, 0.999))
-        self.D = torch.optim.Adam(self._parameters_D, lr=lr, betas=(beta1, 0.999))
         device = self._parameters_D[0].device
-        self.scaler = torch.amp.GradScaler(device.type, enabled=mixed_precision)
+        # Apple's GPUs have it too, but it was not tried there.
+        self._fused = device.type in ("cuda", "cpu") if fused is None else fused
+        self.G, self.D = (
+            torch.optim.Adam(parameters, lr=lr, betas=(beta1, 0.999), fused=self._fused)
+            for parameters in (parameters_G, self._parameters_D)
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)
 
     @property
     def learning_rate(self) -> float:
@@ -73,8 +78,9 @@ class Optimizers:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for adam, name in ((self.G, "G"), (self.D, "D")):
-            betas = adam.param_groups[0]["betas"]
-            adam.load_state_dict(state[name])
-            adam.param_groups[0]["betas"] = betas  # a --beta1 given to the resumed run wins
+            # A --beta1 given to the resumed run wins, and it may be on another device.
+            own = {key: adam.param_groups[0][key] for key in ("betas", "fused", "foreach")}
+            groups = [group | own for group in state[name]["param_groups"]]
+            adam.load_state_dict(state[name] | {"param_groups": groups})
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])

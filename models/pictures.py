@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -23,17 +24,50 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     }
 
 
+def batches_on(device: torch.device, loader: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches on the device; a GPU is sent the next one while it computes."""
+    if device.type != "cuda":
+        yield from (to_device(batch, device) for batch in loader)
+        return
+    copies = torch.cuda.Stream(device)
+    ahead: list[tuple[Batch, torch.cuda.Event]] = []
+    for batch in loader:
+        with torch.cuda.stream(copies):
+            ahead.append((to_device(batch, device), copies.record_event()))
+        if len(ahead) > 1:
+            yield _arrived(*ahead.pop(0))
+    for sent in ahead:
+        yield _arrived(*sent)
+
+
+def _arrived(batch: Batch, copied: torch.cuda.Event) -> Batch:
+    """Let the GPU wait for the copy, and keep its memory until the work on it is done."""
+    stream = torch.cuda.current_stream()
+    stream.wait_event(copied)
+    for value in batch.values():
+        if isinstance(value, Tensor):
+            value.record_stream(stream)
+    return batch
+
+
 def render(model: Pix2PixHDModel, batch: Batch, features: Tensor | None = None) -> Tensor:
     """Synthesise without gradient and without dropout, [N, output_nc, H, W] in [-1, 1].
 
     Arguments are those of `Pix2PixHDModel.generate`. The model is left in the mode it was in, and
     no random state is touched.
     """
+    with evaluating(model):
+        return model.generate(batch, features)
+
+
+@contextlib.contextmanager
+def evaluating(model: Pix2PixHDModel) -> Iterator[None]:
+    """No gradient and no dropout; afterwards the model is in the mode it was in."""
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            return model.generate(batch, features)
+            yield
     finally:
         model.train(was_training)
 
@@ -54,6 +88,29 @@ def pictures(batch: Batch, fakes: Sequence[Tensor], label_nc: int, sample: int =
     if "image" in batch:
         shown["real_image"] = tensor_to_image(batch["image"][sample])
     return shown
+
+
+class Rendering:
+    """A batch and its synthesised images, which the device may still be at work on.
+
+    Its pictures wait for these images alone, and not for what the device was given to do since.
+
+    Args:
+        batch, fakes: as for `pictures`.
+    """
+
+    def __init__(self, batch: Batch, fakes: Sequence[Tensor]) -> None:
+        self.batch = batch
+        self.fakes = fakes
+        self._stream: torch.cuda.Stream | None = None
+        if fakes[0].is_cuda:
+            self._stream = torch.cuda.Stream(fakes[0].device)
+            self._stream.wait_stream(torch.cuda.current_stream(fakes[0].device))
+
+    def pictures(self, label_nc: int, sample: int = 0) -> Pictures:
+        """As the function of that name."""
+        with torch.cuda.stream(self._stream):
+            return pictures(self.batch, self.fakes, label_nc, sample)
 
 
 def synthesized_names(styles: int) -> list[str]:

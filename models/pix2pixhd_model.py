@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,20 +67,32 @@ class Pix2PixHDModel(nn.Module):
         self.use_feature_matching = use_feature_matching
         self.lambda_feat = lambda_feat
         self.pool = pool or ImagePool(0)
+        self._wrapped: dict[str, nn.Module] = {}  # not modules of this one: names of states stay
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks that checkpoints hold, by the letter in their files' names."""
         networks = {"G": self.netG, "D": self.netD, "E": self.netE}
         return {name: network for name, network in networks.items() if network is not None}
 
-    def generate(self, batch: Batch, features: Tensor | None = None) -> Tensor:
+    def generate(
+        self,
+        batch: Batch,
+        features: Tensor | None = None,
+        inner: tuple[slice, slice] | None = None,
+    ) -> Tensor:
         """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map.
 
         Args:
             batch: with `feat` or `image` where the generator takes features and none are given.
             features: [N, feat_num, H, W] to take in place of the batch's own.
+            inner: rows and columns to render, if not all. What the maps show around them tells
+                boundaries of instances alone. Features are then given, for these pixels.
         """
-        return self._generate(batch, self._condition(batch), features)
+        condition = self._condition(batch)
+        if inner is not None:
+            assert features is not None or not self.use_features
+            condition = condition[..., inner[0], inner[1]]
+        return self._generate(batch, condition, features)
 
     def features(self, batch: Batch) -> Tensor:
         """The batch's own features, [N, feat_num, H, W]: precomputed, or of its real image."""
@@ -91,11 +104,14 @@ class Pix2PixHDModel(nn.Module):
         Returns:
             [N, feat_num, H, W] in [-1, 1], with the encoder's graph behind it.
         """
+        return instance_average(self.encode_pixels(batch["image"]), self.feature_ids(batch))
+
+    def encode_pixels(self, image: Tensor) -> Tensor:
+        """Features of each pixel, not pooled yet: [N, feat_num, H, W], of [N, C, H, W]."""
         assert self.netE is not None, "this model was built without an encoder"
-        image = batch["image"]
         height, width = image.shape[-2:]
-        features = self.netE(pad_to_stride(image, self.netE.stride))[..., :height, :width]
-        return instance_average(features, self.feature_ids(batch))
+        padded = pad_to_stride(image, self.netE.stride)
+        return self._in_training("E")(padded)[..., :height, :width]
 
     def feature_ids(self, batch: Batch) -> Tensor:
         """The map whose regions share features: of instances, or of labels; [N, 1, H, W]."""
@@ -111,15 +127,16 @@ class Pix2PixHDModel(nn.Module):
         condition = self._condition(batch)
         fake = self._generate(batch, condition)
         fake_leaf = fake.detach().requires_grad_()
-        fake_pair = torch.cat([condition, fake_leaf], dim=1)
-        on_fake = self.netD(fake_pair)
+        fake_pair = _pair(condition, fake_leaf)
+        netD = self._in_training("D")
+        on_fake = netD(fake_pair)
         return Views(
             fake=fake,
             fake_leaf=fake_leaf,
             real=batch["image"],
             on_fake=on_fake,
-            on_real=self.netD(torch.cat([condition, batch["image"]], dim=1)),
-            on_pool=self.netD(self.pool.query(fake_pair)) if self.pool.size else on_fake,
+            on_real=netD(_pair(condition, batch["image"])),
+            on_pool=netD(self.pool.query(fake_pair)) if self.pool.size else on_fake,
         )
 
     def generator_losses(self, views: Views) -> dict[str, Tensor]:
@@ -141,23 +158,69 @@ class Pix2PixHDModel(nn.Module):
             "D_fake": gan_loss(views.on_pool, False, self.gan),
         }
 
-    def train_outermost_alone(self, alone: bool) -> None:
+    def train_outermost_alone(self, alone: bool) -> bool:
         """Train only the generator's outermost enhancer (paper, section 3.2), or all of it.
 
         Frozen parameters get no gradient, so that the optimizer that holds them passes them by.
+
+        Returns:
+            Whether that is a change.
         """
-        prefixes = self.netG.outermost_prefixes
+        prefixes, is_change = self.netG.outermost_prefixes, False
         for name, parameter in self.netG.named_parameters():
-            parameter.requires_grad_(not alone or name.startswith(prefixes))
+            trains = not alone or name.startswith(prefixes)
+            is_change |= trains != parameter.requires_grad
+            parameter.requires_grad_(trains)
+        return is_change
+
+    def compile_networks(self) -> None:
+        """Compile what the networks do, when they first do it; their states stay as they are.
+
+        Discriminators are left out: compiled, they would make all gradients in each of the two
+        backward passes, of which either needs half.
+        """
+        # PyTorch would reuse memory in a backward pass that the discriminators' second one needs.
+        torch._functorch.config.donated_buffer = False
+        for network in (self.netG, self.netE, self.vgg):
+            if network is not None:
+                network.compile()
+
+    def wrap_networks(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
+        """Train through `wrap(network)` of each network, such as DistributedDataParallel.
+
+        Call it again when other parameters are to be trained. Rendering goes by the networks
+        themselves.
+        """
+        self._wrapped = {}  # the old ones let go of the parameters before new ones take hold
+        self._wrapped = {name: wrap(network) for name, network in self.networks().items()}
+
+    @property
+    def is_wrapped(self) -> bool:
+        return bool(self._wrapped)
+
+    def _in_training(self, name: str) -> nn.Module:
+        """The network as wrapped, where gradients are recorded."""
+        network = self.networks()[name]
+        return self._wrapped.get(name, network) if torch.is_grad_enabled() else network
 
     def _condition(self, batch: Batch) -> Tensor:
+        """In the precision that the networks run in: it halves the largest of their inputs."""
         inst = batch["inst"] if self.use_instance else None
-        return condition(batch["label"], inst, self.label_nc)
+        given = condition(batch["label"], inst, self.label_nc)
+        kind = given.device.type
+        return (
+            given.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else given
+        )
 
     def _generate(self, batch: Batch, condition: Tensor, features: Tensor | None = None) -> Tensor:
         height, width = condition.shape[-2:]
         if self.use_features:
             own = self.features(batch) if features is None else features
-            condition = torch.cat([condition, own], dim=1)
+            condition = _pair(condition, own)
         padded = pad_to_stride(condition, self.netG.stride)
-        return self.netG(padded)[..., :height, :width]
+        return self._in_training("G")(padded)[..., :height, :width]
+
+
+def _pair(condition: Tensor, other: Tensor) -> Tensor:
+    """Condition and image, or features, as one input in the condition's precision."""
+    return torch.cat([condition, other.to(condition.dtype)], dim=1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from models.optim import Optimizers
 from models.pix2pixhd_model import Pix2PixHDModel
@@ -25,9 +26,11 @@ from util.checkpoint import (
     save_tensors,
     save_text,
 )
+from util.distributed import barrier, gather
 from util.errors import UserError
+from util.processes import World
 
-FORMAT = 1
+FORMAT = 2  # 1 had the pool and the random states of a single process
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,23 @@ class Place:
 
 
 class TrainingState:
-    """The one owner of what is saved and restored."""
+    """The one owner of what is saved and restored.
 
-    def __init__(self, folder: Path, model: Pix2PixHDModel, optimizers: Optimizers) -> None:
+    Of several processes all take part, and the first writes. Networks and optimizers are the same
+    in all of them; pool and random states are each one's own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: Pix2PixHDModel,
+        optimizers: Optimizers,
+        world: World | None = None,
+    ) -> None:
         self.folder = folder
         self.model = model
         self.optimizers = optimizers
+        self.world = world or World()
 
     def save(self, place: Place, epoch: str = "latest") -> None:
         """Write the networks' weights under `epoch`; with "latest" also all the rest.
@@ -52,7 +66,14 @@ class TrainingState:
         Raises:
             UserError: the folder cannot be written; earlier files are as they were.
         """
-        networks = {name: net.state_dict() for name, net in self.model.networks().items()}
+        own = {"pool": self.model.pool.state_dict(), "random": _random_states()}
+        owns = gather(own, self.world) if epoch == "latest" else []
+        if self.world.is_main:
+            self._write(place, epoch, owns)
+        barrier(self.world)  # so that none ends the program while the first still writes
+
+    def _write(self, place: Place, epoch: str, owns: list[dict[str, Any]]) -> None:
+        networks = {name: _weights(net) for name, net in self.model.networks().items()}
         if epoch == "latest":
             state = {
                 "format": FORMAT,
@@ -60,8 +81,7 @@ class TrainingState:
                 "images_done": place.images_done,
                 "networks": networks,
                 "optimizers": self.optimizers.state_dict(),
-                "pool": self.model.pool.state_dict(),
-                "random": _random_states(),
+                "processes": owns,
             }
             save_tensors(state, self._file)
             save_text(f"{place.epoch}\n{place.images_done}\n", self.folder / "iter.txt")
@@ -117,7 +137,7 @@ class TrainingState:
 
     def _restore_all(self) -> Place:
         state = load_tensors(self._file)
-        if state.get("format") != FORMAT:
+        if state.get("format") not in (1, FORMAT):
             raise UserError(
                 f"{self._file}: format {state.get('format')!r}, this version reads {FORMAT}; "
                 "remove the file to go on from the weights alone"
@@ -126,9 +146,7 @@ class TrainingState:
             for name, network in self.model.networks().items():
                 fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
             self.optimizers.load_state_dict(state["optimizers"])
-            device = next(self.model.netG.parameters()).device
-            self.model.pool.load_state_dict(state["pool"], device)
-            _set_random_states(state["random"])
+            self._restore_own([state] if state["format"] == 1 else state["processes"])
             return _checked(Place(int(state["epoch"]), int(state["images_done"])))
         except UserError:
             raise
@@ -136,6 +154,16 @@ class TrainingState:
             raise UserError(
                 f"{self._file}: incomplete ({error}); remove it to go on from the weights alone"
             ) from error
+
+    def _restore_own(self, owns: list[dict[str, Any]]) -> None:
+        """This process's pool and random state. A rank that is new starts with its own seed."""
+        if not isinstance(owns, list) or not owns:
+            raise ValueError("it is of no process")
+        if self.world.rank < len(owns):
+            own = owns[self.world.rank]
+            device = next(self.model.netG.parameters()).device
+            self.model.pool.load_state_dict(own["pool"], device)
+            _set_random_states(own["random"])
 
     def _read_place(self) -> Place:
         file = self.folder / "iter.txt"
@@ -164,16 +192,21 @@ def _epoch_after(epoch: str) -> Place:
     return Place(int(epoch) + 1)
 
 
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    """A state dict in the usual memory format, whatever the network computes in."""
+    return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+
+
 def _random_states() -> dict[str, Any]:
-    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    # Of this process's GPU alone: to ask the others would take memory on each of them.
+    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
     on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    return {"cpu": torch.get_rng_state(), "cuda": on_gpus, "mps": on_mps}
+    return {"cpu": torch.get_rng_state(), "cuda": on_gpu, "mps": on_mps}
 
 
 def _set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["cpu"])
-    # A run may go on with another number of GPUs; then their dropout starts afresh.
-    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if torch.cuda.is_available() and states["cuda"]:
+        torch.cuda.set_rng_state(states["cuda"][0])
     if torch.backends.mps.is_available() and states.get("mps") is not None:
         torch.mps.set_rng_state(states["mps"])

@@ -23,20 +23,28 @@ class RunOptions:
     """Folder that holds one folder per experiment."""
 
     gpu_ids: str = "0"
-    """GPUs as a comma list, e.g. 0 or 0,1; -1 for the CPU."""
+    """GPUs as a comma list; -1 for the CPU. Of several (0,1,2,3) each has a process of its own;
+    -1,-1 is two processes on the CPU. Under torchrun leave it out: each process takes its own."""
 
     seed: int = 0
     """Seed of all that is random: initial weights, order and augmentation of images; the styles
     that a rendering draws; the starts of k-means."""
 
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the networks' convolutions; statistics and losses are float32 always. auto: bf16 on GPUs
+    that have it, else fp32. fp16 needs CUDA; bf16 on a CPU is taken only if it is faster there."""
+
     fp16: bool = False
-    """Mixed precision: float16 where it is safe, with a gradient scaler in training (CUDA)."""
+    """The same as --precision fp16, with a gradient scaler in training."""
 
     data_type: Literal[32, 16, 8] = 32
     """Bits of the numbers in the networks: 32, or 16 for the same as --fp16. 8 has no effect."""
 
+    compile: bool = False
+    """Compile the networks with torch.compile: takes minutes at the start."""
+
     local_rank: int = 0
-    """Set by launchers of several processes; has no effect."""
+    """Set by old launchers of several processes; those also set LOCAL_RANK, which counts."""
 
     tf_log: bool = False
     """Also write TensorBoard logs, to <checkpoints_dir>/<name>/logs."""
@@ -73,7 +81,7 @@ class DataOptions:
     """Side in pixels of the random crop, for the modes that crop."""
 
     batchSize: int = 1
-    """Images per step."""
+    """Images per step, of all processes together; test.py: at once, in each process."""
 
     serial_batches: bool = False
     """Take the images in order, not shuffled."""
@@ -89,6 +97,9 @@ class DataOptions:
 
     max_dataset_size: int | None = None
     """Use only the first so many images."""
+
+    cache: str | None = None
+    """Folder to keep decoded and resized images in, uncompressed: quicker to read, but large."""
 
 
 @dataclass(frozen=True)

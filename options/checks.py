@@ -37,6 +37,11 @@ def not_built(options: Any, *names: str) -> list[str]:
     ]
 
 
+def asked_precision(run: RunOptions) -> str:
+    """The precision that --precision, --fp16 and --data_type ask for together."""
+    return "fp16" if run.fp16 or run.data_type == 16 else run.precision
+
+
 def base_problems(run: RunOptions, data: DataOptions, model: ModelOptions) -> list[str]:
     """Problems of the shared options, one line each; empty if they are sound."""
     return _run_problems(run) + _data_problems(data, model) + _model_problems(model)
@@ -46,8 +51,16 @@ def _run_problems(run: RunOptions) -> list[str]:
     found = at_least(0, run, "niter_fix_global", "seed") + at_least(16, run, "display_winsize")
     if run.seed >= 2**63:
         found.append(f"--seed {run.seed}: must be less than 2^63")
-    if not re.fullmatch(r"-1|\d+(,\d+)*", run.gpu_ids):
+    if not re.fullmatch(r"-1(,-1)*|\d+(,\d+)*", run.gpu_ids):
         found.append(f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU")
+    elif (ids := run.gpu_ids.split(","))[0] != "-1" and len(set(ids)) < len(ids):
+        found.append(f"--gpu_ids {run.gpu_ids}: names a GPU twice; each process needs its own")
+    if asked_precision(run) != run.precision != "auto":
+        flag = "--fp16" if run.fp16 else "--data_type 16"
+        instead = "--no_fp16" if run.fp16 else "--data_type 32"
+        found.append(
+            f"--precision {run.precision} with {flag}: they contradict each other; give {instead}"
+        )
     if not run.name or run.name in (".", ".."):
         found.append(f"--name {run.name!r}: must be a folder's name")
     return found
@@ -62,6 +75,8 @@ def _data_problems(data: DataOptions, model: ModelOptions) -> list[str]:
             f"--fineSize {data.fineSize} with --loadSize {data.loadSize}: the crop is larger than "
             "the image it is cut from; lower --fineSize or raise --loadSize"
         )
+    if data.cache == "":
+        found.append("--cache '': must be a folder's name; leave the flag out for no cache")
     if data.ignore_label is not None and model.label_nc == 0:
         found.append("--ignore_label with --label_nc 0: there is no label map to ignore values of")
     return found

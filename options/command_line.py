@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ def _one_line(box: str) -> str:
 def exit_with(found: Sequence[str]) -> None:
     """Print one line for each problem and exit with 2; return if there is none."""
     if found:
-        for problem in found:
-            print(f"error: {problem}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # of several processes, one is enough to say it
+            for problem in found:
+                print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from options import encode_options, test_options, train_options
@@ -34,12 +35,24 @@ _OF_ONE_CALL = (
 )
 
 
-def parse_train(argv: Sequence[str]) -> TrainOptions:
+# The launch that a run's state is of, where torchrun may start its processes anew.
+LAUNCH_FILE = "launch.txt"
+
+
+def parse_train(argv: Sequence[str], restarted_launch: str | None = None) -> TrainOptions:
     """Options of `train.py`; a run that is continued lends its own where argv says nothing.
 
     Exits with 0 after --help and with 2, one line a problem, where argv is at fault.
+
+    Args:
+        argv: the command line.
+        restarted_launch: given where torchrun started the program anew with the same argv; what
+            that launch saved before is then continued.
     """
     options = read_argv(TrainOptions, argv, TrainOptions())
+    if restarted_launch and _has_saved(options.run, restarted_launch):
+        argv = [*argv, "--continue_train", "--load_pretrain=", "--which_epoch=latest"]
+        options = read_argv(TrainOptions, argv, TrainOptions())
     saved = saved_options(options.run) if options.schedule.continue_train else None
     if saved:
         kept = {name: value for name, value in saved.items() if name not in _OF_ONE_CALL}
@@ -73,6 +86,14 @@ def parse_precompute(argv: Sequence[str]) -> PrecomputeOptions:
     options = _with_features(_parse_for_run(PrecomputeOptions(), argv))
     exit_with(encode_options.precompute_problems(options))
     return options
+
+
+def _has_saved(run: RunOptions, launch: str) -> bool:
+    """Whether the run's latest state is of that launch, and not of an earlier run of its name."""
+    folder = Path(run.checkpoints_dir) / run.name
+    marker = folder / LAUNCH_FILE
+    is_ours = marker.is_file() and marker.read_text().strip() == launch
+    return is_ours and (folder / "latest_state.pth").is_file()
 
 
 def _parse_for_run(default: RunUser, argv: Sequence[str]) -> RunUser:

@@ -8,6 +8,9 @@ from typing import Literal
 from options.base_options import DataOptions, ModelOptions, RunOptions
 from options.checks import at_least, base_problems, not_built
 
+# Of a tile's side: two are what networks need, and two are shared with neighbours.
+LEAST_STRIDES = 4
+
 
 @dataclass(frozen=True)
 class ResultOptions:
@@ -41,6 +44,10 @@ class ResultOptions:
     use_encoded_image: bool = False
     """Take the features from the real image."""
 
+    tile: int | None = None
+    """Render in overlapping tiles of so many pixels a side, blended: for images too large for the
+    memory. Statistics are those of each tile, so that colours differ a little from the whole."""
+
     styles: int = 1
     """Renderings of each image side by side, with other features drawn for each."""
 
@@ -73,8 +80,26 @@ def problems(options: TestOptions) -> list[str]:
     """Values out of range and contradictions between flags, one line each; empty if sound."""
     found = base_problems(options.run, options.data, options.model)
     found += at_least(1, options.results, "how_many", "styles")
+    found += _tile_problems(options.results, options.model)
     found += not_built(options.results, "export_onnx", "engine", "onnx")
     return found + _style_problems(options.results, options.model)
+
+
+def _tile_problems(results: ResultOptions, model: ModelOptions) -> list[str]:
+    if results.tile is None:
+        return []
+    halvings = model.n_downsample_global + model.n_local_enhancers * (model.netG == "local")
+    network = "the generator"
+    encodes = (model.instance_feat or model.label_feat) and not model.load_features
+    if encodes and model.n_downsample_E > halvings:
+        halvings, network = model.n_downsample_E, "the encoder"
+    least = LEAST_STRIDES * 2**halvings
+    if results.tile >= least:
+        return []
+    return [
+        f"--tile {results.tile}: must be {least} or more; {network} of this run halves an image "
+        f"{halvings} times, and sees too little around a pixel in smaller tiles"
+    ]
 
 
 def _style_problems(results: ResultOptions, model: ModelOptions) -> list[str]:

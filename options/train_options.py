@@ -77,6 +77,10 @@ class ScheduleOptions:
     check_data: Literal["sample", "full"] = "sample"
     """Pixels that are checked before training: a sample of the files, or all of them."""
 
+    checkpoint_activations: bool = False
+    """Compute the residual blocks twice instead of keeping their activations: slower, with less
+    memory."""
+
     debug: bool = False
     """One epoch of at most ten images, with pictures and losses at every step."""
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import signal
 import sys
+import time
+import traceback
 from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeVar
+
+Result = TypeVar("Result")
+
+ECHO_DELAY = 2.0  # seconds; a launcher ends all processes sooner than that once one has failed
 
 
 class UserError(ValueError):
@@ -23,24 +32,67 @@ class UserError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-def run_program(main: Callable[[], None]) -> None:
+def run_program(main: Callable[[], Result]) -> Result:
     """Run an entry script; user mistakes become `error:` lines on stderr and exit code 2.
 
     Ctrl-C exits with 130 and a reader that went away (`| head`) with 141, as shells expect, both
-    without a traceback. Anything else is a broken invariant of ours and keeps its traceback.
+    without a traceback. Anything else is a broken invariant of ours and keeps its traceback. Of
+    several processes, those that merely lost the others exit with 1 and one line.
     """
     try:
-        main()
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()  # to notice here, not at the very end, that nobody reads
     except UserError as error:
+        if not _is_first():
+            time.sleep(ECHO_DELAY)
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+        _exit(2)
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        _exit(128 + signal.SIGINT)
     except BrokenPipeError:
-        sys.exit(128 + signal.SIGPIPE)
+        with contextlib.suppress(OSError, ValueError):  # Python would try to write once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _exit(128 + signal.SIGPIPE)
+    except Exception as error:
+        if not _is_one_of_several():
+            raise
+        if _is_loss_of_others(error):
+            time.sleep(ECHO_DELAY)
+            rank = os.environ["RANK"]
+            print(f"process {rank}: another process ended, so this one does too", file=sys.stderr)
+        else:
+            traceback.print_exc()
+        _exit(1)
     finally:
         _end_children()
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit; one of several processes without farewells, for which it would wait in vain."""
+    if _is_one_of_several():
+        _end_children()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _is_one_of_several() -> bool:
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def _is_first() -> bool:
+    """Whether it is for this process to tell what all processes notice."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _is_loss_of_others(error: Exception) -> bool:
+    """Whether an exchange between processes broke off, as it does when one of them ends."""
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("gloo" in text or "nccl" in text)
 
 
 def _end_children() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -76,8 +77,22 @@ class ResultsGallery:
         self.image_width = image_width
         self.rows_per_page = rows_per_page
         self.note = note
-        self._rows: list[Row] = []
-        self._stems: set[str] = set()
+        self.rows: list[Row] = []
+        self._stems: set[str] = set()  # as they are compared
+        self._reserved: dict[str, str] = {}  # name -> its stem
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Fix the stems of rows to come, as if they were added in this order.
+
+        Processes that share the rows of a gallery then name their files as a single one would.
+        """
+        for name in names:
+            assert name not in self._reserved, f"{name}: reserved twice"
+            self._reserved[name] = self._unique_stem(name)
+
+    def take(self, rows: Iterable[Row]) -> None:
+        """Add rows of another gallery, which saved their pictures into the same folder."""
+        self.rows += rows
 
     def add_pictures(
         self,
@@ -89,6 +104,7 @@ class ResultsGallery:
         """Save pictures as `images/<stem>_<column>.<format>` with thumbnails, and add their row.
 
         The stem is the last part of the name; where an earlier row has it, folders come first.
+        That of a reserved name was chosen then.
 
         Args:
             writer: saves in the background; it must be closed before the pages are looked at.
@@ -99,7 +115,7 @@ class ResultsGallery:
         Raises:
             UserError: an earlier file could not be written.
         """
-        stem = self._unique_stem(name)
+        stem = self._reserved.pop(name, None) or self._unique_stem(name)
         pictures = {}
         for what, image in images.items():
             picture = self._picture(image, f"{stem}_{what}.{image_format}")
@@ -115,7 +131,7 @@ class ResultsGallery:
         """
         written = set()
         for descending in (False, True):
-            rows = sorted(self._rows, key=lambda row: natural(row.name), reverse=descending)
+            rows = sorted(self.rows, key=lambda row: natural(row.name), reverse=descending)
             starts = range(0, max(1, len(rows)), self.rows_per_page)
             pages = [
                 Page(number, descending, rows[start : start + self.rows_per_page])
@@ -131,7 +147,7 @@ class ResultsGallery:
     def _add(self, name: str, pictures: dict[str, Picture]) -> None:
         unknown = pictures.keys() - set(self.columns)
         assert not unknown, f"no such columns: {unknown}"
-        self._rows.append(
+        self.rows.append(
             Row(name, {what: pictures[what] for what in self.columns if what in pictures})
         )
 
@@ -148,8 +164,9 @@ class ResultsGallery:
 
     def _unique_stem(self, name: str) -> str:
         parts = [part for part in PurePosixPath(name).parts if part != "/"]
-        candidates = [parts[-1], "_".join(parts)]
-        candidates += [f"{candidates[-1]}-{count}" for count in range(2, len(self._rows) + 3)]
+        whole = "_".join(parts)
+        numbered = (f"{whole}-{number}" for number in itertools.count(2))
+        candidates = itertools.chain([parts[-1], whole], numbered)
         # Folded: some file systems hold A.png and a.png to be the same.
         stem = next(stem for stem in candidates if stem.casefold() not in self._stems)
         self._stems.add(stem.casefold())

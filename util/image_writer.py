@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +22,15 @@ class ImageWriter:
     thread is raised by the next call or, at the latest, when the block is left.
 
     Args:
-        threads: how many pictures are encoded at once.
-        backlog: how many may be pending before a call waits, which bounds the memory held.
+        threads: how many pictures are encoded at once; None: as many as the machine has cores,
+            but 2 at least and 8 at most.
+        backlog: how many may be pending before a call waits, which bounds the memory held; None:
+            two for each thread.
     """
 
-    def __init__(self, threads: int = 4, backlog: int = 16) -> None:
+    def __init__(self, threads: int | None = None, backlog: int | None = None) -> None:
+        threads = threads or min(max(2, os.cpu_count() or 1), 8)
+        backlog = backlog or 2 * threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="image-writer")
         self._slots = threading.BoundedSemaphore(backlog)
         self._failure: Exception | None = None

@@ -40,7 +40,6 @@ class TrainingLogger:
         display_width: of pictures in the page, in pixels.
         tensorboard: write scalars, pictures and options to `run_dir/logs`.
         options: shown in TensorBoard.
-        quiet: say nothing on the terminal.
 
     Raises:
         UserError: the folder cannot be written, or TensorBoard is not installed. All methods that
@@ -56,10 +55,8 @@ class TrainingLogger:
         display_width: int = 512,
         tensorboard: bool = False,
         options: Mapping[str, Any] | None = None,
-        quiet: bool = False,
     ) -> None:
         self.run_dir = run_dir
-        self.quiet = quiet
         self._loss_log = run_dir / "loss_log.txt"
         self._metrics = run_dir / "metrics.jsonl"
         self._tensorboard_on = tensorboard
@@ -87,7 +84,7 @@ class TrainingLogger:
     ) -> None:
         """Begin an epoch (from 1) of `images_total` images, of which some are done on resume."""
         self._epoch = (epoch, total_epochs, time.monotonic())
-        if not self.quiet and sys.stderr.isatty():
+        if sys.stderr.isatty():
             self._bar = tqdm(
                 desc=f"epoch {epoch}/{total_epochs}",
                 total=images_total,
@@ -149,9 +146,8 @@ class TrainingLogger:
 
     def say(self, message: str) -> None:
         """Print a message, above the bar where there is one."""
-        if not self.quiet:
-            with tqdm.external_write_mode(file=sys.stdout):
-                print(message, flush=True)
+        with tqdm.external_write_mode(file=sys.stdout):
+            print(message, flush=True)
 
     def close(self) -> None:
         """Draw the curves and write the page for the last time; closing twice does no harm."""
@@ -221,6 +217,39 @@ class TrainingLogger:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class SilentLogger(TrainingLogger):
+    """For the processes beside the one that writes: takes everything and keeps nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def resume_at(self, step: int) -> None:
+        pass
+
+    def start_epoch(
+        self, epoch: int, total_epochs: int, images_total: int, images_done: int = 0
+    ) -> None:
+        pass
+
+    def advance(self, images: int) -> None:
+        pass
+
+    def end_epoch(self) -> None:
+        pass
+
+    def log_losses(self, **values: Any) -> None:
+        pass
+
+    def log_pictures(self, epoch: int, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def _check_tensorboard() -> None:

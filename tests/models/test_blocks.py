@@ -8,6 +8,8 @@ from torch import nn
 
 from models.blocks import (
     NORM_LAYERS,
+    Float32Tanh,
+    InstanceNorm,
     ResnetBlock,
     downsampling,
     first_convolution,
@@ -67,8 +69,8 @@ def test_normalisation_and_relu_end_each_convolution() -> None:
     instance = NORM_LAYERS["instance"]
     for layers in (first_convolution(4, 4, instance), downsampling(4, instance)):
         kinds = [type(layer) for layer in layers[-2:]]
-        assert kinds == [nn.InstanceNorm2d, nn.ReLU]
-    assert type(output_convolution(4, 3)[-1]) is nn.Tanh
+        assert kinds == [InstanceNorm, nn.ReLU]
+    assert type(output_convolution(4, 3)[-1]) is Float32Tanh
     assert not instance(4).state_dict()
     assert set(NORM_LAYERS["batch"](4).state_dict()) >= {"weight", "bias", "running_mean"}
 

@@ -18,6 +18,7 @@ from models.training_state import Place, TrainingState
 from options.parsing import parse_train
 from util.checkpoint import load_tensors, network_file, save_tensors
 from util.errors import UserError
+from util.processes import World
 
 FLAGS: dict[str, Any] = {"use_dropout": True, "pool_size": 3, "norm": "batch"}
 
@@ -138,7 +139,7 @@ def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
         run.restore("11")
 
 
-KEYS = ("format", "epoch", "images_done", "networks", "optimizers", "pool", "random")
+KEYS = ("format", "epoch", "images_done", "networks", "optimizers", "processes")
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -157,14 +158,49 @@ def test_damaged_state(key: str, damage: str, tmp_path: Path) -> None:
         run.restore()
 
 
-def test_random_state_of_another_kind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", ["pool", "random"])
+def test_damaged_state_of_a_process(own: str, tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Place())
     file = tmp_path / "latest_state.pth"
-    random = {"cpu": torch.zeros(3, dtype=torch.uint8), "cuda": []}
-    save_tensors(load_tensors(file) | {"random": random}, file)
-    with pytest.raises(UserError, match=r"latest_state\.pth"):
-        run.restore()
+    state = load_tensors(file)
+    for damaged in ({}, {"cpu": torch.zeros(3, dtype=torch.uint8), "cuda": []}):
+        state["processes"][0][own] = damaged
+        save_tensors(state, file)
+        with pytest.raises(UserError, match=r"latest_state\.pth"):
+            run.restore()
+
+
+def test_the_state_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Place(2, 6))
+    file = tmp_path / "latest_state.pth"
+    state = load_tensors(file)
+    [own] = state.pop("processes")
+    save_tensors(state | own | {"format": 1}, file)
+    torch.set_rng_state(own["random"]["cpu"])
+    expected = torch.rand(2)
+    assert run.restore() == (Place(2, 6), [])
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_process_takes_its_own_state_and_a_new_one_its_own_seed(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Place())
+    file = tmp_path / "latest_state.pth"
+    state = load_tensors(file)
+    [own] = state["processes"]
+    torch.manual_seed(5)
+    other = own | {"random": own["random"] | {"cpu": torch.get_rng_state()}}
+    expected = torch.rand(2)
+    save_tensors(state | {"processes": [own, other]}, file)
+    run.world = World(rank=1, size=2)
+    run.restore()
+    assert torch.equal(torch.rand(2), expected)
+    run.world = World(rank=2, size=3)
+    torch.manual_seed(9)
+    run.restore()
+    assert torch.equal(torch.rand(2), torch.rand(2, generator=torch.Generator().manual_seed(9)))
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])

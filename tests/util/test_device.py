@@ -7,6 +7,7 @@ import torch
 
 from util.device import choose_device
 from util.errors import UserError
+from util.processes import World
 
 
 @pytest.fixture
@@ -37,10 +38,8 @@ def test_the_cpu_needs_no_line(machine: pytest.MonkeyPatch) -> None:
 def test_cuda(machine: pytest.MonkeyPatch) -> None:
     with_gpus(machine, 2)
     assert choose_device("1") == (torch.device("cuda", 1), [])
-    device, (note,) = choose_device("1,0")
-    assert device == torch.device("cuda", 1)
-    assert "--gpu_ids 1,0" in note
-    assert "GPU 1" in note
+    with pytest.raises(UserError, match="one GPU for each"):
+        choose_device("1,0")  # by a program that was not started through start.py
     with pytest.raises(UserError, match=r"--gpu_ids 2: .* GPUs 0 to 1"):
         choose_device("2")
 
@@ -51,3 +50,23 @@ def test_apple(machine: pytest.MonkeyPatch) -> None:
     device, (note,) = choose_device("0,1")
     assert device == torch.device("mps")
     assert "Apple" in note
+
+
+def test_each_process_has_a_gpu_of_its_own(machine: pytest.MonkeyPatch) -> None:
+    with_gpus(machine, 4)
+    second = World(rank=5, size=8, local_rank=1, local_size=2)
+    assert choose_device("0", second) == (torch.device("cuda", 1), [])
+    assert choose_device("2,3", second) == (torch.device("cuda", 3), [])
+    for gpu_ids in ("1", "0,1,2"):
+        with pytest.raises(UserError, match=f"--gpu_ids {gpu_ids} with 2 processes"):
+            choose_device(gpu_ids, second)
+    with_gpus(machine, 1)
+    with pytest.raises(UserError, match="2 processes on this machine, which has 1 GPUs"):
+        choose_device("0", second)
+
+
+def test_processes_without_gpus_run_on_the_cpu(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(torch.backends.mps, "is_available", lambda: True)
+    device, (note,) = choose_device("0", World(rank=0, size=2, local_rank=0, local_size=2))
+    assert device == torch.device("cpu")  # Apple's GPU is one
+    assert "running on the CPU" in note

@@ -1,5 +1,6 @@
 import html
 import os
+import pickle
 import re
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -100,6 +101,32 @@ def test_names_that_share_a_last_part_do_not_clash(tmp_path):
     shades = sorted(np.asarray(Image.open(file))[0, 0, 0] for file in files)
     assert shades == list(range(len(names)))
     assert (tmp_path / "images/f_input_label.png").is_file()
+
+
+def test_processes_that_share_the_rows_name_files_as_one_would(tmp_path):
+    names = ["aachen/f", "b/f", "b_f", "c/F", "g"]
+    build(tmp_path / "one", names)
+    parts = []
+    for rank in range(2):
+        gallery = ResultsGallery(tmp_path / "two", "A <title>", COLUMNS)
+        gallery.reserve(names)
+        with ImageWriter() as writer:
+            for shade, name in list(enumerate(names))[rank::2]:
+                image = np.full((8, 16, 3), shade, np.uint8)
+                pictures = {"synthesized_image": image, "input_label": image}
+                gallery.add_pictures(writer, name, pictures)
+        parts.append(pickle.dumps(gallery.rows))
+    gallery.rows = []
+    for part in reversed(parts):
+        gallery.take(pickle.loads(part))
+    gallery.write()
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def test_pages_of_an_earlier_longer_result_go(tmp_path):

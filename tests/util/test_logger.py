@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
-from util.logger import TrainingLogger
+from util.logger import SilentLogger, TrainingLogger
 
 TERMS = {"G_GAN": 1 / 3, "G_VGG": 2.5, "D_real": 0.0}
 
@@ -35,11 +35,11 @@ def test_both_logs_and_the_terminal(tmp_path, capsys):
 
 
 def test_resume_leaves_neither_hole_nor_duplicate(tmp_path):
-    with TrainingLogger(run_dir=tmp_path, name="run", quiet=True) as logger:
+    with TrainingLogger(run_dir=tmp_path, name="run") as logger:
         for step in (10, 20, 30):
             log(logger, step)
         logger.log_pictures(1, 30, {"real_image": np.zeros((4, 4, 3), np.uint8)})
-    with TrainingLogger(run_dir=tmp_path, name="run", quiet=True) as logger:
+    with TrainingLogger(run_dir=tmp_path, name="run") as logger:
         logger.resume_at(20)
         log(logger, 30)
     assert steps(tmp_path) == [10, 20, 30]
@@ -80,12 +80,21 @@ def test_piped_output_has_plain_lines_and_no_bar(tmp_path, capsys):
     assert not (tmp_path / "web").exists()
 
 
-def test_quiet_says_nothing(tmp_path, capsys):
-    with TrainingLogger(run_dir=tmp_path, name="run", quiet=True, write_html=False) as logger:
+def test_the_silent_logger_takes_everything_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with SilentLogger() as logger:
+        logger.resume_at(3)
         logger.start_epoch(1, 2, images_total=40)
+        logger.advance(5)
         log(logger, 5)
+        logger.log_pictures(1, 5, {})
         logger.say("hello")
+        logger.end_epoch()
     assert capsys.readouterr() == ("", "")
+    assert not list(tmp_path.iterdir())
+    # Whoever adds a method to the one adds it to the other.
+    public = {name for name in vars(TrainingLogger) if not name.startswith("_")}
+    assert public <= vars(SilentLogger).keys()
 
 
 @pytest.mark.parametrize(("every", "times"), [(0, 5), (3600, 0)])
@@ -94,7 +103,7 @@ def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch, eve
     monkeypatch.setattr("util.logger.CURVES_EVERY", every)
     monkeypatch.setattr("util.logger.CURVES_SHARE", 1e9)
     monkeypatch.setattr("util.logger.draw_loss_curves", lambda *args: drawn.append(args))
-    logger = TrainingLogger(run_dir=tmp_path, name="run", quiet=True)
+    logger = TrainingLogger(run_dir=tmp_path, name="run")
     for step in range(5):
         log(logger, step)
     assert len(drawn) == times
@@ -105,7 +114,7 @@ def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch, eve
 
 def test_tensorboard_gets_scalars_pictures_and_options(tmp_path):
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    arguments = {"run_dir": tmp_path, "name": "run", "quiet": True, "write_html": False}
+    arguments = {"run_dir": tmp_path, "name": "run", "write_html": False}
     for resume in (False, True):
         options = {"ngf": 64}
         with TrainingLogger(**arguments, tensorboard=True, options=options) as logger:
