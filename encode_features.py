@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from options.parsing import parse_encode
+from start import start
 from util.errors import run_program
 
 if __name__ == "__main__":
-    # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
-    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    OPTIONS = parse_encode(sys.argv[1:])
+    OPTIONS = start(parse_encode)  # before PyTorch is loaded
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -33,6 +29,7 @@ from models.pix2pixhd_model import Pix2PixHDModel
 from models.trained import load_trained
 from options.encode_options import EncodeOptions
 from util.cut_out import cut_out
+from util.distributed import barrier, gather, leave
 from util.feature_page import Example, FeaturePage, LabelClusters
 from util.image import label_palette, tensor_to_image
 
@@ -42,6 +39,8 @@ EXAMPLES_SHOWN = 6  # of each cluster
 def encode(options: EncodeOptions) -> list[Path]:
     """Encode and cluster; returns the files written.
 
+    Several processes share the images; the first of them does the rest, others write nothing.
+
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
@@ -49,7 +48,7 @@ def encode(options: EncodeOptions) -> list[Path]:
     folder = Path(options.run.checkpoints_dir) / options.run.name
     networks = "" if options.model.load_features else "E"
     model = load_trained(options.model, folder, options.encoding.which_epoch, networks)
-    model.to(machine.device)
+    machine.prepare(model)
     dataset = create_dataset(
         options.data,
         options.model,
@@ -59,8 +58,15 @@ def encode(options: EncodeOptions) -> list[Path]:
         read_features=options.model.load_features,
         needs_image=True,
     )
-    require_sound(dataset)
-    bank = collect(options, model, dataset, machine)
+    if machine.world.is_main:
+        require_sound(dataset)
+    barrier(machine.world)
+    banks = gather(collect(options, model, dataset, machine), machine.world)
+    if not banks:
+        return []
+    bank, *others = banks
+    for other in others:
+        bank.take(other)
     rows = bank.rows()
     clusters = cluster(
         rows,
@@ -81,14 +87,21 @@ def encode(options: EncodeOptions) -> list[Path]:
 def collect(
     options: EncodeOptions, model: Pix2PixHDModel, dataset: AlignedDataset, machine: Machine
 ) -> FeatureBank:
-    """The features of all instances of the data set, in its order."""
+    """The features of the instances in this process's share of the images."""
+    rank, size = machine.world.rank, machine.world.size
     bank = FeatureBank(
-        options.model.feat_num, options.model.label_nc, ids_are_labels=options.model.label_feat
+        options.model.feat_num,
+        options.model.label_nc,
+        ids_are_labels=options.model.label_feat,
+        first=rank,
+        step=size,
     )
+    dataset = copy.copy(dataset)
+    dataset.files = dataset.files[rank::size]
     # One image at a time: they may differ in size.
     data = dataclasses.replace(options.data, batchSize=1)
     loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    bar = tqdm(total=len(dataset), unit="img", disable=None)
+    bar = tqdm(total=len(dataset), unit="img", disable=None if machine.world.is_main else True)
     with torch.inference_mode(), machine.autocast(), bar:
         for batch in loader:
             batch = to_device(batch, machine.device)
@@ -165,6 +178,7 @@ def cut_examples(
 def main() -> None:
     for file in encode(OPTIONS):
         print(f"written: {file}")
+    leave()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from models.features import ByLabel
 from models.pictures import to_device
 from models.pix2pixhd_model import Batch, Pix2PixHDModel
 from models.styles import StyleSampler, mean_features_by_label
+from models.tiling import features_in_tiles
 from options.test_options import ResultOptions, TestOptions
 from util.errors import UserError
 
@@ -29,9 +30,17 @@ None, for a generator without features and for those that the batch itself has."
 
 
 def create_feature_source(
-    options: TestOptions, model: Pix2PixHDModel, machine: Machine
+    options: TestOptions,
+    model: Pix2PixHDModel,
+    machine: Machine,
+    warn: Callable[[str], None],
 ) -> FeatureSource:
     """The source that the options ask for.
+
+    Args:
+        options: where the features come from.
+        model, machine: what encodes a photograph for the style.
+        warn: is given lines to tell the user, such as that a label has no clusters.
 
     Raises:
         UserError: clusters or the image for the style cannot be had.
@@ -52,7 +61,7 @@ def create_feature_source(
         label = batch["label"] if options.model.label_nc else None
         features, warnings = sampler.sample(model.feature_ids(batch), names, style, label)
         for line in warnings:
-            print(f"warning: {line}", flush=True)
+            warn(f"warning: {line}")
         return features
 
     return sample
@@ -92,9 +101,13 @@ def _style_of(
     dataset = _dataset_of(image, options)
     data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
     [batch] = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    batch = to_device(batch, machine.device)
+    tile = options.results.tile
     with torch.inference_mode(), machine.autocast():
-        features = model.features(batch)
+        if tile is None:
+            batch = to_device(batch, machine.device)
+            features = model.features(batch)
+        else:
+            features = features_in_tiles(model, batch, tile)
     ids = batch["label"] if options.model.label_nc else batch["inst"]
     of_image = {
         label: vector[None] for label, vector in mean_features_by_label(features, ids).items()

@@ -8,17 +8,13 @@ Where training saw crops, the maps are of the whole images.
 
 from __future__ import annotations
 
-import os
-import sys
-
 from options.parsing import parse_precompute, uncropped
+from start import start
 from util.errors import UserError, run_program
+from util.processes import world
 
 if __name__ == "__main__":
-    # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
-    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    OPTIONS = parse_precompute(sys.argv[1:])
+    OPTIONS = start(parse_precompute)  # before PyTorch is loaded
 
 import dataclasses
 from collections.abc import Sequence
@@ -36,11 +32,12 @@ from models.pictures import to_device
 from models.pix2pixhd_model import Pix2PixHDModel
 from models.trained import load_trained
 from options.encode_options import PrecomputeOptions
+from util.distributed import barrier, leave
 from util.image_writer import ImageWriter
 
 
 def precompute(options: PrecomputeOptions) -> Path:
-    """Encode a phase's images and write their feature maps.
+    """Encode a phase's images and write their feature maps; several processes share the images.
 
     Returns:
         The folder of the maps.
@@ -51,23 +48,29 @@ def precompute(options: PrecomputeOptions) -> Path:
     machine = choose_machine(options)
     run_folder = Path(options.run.checkpoints_dir) / options.run.name
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
-    model.to(machine.device)
+    machine.prepare(model)
     dataset = open_dataset(options)
     ending = f".{options.maps.feat_format}"
     targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
-    refuse_other_formats(targets, ending)
-    print(size_line(dataset), flush=True)
-    write_maps(options, model, dataset, machine, targets)
+    if machine.world.is_main:
+        require_sound(dataset)
+        refuse_other_formats(targets, ending)
+    barrier(machine.world)
+    machine.tell(size_line(dataset))
+    mine = slice(machine.world.rank, None, machine.world.size)
+    dataset.files = dataset.files[mine]
+    write_maps(options, model, dataset, machine, targets[mine])
+    barrier(machine.world)
     return dataset.dataroot / f"{dataset.phase}_feat"
 
 
 def open_dataset(options: PrecomputeOptions) -> AlignedDataset:
-    """The phase's maps and real images, whole ones.
+    """The phase's maps and real images, whole ones; not checked yet.
 
     Raises:
-        UserError: they are not as they should be.
+        UserError: folders are missing or empty, or files have no partner.
     """
-    dataset = create_dataset(
+    return create_dataset(
         uncropped(options.data),
         options.model,
         phase=options.encoding.phase,
@@ -75,8 +78,6 @@ def open_dataset(options: PrecomputeOptions) -> AlignedDataset:
         is_train=False,
         needs_image=True,
     )
-    require_sound(dataset)
-    return dataset
 
 
 def write_maps(
@@ -89,11 +90,12 @@ def write_maps(
     """Encode the images one by one, for they may differ in size, and write each to its target."""
     data = dataclasses.replace(options.data, batchSize=1)
     loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
+    hidden = None if machine.world.is_main else True
     with (
         ImageWriter() as writer,
         torch.inference_mode(),
         machine.autocast(),
-        tqdm(total=len(dataset), unit="img", disable=None) as bar,
+        tqdm(total=len(dataset), unit="img", disable=hidden) as bar,
     ):
         for batch, target in zip(loader, targets, strict=True):
             features = model.encode(to_device(batch, machine.device))[0].float().cpu().numpy()
@@ -139,7 +141,9 @@ def size_line(dataset: AlignedDataset) -> str:
 
 def main() -> None:
     maps = precompute(OPTIONS)
-    print(f"feature maps: {maps}; train with --load_features to use them")
+    if world().is_main:
+        print(f"feature maps: {maps}; train with --load_features to use them")
+    leave()
 
 
 if __name__ == "__main__":

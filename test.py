@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from options.parsing import parse_test
+from start import start
 from util.errors import UserError, run_program
+from util.processes import world
 
 if __name__ == "__main__":
-    # Before PyTorch is loaded, which takes seconds: --help and a misspelt flag answer at once.
-    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    OPTIONS = parse_test(sys.argv[1:])
+    OPTIONS = start(parse_test)  # before PyTorch is loaded
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+import torch
 from tqdm import tqdm
 
 from data import create_dataset, create_loader
 from data.aligned_dataset import AlignedDataset
 from data.check import require_sound
-from feature_source import create_feature_source, needs_encoder
-from launch import choose_machine
-from models.pictures import pictures, render, synthesized_names, to_device
+from feature_source import FeatureSource, create_feature_source, needs_encoder
+from launch import Machine, choose_machine
+from models.pictures import Rendering, render, synthesized_names, to_device
+from models.pix2pixhd_model import Batch, Pix2PixHDModel
+from models.tiling import least_overlap, render_in_tiles, window_side
 from models.trained import load_trained
-from options.test_options import TestOptions
+from options.test_options import ResultOptions, TestOptions
+from util.distributed import barrier, gather, leave
 from util.gallery import ResultsGallery
 from util.image_writer import ImageWriter
 
+Item = TypeVar("Item")
+
 
 def test(options: TestOptions) -> Path:
-    """Render a phase's label maps and write their gallery.
+    """Render a phase's label maps and write their gallery; several processes share the images.
 
     Returns:
         The gallery's first page.
@@ -40,42 +44,114 @@ def test(options: TestOptions) -> Path:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
     machine = choose_machine(options)
-    results = options.results
+    model = load_model(options, machine)
+    dataset, total = open_dataset(options, machine)
+    gallery = create_gallery(options, model, shown=len(dataset), total=total)
+    gallery.reserve(row_name(str(files["label"]), options) for files in dataset.files)
+    dataset.files = dataset.files[machine.world.rank :: machine.world.size]
+    warnings: list[str] = []
+
+    def warn(line: str) -> None:
+        if line not in warnings:
+            warnings.append(line)
+            machine.tell(line)
+
+    features_of = create_feature_source(options, model, machine, warn)
+    render_all(options, model, dataset, machine, features_of, gallery)
+    for rows, lines in gather((gallery.rows, warnings), machine.world)[1:]:
+        gallery.take(rows)
+        for line in lines:
+            warn(line)
+    if machine.world.is_main:
+        gallery.write()
+    machine.tell(gallery.note)
+    return gallery.folder / "index.html"
+
+
+def load_model(options: TestOptions, machine: Machine) -> Pix2PixHDModel:
+    """The trained networks that the options need, on the machine.
+
+    Raises:
+        UserError: the weights are not as they should be.
+    """
     folder = Path(options.run.checkpoints_dir) / options.run.name
     networks = "GE" if needs_encoder(options) else "G"
-    model = load_trained(options.model, folder, results.which_epoch, networks).to(machine.device)
+    model = load_trained(options.model, folder, options.results.which_epoch, networks)
     if options.run.verbose:
-        print(model)
-    dataset, total = open_dataset(options)
+        machine.tell(str(model))
+    return machine.prepare(model)
+
+
+def render_all(
+    options: TestOptions,
+    model: Pix2PixHDModel,
+    dataset: AlignedDataset,
+    machine: Machine,
+    features_of: FeatureSource,
+    gallery: ResultsGallery,
+) -> None:
+    """Render the data set's images into the gallery.
+
+    Reading, rendering and writing overlap: processes read batches ahead, threads write files, and
+    the device renders a batch while the pictures of the one before are taken.
+
+    Raises:
+        UserError: a file cannot be read or written.
+    """
+    results = options.results
     loader = create_loader(
         dataset,
         options.data,
         seed=options.run.seed,
         is_train=False,
-        pin_memory=machine.device.type == "cuda",
+        pin_memory=machine.device.type == "cuda" and results.tile is None,
     )
-    features_of = create_feature_source(options, model, machine)
-    gallery = create_gallery(options, shown=len(dataset), total=total)
 
-    with ImageWriter() as writer, tqdm(total=len(dataset), unit="img", disable=None) as bar:
+    def renderings() -> Iterator[tuple[list[str], Rendering]]:
         for batch in loader:
-            batch = to_device(batch, machine.device)
             names = [row_name(path, options) for path in batch["path"]]
-            with machine.autocast():
-                fakes = [
-                    render(model, batch, features_of(batch, names, style))
-                    for style in range(results.styles)
-                ]
+            if results.tile is None:
+                batch = to_device(batch, machine.device)
+            yield names, render_styles(model, batch, names, features_of, results)
+
+    hidden = None if machine.world.is_main else True
+    bar = tqdm(total=len(dataset), unit="img", disable=hidden)
+    with torch.inference_mode(), machine.autocast(), ImageWriter() as writer, bar:
+        for names, rendered in one_behind(renderings()):
             for sample, name in enumerate(names):
-                row = pictures(batch, fakes, options.model.label_nc, sample)
+                row = rendered.pictures(options.model.label_nc, sample)
                 gallery.add_pictures(writer, name, row, results.image_format)
             bar.update(len(names))
-    gallery.write()
-    print(gallery.note)
-    return gallery.folder / "index.html"
 
 
-def open_dataset(options: TestOptions) -> tuple[AlignedDataset, int]:
+def render_styles(
+    model: Pix2PixHDModel,
+    batch: Batch,
+    names: list[str],
+    features_of: FeatureSource,
+    results: ResultOptions,
+) -> Rendering:
+    """Render a batch once for each style; it is in host memory if it is to be rendered in tiles."""
+    fakes = []
+    for style in range(results.styles):
+        features = features_of(batch, names, style)
+        if results.tile is None:
+            fakes.append(render(model, batch, features))
+        else:
+            fakes.append(render_in_tiles(model, batch, features, results.tile))
+    return Rendering(batch, fakes)
+
+
+def one_behind(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, each when the next one has been made."""
+    before: list[Item] = []
+    for item in items:
+        yield from before
+        before = [item]
+    yield from before
+
+
+def open_dataset(options: TestOptions, machine: Machine) -> tuple[AlignedDataset, int]:
     """The images to render, checked; and how many there are, of which --how_many are rendered.
 
     Raises:
@@ -97,22 +173,32 @@ def open_dataset(options: TestOptions) -> tuple[AlignedDataset, int]:
             f"--use_encoded_image: {options.data.dataroot} has no {results.phase}_img to encode; "
             "leave the flag out, or give a --phase that has real images"
         )
-    require_sound(dataset, batch_size=options.data.batchSize)
+    if machine.world.is_main:
+        require_sound(dataset, batch_size=options.data.batchSize)
+    barrier(machine.world)
     return dataset, total
 
 
-def create_gallery(options: TestOptions, shown: int, total: int) -> ResultsGallery:
+def create_gallery(
+    options: TestOptions, model: Pix2PixHDModel, shown: int, total: int
+) -> ResultsGallery:
     """An empty gallery in the results' folder, which says how many images it leaves out."""
     run, results = options.run, options.results
-    images = f"{shown} images" if shown != 1 else "1 image"
+    note = f"{shown} images" if shown != 1 else "1 image"
     if total > shown:
-        images = f"{shown} of {total} images; --how_many {shown} left out {total - shown}"
+        note = f"{shown} of {total} images; --how_many {shown} left out {total - shown}"
+    if results.tile is not None:
+        side, overlap = (f(results.tile, model.netG.stride) for f in (window_side, least_overlap))
+        note += (
+            f"; those larger than {results.tile} pixels rendered in tiles of {side}, "
+            f"blended over {overlap}"
+        )
     return ResultsGallery(
         folder=Path(results.results_dir) / run.name / f"{results.phase}_{results.which_epoch}",
         title=f"{run.name}: {results.phase}, epoch {results.which_epoch}",
         columns=["input_label", *synthesized_names(results.styles), "real_image"],
         image_width=run.display_winsize,
-        note=images,
+        note=note,
     )
 
 
@@ -124,7 +210,9 @@ def row_name(path: str, options: TestOptions) -> str:
 
 def main() -> None:
     page = test(OPTIONS)
-    print(f"results: {page}")
+    if world().is_main:
+        print(f"results: {page}")
+    leave()
 
 
 if __name__ == "__main__":

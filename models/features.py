@@ -31,7 +31,11 @@ class FeatureBank:
         feat_num: int,  # features of an instance
         label_nc: int,  # number of labels; 0: instances of any label are taken
         ids_are_labels: bool = False,  # collect per label (--label_feat), from label maps
+        first: int = 0,  # number of the first image
+        step: int = 1,  # from its number to the next one's: processes that share images take turns
     ) -> None:
+        self.first = first
+        self.step = step
         self.feat_num = feat_num
         self.label_nc = label_nc
         self.ids_are_labels = ids_are_labels
@@ -51,7 +55,8 @@ class FeatureBank:
         """
         assert features.shape[1] == self.feat_num
         found = segments(ids)
-        facts = torch.stack([found.sample + self.samples, found.id, found.count], dim=1)
+        number = self.first + self.step * (found.sample + self.samples)
+        facts = torch.stack([number, found.id, found.count], dim=1)
         origins = facts.cpu().numpy()
         means = segment_means(features.detach(), found).cpu().double().numpy()
         label_set = range(self.label_nc) if self.label_nc else ANY_LABEL
@@ -63,8 +68,14 @@ class FeatureBank:
         self._origins.append(origins[inside])
         self.samples += len(ids)
 
+    def take(self, other: FeatureBank) -> None:
+        """Add the instances of a bank of other images."""
+        self._labels += other._labels
+        self._rows += other._rows
+        self._origins += other._origins
+
     def rows(self) -> ByLabel:
-        """Label -> float64 [n, feat_num + 1], in the order of images, then of ids.
+        """Label -> float64 [n, feat_num + 1], in the order of images' numbers, then of ids.
 
         The last column is the instance's size in `pixel_unit`. Every label of the set is there.
         """
@@ -77,7 +88,9 @@ class FeatureBank:
     def _by_label(self, parts: list[np.ndarray], none: np.ndarray) -> ByLabel:
         if not parts:
             return dict.fromkeys(range(self.label_nc), none)
-        labels, rows = np.concatenate(self._labels), np.concatenate(parts)
+        # Those of one image are together and in order.
+        order = np.argsort(np.concatenate(self._origins)[:, 0], kind="stable")
+        labels, rows = np.concatenate(self._labels)[order], np.concatenate(parts)[order]
         names = range(self.label_nc) if self.label_nc else np.unique(labels).tolist()
         return {label: rows[labels == label] for label in names}
 

@@ -32,13 +32,15 @@ def flags(case: str) -> list[str]:
     return ["--dataroot", str(shared("cityscapes_sample")), "--gpu_ids", "-1", *recorded]
 
 
-def expect_losses(found: list[dict[str, Any]], case: str) -> None:
+def expect_losses(
+    found: list[dict[str, Any]], case: str, tolerances: dict[int, float] = TOLERANCES
+) -> None:
     lines = (shared("reference") / case / "losses.jsonl").read_text().splitlines()
     recorded = [json.loads(line) for line in lines]
     assert [line["step"] for line in found] == [line["step"] for line in recorded]
     for expected, line in zip(recorded, found, strict=True):
         step = expected.pop("step")
-        tolerance = next(within for last, within in TOLERANCES.items() if step <= last)
+        tolerance = next(within for last, within in tolerances.items() if step <= last)
         assert {name: line[name] for name in expected} == pytest.approx(expected, rel=tolerance)
 
 

@@ -89,6 +89,17 @@ def test_features_of_the_real_image_or_of_another(encoded: Path) -> None:
         assert np.abs(of_other[name].astype(int) - own[name]).max() <= 1
 
 
+@pytest.mark.parametrize("source", ["--styles", "--style_from", "--use_encoded_image"])
+def test_features_in_tiles(encoded: Path, source: str) -> None:
+    values = {"--styles": ["2"], "--style_from": [encoded / "data/test_img/scene_1.png"]}
+    flags = (source, *values.get(source, []))
+    whole = rendered(encoded, *flags)
+    assert same(whole, rendered(encoded, *flags, "--tile", "32"))  # as large as the images
+    tiled = rendered(encoded, *flags, "--tile", "16")
+    assert tiled.keys() == whole.keys() and not same(whole, tiled)
+    assert all(tiled[name].shape == whole[name].shape for name in whole)
+
+
 def complaint(outcome: Outcome) -> str:
     assert outcome.code == 2
     [line] = outcome.err.strip().splitlines()

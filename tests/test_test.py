@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from PIL import Image
 from programs import LABELS, run_test, run_train, tiny_run, write_tiny_data
 
+from test import one_behind
 from util.image import label_palette
 
 
@@ -71,3 +74,55 @@ def test_jpg_and_no_real_images(trained: Path, tmp_path: Path) -> None:
     folder = render(trained, "--dataroot", tmp_path / "data", "--image_format", "jpg")
     assert (folder / "images/scene_0_synthesized_image.jpg").is_file()
     assert not (folder / "images/scene_0_real_image.jpg").exists()
+
+
+def synthesized(folder: Path) -> list[np.ndarray]:
+    return [
+        np.asarray(Image.open(folder / f"images/scene_{number}_synthesized_image.png"))
+        for number in range(3)
+    ]
+
+
+def test_an_image_that_fits_in_a_tile_is_the_same(trained: Path) -> None:
+    whole = synthesized(render(trained))
+    folder = render(trained, "--tile", "30")
+    assert "those larger than 30 pixels rendered in tiles of 28" in note(folder)
+    for one, other in zip(whole, synthesized(folder), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("batch", ["1", "2"])
+def test_tiles_make_one_picture_and_the_page_says_so(trained: Path, batch: str) -> None:
+    whole = synthesized(render(trained))
+    folder = render(trained, "--tile", "16", "--batchSize", batch)
+    assert note(folder) == (
+        "3 images; those larger than 16 pixels rendered in tiles of 16, blended over 4"
+    )
+    for one, other in zip(whole, synthesized(folder), strict=True):
+        assert one.shape == other.shape and not np.array_equal(one, other)
+
+
+def note(folder: Path) -> str:
+    page = (folder / "index.html").read_text()
+    return re.search("<p>(.*?)</p>", page)[1]
+
+
+def test_tiles_that_are_too_small(trained: Path) -> None:
+    where = ("--name", "tiny", "--checkpoints_dir", trained / "ck", "--gpu_ids", "-1")
+    outcome = run_test(*where, "--tile", "15")
+    assert outcome.code == 2
+    [line] = outcome.err.strip().splitlines()
+    assert "--tile 15: must be 16 or more" in line and "halves an image 2 times" in line
+
+
+def test_one_batch_is_in_the_making_while_another_is_looked_at() -> None:
+    made: list[int] = []
+
+    def make() -> Iterator[int]:
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    seen = [(number, len(made)) for number in one_behind(make())]
+    assert seen == [(0, 2), (1, 3), (2, 3)]
+    assert list(one_behind([])) == []

@@ -1,0 +1,174 @@
+"""Two processes on the CPU train as one does, and lose nothing when one of them dies."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from programs import metrics, run_train, tiny_run, write_tiny_data
+from test_recipes import commands
+
+ROOT = Path(__file__).resolve().parents[1]
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+TWO = ("--gpu_ids=-1,-1",)
+BATCHES_OF_TWO = ("--batchSize", "2", "--print_freq", "2", "--no_html")
+FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
+LOCAL = ("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1")
+CASES: dict[str, tuple[str, ...]] = {
+    "global": ("--niter", "1", "--niter_decay", "0", "--max_dataset_size", "6"),
+    # The last of these steps trains what was frozen in those before.
+    "local": (*LOCAL, *FEATURES, "--niter", "2", "--niter_decay", "0", "--norm", "batch"),
+}
+
+
+def python(*words: str | Path, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def losses(run_dir: Path) -> list[dict[str, float]]:
+    return [
+        {name: value for name, value in line.items() if name != "time"} for line in metrics(run_dir)
+    ]
+
+
+def expect_equal_runs(one: Path, other: Path, rel: float) -> None:
+    """Losses and weights; biases before a normalisation are noise, as nothing comes of them."""
+    for found, expected in zip(losses(one), losses(other), strict=True):
+        assert found == pytest.approx(expected, rel=rel)
+    for file in sorted(other.glob("latest_net_*.pth")):
+        found, expected = (torch.load(d / file.name, weights_only=True) for d in (one, other))
+        for name in expected:
+            if name.endswith("weight"):
+                torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_of_one_image_are_one_of_two(case: str, tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=8 if case == "global" else 4)
+    flags = (*BATCHES_OF_TWO, *CASES[case])
+    assert run_train(*tiny_run(tmp_path, "one"), *flags).code == 0
+    out = finish(python("train.py", *tiny_run(tmp_path, "two"), *flags, *TWO))
+    assert len(metrics(tmp_path / "ck/two")) == (3 if case == "global" else 4)
+    expect_equal_runs(tmp_path / "ck/two", tmp_path / "ck/one", rel=1e-5)
+    assert out.count("(epoch: 1, iters: 2,") == 1  # one of them prints
+
+
+def test_saved_by_two_and_continued_by_one(tmp_path: Path) -> None:
+    """Two processes are asked to stop, each through its own signal; one goes on."""
+    write_tiny_data(tmp_path, count=8)
+    flags = (*BATCHES_OF_TWO, "--niter", "40", "--niter_decay", "0", "--pool_size", "2")
+    stopped = python("train.py", *tiny_run(tmp_path), *flags, *TWO)
+    assert stopped.stdout is not None
+    while "iters: 4" not in stopped.stdout.readline():
+        assert stopped.poll() is None
+    stopped.send_signal(signal.SIGTERM)
+    out, err = stopped.communicate(timeout=60)
+    assert (stopped.returncode, err) == (143, "")
+    assert out.count("stopped and saved after") == 1
+    run_dir = tmp_path / "ck/tiny"
+    done = metrics(run_dir)[-1]["step"]
+    assert done < 8 * 40
+    state = torch.load(run_dir / "latest_state.pth", weights_only=True)
+    assert len(state["processes"]) == 2
+    epochs = str(done // 8 + 2)
+    where = ("--name", "tiny", "--checkpoints_dir", tmp_path / "ck", "--continue_train")
+    outcome = run_train(*where, "--gpu_ids", "-1", "--niter", epochs)
+    assert outcome.code == 0, outcome.err
+    assert f"after {done} images" in outcome.out
+    assert [line["step"] for line in metrics(run_dir)] == list(range(2, 8 * int(epochs) + 1, 2))
+
+
+def test_a_run_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
+    """kill -9 under torchrun, which starts all anew: no hole in the log, the same result."""
+    write_tiny_data(tmp_path, count=8)
+    flags = (*BATCHES_OF_TWO, "--niter", "12", "--niter_decay", "0", "--save_latest_freq", "6")
+    run = (*tiny_run(tmp_path, "killed"), *flags)
+    launcher = python(*TORCHRUN, "--max-restarts", "2", "train.py", *run)
+    state = tmp_path / "ck/killed/latest_state.pth"
+    while not state.exists():
+        assert launcher.poll() is None
+        time.sleep(0.01)
+    os.kill(process_of_rank(1, launcher.pid), signal.SIGKILL)
+    out = finish(launcher)
+    assert "going on in epoch" in out
+    assert run_train(*tiny_run(tmp_path, "whole"), *flags).code == 0
+    assert [line["step"] for line in metrics(state.parent)] == list(range(2, 97, 2))
+    for line, expected in zip(losses(state.parent), losses(tmp_path / "ck/whole"), strict=True):
+        assert line == pytest.approx(expected, rel=1e-2)  # forty steps of Adam amplify rounding
+    assert not (tmp_path / "ck/killed.1").exists()
+
+
+def process_of_rank(rank: int, parent: int) -> int:
+    children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True)
+    for number in map(int, children.stdout.split()):
+        words = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
+        if f"RANK={rank}".encode() in words:
+            return number
+    raise AssertionError(f"no process of rank {rank} among {children.stdout.split()}")
+
+
+def test_a_restart_does_not_continue_an_older_run_of_the_name(tmp_path: Path) -> None:
+    """Whoever fails before the new run has begun must not leave it to go on with the old one."""
+    from options.parsing import parse_train
+
+    write_tiny_data(tmp_path)
+    flags = [*map(str, tiny_run(tmp_path)), "--niter", "1", "--niter_decay", "0"]
+    assert run_train(*flags).code == 0
+    assert not parse_train(flags, restarted_launch="abc").schedule.continue_train
+    (tmp_path / "ck/tiny/launch.txt").write_text("abc\n")
+    restarted = parse_train([*flags, "--load_pretrain", "x", "--which_epoch", "3"], "abc").schedule
+    assert (restarted.continue_train, restarted.load_pretrain) == (True, "")
+    assert restarted.which_epoch == "latest"
+    assert not parse_train(flags, "def").schedule.continue_train
+    assert not parse_train(flags).schedule.continue_train
+
+
+def test_mistakes_are_told_once(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    for flags, words in (
+        (("--batchSize", "3"), "multiple of 2"),
+        (("--dataroot", str(tmp_path / "nowhere")), "nowhere"),
+    ):
+        process = python("train.py", *tiny_run(tmp_path), *flags, *TWO)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        lines = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert len(set(lines)) == len(lines) and words in lines[0]
+        assert "Traceback" not in err
+    assert not (tmp_path / "ck").exists()
+
+
+@pytest.mark.parametrize("recipe", ["train_512p_multigpu", "train_512p_fp16_multigpu"])
+def test_the_recipes_for_many_gpus_start_on_two_cpus(recipe: str, tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=8, size=(64, 32))
+    [line] = commands(ROOT / f"scripts/{recipe}.sh")
+    words = [word for word in shlex.split(line)[1:] if word != "$@"]
+    smaller = ("--loadSize", "64", "--niter", "1", "--niter_decay", "0", "--print_freq", "8")
+    here = [word for word in tiny_run(tmp_path) if word not in ("--resize_or_crop", "none")]
+    launch = TORCHRUN if "fp16" in recipe else ()
+    processes = ("--gpu_ids", "-1") if launch else TWO
+    out = finish(python(*launch, *words, *here, *smaller, *processes))
+    assert "(epoch: 1, iters: 8," in out
+    assert len(metrics(tmp_path / "ck/tiny")) == 1
