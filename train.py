@@ -11,6 +11,7 @@ if __name__ == "__main__":
     # Before PyTorch is loaded, which takes seconds.
     OPTIONS = start(lambda argv: parse_train(argv, restarted_launch()))
 
+import dataclasses
 import sys
 import time
 
@@ -23,7 +24,7 @@ from models.pictures import Pictures, batches_on, pictures, render, to_device
 from models.pix2pixhd_model import Batch, Pix2PixHDModel, Views
 from models.training_state import Place
 from options.train_options import TrainOptions
-from training_run import Run, build, load_start, open_folder, open_logger
+from training_run import Run, build, load_start, open_logger, opened_folder
 from util.distributed import exchange_gradients, leave, mean
 from util.logger import TrainingLogger
 from util.stop_signal import StopSignal
@@ -43,8 +44,7 @@ def train(options: TrainOptions) -> None:
         name = options.run.name
         run.machine.tell(f"{name} has trained its {last_epoch} epochs; raise --niter to go on")
         return
-    open_folder(run)
-    with StopSignal() as stop, open_logger(run, place) as logger:
+    with opened_folder(run), StopSignal() as stop, open_logger(run, place) as logger:
         for epoch in range(place.epoch, last_epoch + 1):
             lr = learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
             run.optimizers.set_learning_rate(lr)
@@ -52,7 +52,7 @@ def train(options: TrainOptions) -> None:
             logger.start_epoch(epoch, last_epoch, run.order.epoch_size, place.images_done)
             train_epoch(run, place, logger, stop)
             logger.end_epoch()
-            place = Place(epoch + 1)
+            place = Place(epoch + 1, before=place.step - place.images_done + run.order.epoch_size)
             save_epoch(run, place, is_last=epoch == last_epoch)
     run.vote.settle()
 
@@ -64,8 +64,8 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
     lap = time.monotonic(), place.images_done
     for batch in batches_on(run.machine.device, run.loader):
         views, terms = train_step(run.model, run.optimizers, run.machine, batch)
-        place = Place(place.epoch, place.images_done + images)
-        step = run.step_at(place)
+        place = dataclasses.replace(place, images_done=place.images_done + images)
+        step = place.step
         logger.advance(images)
         if crossed(options.log.print_freq, step, images):
             values = mean(terms, run.machine.world)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from util.distributed import Vote, barrier
 from util.errors import UserError
 from util.logger import SilentLogger, TrainingLogger
 from util.processes import launch_id
-from util.run_folder import set_run_aside, write_all
+from util.run_folder import held, set_run_aside, write_all
 
 
 @dataclass
@@ -41,10 +43,6 @@ class Run:
     optimizers: Optimizers
     state: TrainingState
     vote: Vote  # on whether to stop
-
-    def step_at(self, place: Place) -> int:
-        """Images seen since the start of the training."""
-        return (place.epoch - 1) * self.order.epoch_size + place.images_done
 
 
 def build(options: TrainOptions) -> Run:
@@ -135,22 +133,28 @@ def load_start(run: Run) -> Place:
         lines = run.state.start_from(Path(schedule.load_pretrain), schedule.which_epoch)
         run.machine.tell(*lines)
     barrier(run.machine.world)  # all have read before the first one renames or writes
+    if place.before is None:
+        place = dataclasses.replace(place, before=(place.epoch - 1) * run.order.epoch_size)
     return place
 
 
-def open_folder(run: Run) -> None:
-    """Make the run's folder, an earlier run's set aside, and write the options into it.
+@contextlib.contextmanager
+def opened_folder(run: Run) -> Iterator[None]:
+    """Make the run's folder, an earlier run's set aside, write the options into it and hold it.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or another process trains in it.
     """
     if not run.machine.world.is_main:
+        yield
         return
     if not run.options.schedule.continue_train:
         run.machine.tell(*set_run_aside(run.state.folder))
     launch = launch_id()
     marker = {LAUNCH_FILE: f"{launch}\n"} if launch else {}
-    write_all(run.state.folder, options_texts(run.options) | marker)
+    with held(run.state.folder):
+        write_all(run.state.folder, options_texts(run.options) | marker)
+        yield
 
 
 def open_logger(run: Run, place: Place) -> TrainingLogger:
@@ -167,8 +171,8 @@ def open_logger(run: Run, place: Place) -> TrainingLogger:
         options=flat(options),
     )
     if options.schedule.continue_train:
-        logger.resume_at(run.step_at(place))
-        logger.say(f"going on in epoch {place.epoch}, after {run.step_at(place)} images")
+        logger.resume_at(place.step)
+        logger.say(f"going on in epoch {place.epoch}, after {place.step} images")
     return logger
 
 

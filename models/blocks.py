@@ -87,14 +87,17 @@ class ResnetBlock(nn.Module):
 @contextlib.contextmanager
 def running_statistics_kept(network: nn.Module) -> Iterator[None]:
     """Batch normalisation does not count what it sees: it has seen it before."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked -= 1
 
 
 def first_convolution(in_channels: int, filters: int, norm_layer: NormLayer) -> list[nn.Module]:

@@ -77,7 +77,7 @@ class _L1Distance(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, fake: Tensor, real: Tensor) -> Tensor:
         ctx.save_for_backward(fake, real)
-        return (fake.float() - real).abs_().mean()
+        return fake.to(torch.float32, copy=True).sub_(real).abs_().mean()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -7,7 +7,7 @@ another. The plain `*_net_*.pth` beside it are for rendering and for other progr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,13 @@ class Place:
 
     epoch: int = 1
     images_done: int = 0  # in this epoch
+    before: int | None = None  # in all epochs before; None where nobody counted
+
+    @property
+    def step(self) -> int:
+        """Images since the start of the training."""
+        assert self.before is not None
+        return self.before + self.images_done
 
 
 class TrainingState:
@@ -79,6 +86,7 @@ class TrainingState:
                 "format": FORMAT,
                 "epoch": place.epoch,
                 "images_done": place.images_done,
+                "images_before": place.before,
                 "networks": networks,
                 "optimizers": self.optimizers.state_dict(),
                 "processes": owns,
@@ -147,7 +155,9 @@ class TrainingState:
                 fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])
-            return _checked(Place(int(state["epoch"]), int(state["images_done"])))
+            before = state.get("images_before")
+            place = Place(int(state["epoch"]), int(state["images_done"]))
+            return replace(_checked(place), before=None if before is None else int(before))
         except UserError:
             raise
         except (LookupError, AttributeError, RuntimeError, ValueError, TypeError) as error:

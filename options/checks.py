@@ -61,8 +61,8 @@ def _run_problems(run: RunOptions) -> list[str]:
         found.append(
             f"--precision {run.precision} with {flag}: they contradict each other; give {instead}"
         )
-    if not run.name or run.name in (".", ".."):
-        found.append(f"--name {run.name!r}: must be a folder's name")
+    if not run.name or run.name == "." or ".." in run.name.split("/"):
+        found.append(f"--name {run.name!r}: must be a folder's name, below --checkpoints_dir")
     return found
 
 

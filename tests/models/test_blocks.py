@@ -109,3 +109,58 @@ def test_initial_weights() -> None:
     assert norm.weight.std().item() == pytest.approx(0.02, rel=0.1)
     assert not norm.bias.any()
     assert torch.equal(conv.bias, biases)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_instance_normalisation_in_any_memory_format(count: int) -> None:
+    x = torch.randn(count, 4, 5, 6) * 3 + 7
+    plain = nn.InstanceNorm2d(4)(x)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        leaf = x.clone(memory_format=memory_format).requires_grad_()
+        found = InstanceNorm(4)(leaf)
+        torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5)
+        found.square().sum().backward()  # what is normalised has the same squares whatever x is
+        assert leaf.grad is not None and leaf.grad.abs().max() < 1e-3
+
+
+def test_statistics_are_those_of_float32() -> None:
+    """Sums of bfloat16 would end at 256 times their summands."""
+    x = (torch.randn(1, 2, 64, 64) + 8).bfloat16()
+    expected = nn.InstanceNorm2d(2)(x.float())
+    for norm in (InstanceNorm(2), nn.BatchNorm2d(2).train()):
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            with torch.autocast("cpu", torch.bfloat16):
+                found = norm(x.contiguous(memory_format=memory_format))
+            assert (found.float() - expected).abs().max() < 0.03  # rounding of the result
+
+
+def test_the_image_is_float32_whatever_it_is_made_of() -> None:
+    layers = nn.Sequential(*output_convolution(4, 3))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layers(torch.randn(1, 4, 8, 8)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("norm", NORM_LAYERS)
+def test_checkpointed_activations_change_nothing_else(norm: str) -> None:
+    """Gradients, dropout's draws and running statistics are as without."""
+    torch.manual_seed(0)
+    blocks = [ResnetBlock(4, NORM_LAYERS[norm], use_dropout=True) for _ in range(2)]
+    blocks[1].load_state_dict(blocks[0].state_dict())
+    blocks[1].keeps_activations = False
+    x = torch.randn(2, 4, 6, 6)
+    results = []
+    for block in blocks:
+        kept: list[torch.Tensor] = []
+        torch.manual_seed(1)
+        leaf = x.clone().requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, kept=kept: kept.append(tensor) or tensor, lambda tensor: tensor
+        ):
+            y = block(leaf)
+        y.square().sum().backward()
+        gradients = [leaf.grad, *(p.grad for p in block.parameters())]
+        results.append(([y, *gradients, *block.buffers()], len(kept)))
+    (plain, many), (checkpointed, few) = results
+    assert few < many / 3
+    for found, expected in zip(checkpointed, plain, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -14,7 +14,14 @@ from shared_data import shared
 from torch import Tensor
 
 from models.blocks import NORM_LAYERS, initialise
-from models.encoder import Encoder, instance_average, paint, segment_means, segments
+from models.encoder import (
+    Encoder,
+    instance_average,
+    paint,
+    segment_means,
+    segments,
+    uncounted_segments,
+)
 
 SMALLEST, LARGEST = -(2**31), 2**31 - 1
 
@@ -158,3 +165,27 @@ def test_features_are_bounded_and_train_every_parameter(
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+
+
+@settings(deadline=None, max_examples=150)
+@given(ids=any_ids)
+def test_without_counting_instances_pooling_is_the_same(ids: np.ndarray) -> None:
+    ids_ = torch.from_numpy(ids)
+    counted, uncounted = segments(ids_), uncounted_segments(ids_)
+    number = len(counted.count)
+    assert torch.equal(uncounted.index, counted.index)
+    for name in ("count", "sample", "id"):
+        assert torch.equal(getattr(uncounted, name)[:number], getattr(counted, name))
+    features = features_for(ids_)
+    means = segment_means(features, uncounted)
+    assert means.isfinite().all()
+    assert torch.equal(paint(means, uncounted), paint(segment_means(features, counted), counted))
+
+
+def test_on_a_gpu_pooling_takes_the_way_that_waits_for_nothing() -> None:
+    """Shown on the meta device, where whatever asks for a number of instances fails."""
+    ids = torch.zeros(1, 1, 4, 6, dtype=torch.int32, device="meta")
+    features = torch.zeros(1, 3, 4, 6, device="meta", requires_grad=True)
+    average = instance_average(features, ids)
+    assert average.shape == features.shape
+    average.sum().backward()

@@ -11,12 +11,14 @@ import pytest
 import torch
 import torchvision
 from shared_data import shared
+from torch.nn import functional as F
 
 from models.losses import (
     GAN_LOSSES,
     VGGPerceptualLoss,
     feature_matching,
     gan_loss,
+    l1_distance,
     load_vgg_weights,
 )
 from util.errors import UserError
@@ -198,3 +200,26 @@ def test_damaged_download_in_the_cache(
     cached.write_bytes(damage)
     with pytest.raises(UserError, match=r"--vgg_weights.*--no_vgg_loss"):
         load_vgg_weights(None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_l1_distance_is_that_of_float32_and_keeps_no_copies(dtype: torch.dtype) -> None:
+    fake, real = (torch.randn(2, 3, 8, 9).to(dtype) for _ in range(2))
+    fake[0, 0, 0] = real[0, 0, 0]  # where the distance has no slope
+    fake.requires_grad_(), real.requires_grad_()
+    before = fake.detach().clone()
+    kept: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor
+    ):
+        found = l1_distance(fake, real)
+    assert found.dtype == torch.float32
+    leaf = fake.detach().float().requires_grad_()
+    expected = F.l1_loss(leaf, real.detach().float())
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    assert {tensor.data_ptr() for tensor in kept} == {fake.data_ptr(), real.data_ptr()}
+    (3 * found).backward()
+    (3 * expected).backward()
+    assert real.grad is None and fake.grad is not None and leaf.grad is not None
+    torch.testing.assert_close(fake.grad, leaf.grad.to(dtype), rtol=1e-2, atol=0)
+    assert torch.equal(fake.detach(), before)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from util.errors import UserError
-from util.run_folder import set_run_aside, write_all
+from util.run_folder import held, set_run_aside, write_all
 
 
 def test_a_folder_without_weights_stays(tmp_path: Path) -> None:
@@ -49,3 +51,26 @@ def test_a_folder_that_cannot_be_renamed(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(UserError, match=r"run\.1: cannot be written \(Permission denied\)"):
         set_run_aside(tmp_path / "run")
+
+
+def test_a_folder_that_is_held_is_neither_held_again_nor_renamed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    write_all(folder, {"latest_net_G.pth": ""})
+    refused = pytest.raises(UserError, match="another process is training")
+    with held(folder), refused, held(folder, 0.1):
+        pass
+    with held(folder, 0.1):
+        pass
+    child = (
+        "import sys, time; from pathlib import Path; from util.run_folder import held\n"
+        "with held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    root = Path(__file__).parents[2]
+    words = [sys.executable, "-c", child, str(folder)]
+    with subprocess.Popen(words, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="another process"), held(folder, 0.1):
+            pass
+        process.kill()
+    with held(folder):  # let go of, though nobody said so
+        assert set_run_aside(tmp_path / "other") == []
