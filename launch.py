@@ -64,6 +64,8 @@ def choose_machine(
     device, notes = choose_device(options.run.gpu_ids, processes)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # so that nothing is allocated on another GPU
+        # Worth its trials where all images have one size, as in training.
+        torch.backends.cudnn.benchmark = isinstance(options, TrainOptions)
     join(processes, device)
     dtype, more = choose_dtype(asked_precision(options.run), device)
     notes += more

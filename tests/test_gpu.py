@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,13 @@ from programs import metrics, run_encode, run_test, run_train, tiny_run, write_t
 from shared_data import shared
 from test_conformance import expect_losses, flags
 
+from launch import Machine
+from models import create_model
+from models.optim import Optimizers
+from models.pictures import batches_on
+from options.parsing import parse_train
+from train import train_step
+
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
@@ -20,13 +30,31 @@ pytestmark = [
 ON_GPU = ("--gpu_ids", "0", "--nThreads", "1", "--print_freq", "1")
 
 
-def test_losses_of_the_reference_on_the_gpu(tmp_path: Path) -> None:
+def test_losses_of_the_reference_on_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     outcome = run_train(
         *("--name", "labels", "--checkpoints_dir", tmp_path, "--no_html"),
         *("--load_pretrain", shared("reference") / "labels/init", *flags("labels"), *ON_GPU),
+        *("--precision", "fp32"),
     )
     assert outcome.code == 0, outcome.err
     expect_losses(metrics(tmp_path / "labels"), "labels")
+
+
+@pytest.mark.parametrize("more", [(), ("--compile",), ("--checkpoint_activations",)])
+def test_losses_of_the_reference_in_bfloat16_on_the_gpu(
+    more: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As training runs by default: bfloat16, channels last, one fused Adam."""
+    outcome = run_train(
+        *("--name", "labels", "--checkpoints_dir", tmp_path, "--no_html", *more),
+        *("--load_pretrain", shared("reference") / "labels/init", *flags("labels"), *ON_GPU),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "not compiling" not in outcome.out
+    expect_losses(metrics(tmp_path / "labels"), "labels", {6: 4e-2, 24: 1.5e-1})
 
 
 def test_features_on_the_gpu_are_those_on_the_cpu(tmp_path: Path) -> None:
@@ -37,7 +65,7 @@ def test_features_on_the_gpu_are_those_on_the_cpu(tmp_path: Path) -> None:
     where = ("--name", "tiny", "--checkpoints_dir", tmp_path / "ck", "--nThreads", "0")
     rows = []
     for gpu_ids in ("0", "-1"):
-        assert run_encode(*where, "--gpu_ids", gpu_ids).code == 0
+        assert run_encode(*where, "--gpu_ids", gpu_ids, "--precision", "fp32").code == 0
         features = np.load(tmp_path / "ck/tiny/features.npz")
         rows.append(np.concatenate([features[name] for name in sorted(features.files)]))
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-3)
@@ -67,3 +95,53 @@ def test_a_run_on_the_gpu_goes_on_on_the_cpu(tmp_path: Path) -> None:
     on_cpu = ("--continue_train", "--niter", "2", "--niter_decay", "0", "--gpu_ids", "-1")
     outcome = run_train(*run, *on_cpu)
     assert outcome.code == 0, outcome.err
+
+
+def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
+    """train_1024p_24G with the perceptual loss, in bfloat16 with --checkpoint_activations."""
+    options = parse_train(["--netG", "local", "--ngf", "32", "--num_D", "3"])
+    machine = Machine(torch.device("cuda", 0), torch.bfloat16, channels_last=True)
+    vgg = replace(options.loss, vgg_weights=str(shared("weights", "vgg19_features_fp16.pth")))
+    model = machine.prepare(
+        create_model(options.model, options.discriminator, vgg, checkpoint_activations=True)
+    )
+    optimizers = Optimizers(model, lr=2e-4, beta1=0.5)
+    size = (1, 1, 1024, 2048)
+    batch = {
+        "label": torch.randint(0, 35, size, dtype=torch.uint8, device="cuda"),
+        "inst": torch.randint(0, 99, size, dtype=torch.int32, device="cuda"),
+        "image": torch.rand(1, 3, *size[2:], device="cuda") * 2 - 1,
+    }
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(11e9 / total)
+    try:
+        for _ in range(3):
+            _, terms = train_step(model, optimizers, machine, batch)
+        assert all(term.isfinite() for term in terms.values())
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_batches_are_sent_ahead() -> None:
+    device = torch.device("cuda", 0)
+    sent = [{"label": torch.full((1, 1, 512, 512), n).pin_memory(), "path": [n]} for n in range(4)]
+    found = []
+    for batch in batches_on(device, iter(sent)):
+        found.append((int(batch["label"].unique()), batch["path"]))
+        del batch  # its memory may now be used again, but not before the work on it is done
+    assert found == [(n, [n]) for n in range(4)]
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_two_gpus_train_as_one(norm: str, tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=6)
+    flags = ("--batchSize", "2", "--print_freq", "2", "--niter", "1", "--niter_decay", "0")
+    flags = (*flags, "--norm", norm, "--precision", "fp32", "--no_html")
+    assert run_train(*tiny_run(tmp_path, "one"), *flags, "--gpu_ids", "0").code == 0
+    words = [sys.executable, "train.py", *tiny_run(tmp_path, "two"), *flags, "--gpu_ids", "0,1"]
+    subprocess.run([str(word) for word in words], cwd=Path(__file__).parents[1], check=True)
+    one, two = (metrics(tmp_path / f"ck/{name}") for name in ("one", "two"))
+    for line, expected in zip(two, one, strict=True):
+        names = [name for name in line if name != "time"]
+        assert [line[n] for n in names] == pytest.approx([expected[n] for n in names], rel=1e-2)
