@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from data import feature_maps, problems, transforms
+from data.cache import Cache, ResizedMap
 from data.decode import Header, read_header, read_ids, read_photo
 from data.image_folder import IMAGE_EXTENSIONS, list_images, pair_files
 from util.errors import UserError
@@ -64,6 +64,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         is_train: bool,  # samples are for training
         read_features: bool = False,  # read precomputed feature maps
         feat_num: int = 3,  # channels of these, 1 or more
+        cache: str | Path | None = None,  # folder to keep resized maps in
     ) -> None:
         self.dataroot = Path(dataroot)
         self.phase = phase
@@ -75,6 +76,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         self.ignore_label = ignore_label
         self.seed = seed
         self.feat_num = feat_num
+        self.cache = None if cache is None else Cache(cache)
         self.photos = {"image": output_nc}  # maps that are photographs -> their channels
         if label_nc == 0:
             self.photos["label"] = input_nc
@@ -137,8 +139,8 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         """
         index, counter = key if isinstance(key, tuple) else (key, key)
         files = self.files[index]
-        maps = {name: self.read_map(name, path) for name, path in files.items()}
-        sizes = {name: _size(values) for name, values in maps.items()}
+        maps = {name: self._resized_map(name, path) for name, path in files.items()}
+        sizes = {name: resized.source_size for name, resized in maps.items()}
         if problem := problems.size_mismatch(files, sizes):
             raise UserError(problem)
         draw = transforms.draw(
@@ -149,7 +151,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
             fine_size=self.fine_size,
             flip=self.flip,
         )
-        tensors = {name: self._tensor(name, values, draw) for name, values in maps.items()}
+        tensors = {name: self.to_tensor(name, maps[name].planes, draw) for name in maps}
         return {**tensors, "path": str(files["label"])}
 
     def read_header(self, name: str, path: Path) -> Header:
@@ -165,30 +167,62 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         if name in self.photos:
             return read_photo(path, self.photos[name])
         ids = read_ids(path, _what(name))
-        if name == "label":
+        # The histogram is only needed to tell what is wrong.
+        if name == "label" and not _within(ids, self.label_nc):
             problem = problems.label_values(path, _values(ids), self.label_nc, self.ignore_label)
             if problem:
                 raise UserError(problem)
         return ids
 
+    def resize_map(self, name: str, values: Map) -> np.ndarray:
+        """[C,H,W] of one map of a sample, resized; of label maps, the ignored value replaced."""
+        size = transforms.resized_size(_size(values), self.resize_or_crop, self.load_size)
+        if isinstance(values, np.ndarray):
+            return feature_maps.resized(values, size)
+        if name in self.photos:
+            photo = np.asarray(transforms.resize(values, size, Image.Resampling.BICUBIC))
+            return photo[None] if photo.ndim == 2 else photo.transpose(2, 0, 1)
+        ids = np.asarray(transforms.resize(values, size, Image.Resampling.NEAREST))
+        if name == "label" and self.ignore_label is not None:
+            ignored = ids == self.ignore_label
+            ids = ids.astype(self._dtype(name))
+            ids[ignored] = IGNORE_WIDE if self.label_nc > 255 else IGNORE
+        return ids[None]
+
+    def to_tensor(self, name: str, planes: np.ndarray, draw: transforms.Draw) -> Tensor:
+        """What a sample has of a resized map."""
+        kept = transforms.cut(draw, planes, self._dtype(name))
+        # Bit for bit (kept / 255 - 0.5) / 0.5, as all of it is twice that, with a pass less.
+        return kept.float().div_(127.5).sub_(1) if name in self.photos else kept
+
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the sample that is made from files of `size`."""
         return transforms.output_size(size, self.resize_or_crop, self.load_size, self.fine_size)
 
-    def _tensor(self, name: str, image: Map, draw: transforms.Draw) -> Tensor:
-        if isinstance(image, np.ndarray):
-            return torch.from_numpy(feature_maps.apply(draw, image))
+    def _resized_map(self, name: str, path: Path) -> ResizedMap:
+        """One map of a sample, from the cache if there is one."""
+
+        def make() -> ResizedMap:
+            values = self.read_map(name, path)
+            return ResizedMap(self.resize_map(name, values), _size(values))
+
+        return make() if self.cache is None else self.cache.get(path, self._content(name), make)
+
+    def _content(self, name: str) -> str:
+        """All that a resized map depends on besides the file and its kind of pixels."""
+        resizing = transforms.resizing(self.resize_or_crop, self.load_size)
         if name in self.photos:
-            return _photo_tensor(transforms.apply(draw, image, Image.Resampling.BICUBIC))
-        ids = np.asarray(transforms.apply(draw, image, Image.Resampling.NEAREST))
-        if name == "inst":
-            return torch.from_numpy(ids.astype(np.int32))[None]
-        wide = self.label_nc > 255
-        if self.ignore_label is not None:
-            # int32 because the ignored value may be no byte
-            stand_in = IGNORE_WIDE if wide else IGNORE
-            ids = np.where(ids == self.ignore_label, np.int32(stand_in), ids)
-        return torch.from_numpy(ids.astype(np.int32 if wide else np.uint8))[None]
+            return f"photo, {resizing}, {self.photos[name]} channels"
+        if name == "label":
+            return f"label, {resizing}, {self.label_nc} labels, ignored {self.ignore_label}"
+        return f"{name}, {resizing}" + (f", {self.feat_num} features" if name == "feat" else "")
+
+    def _dtype(self, name: str) -> type[np.generic]:
+        """Of a map's pixels, of photographs before they are scaled."""
+        if name == "feat":
+            return np.float32
+        wide = name == "inst" or (name not in self.photos and self.label_nc > 255)
+        return np.int32 if wide else np.uint8
 
 
 def _what(name: str) -> str:
@@ -200,15 +234,14 @@ def _size(values: Map) -> tuple[int, int]:
     return (values.shape[2], values.shape[1]) if isinstance(values, np.ndarray) else values.size
 
 
+def _within(ids: Image.Image, count: int) -> bool:
+    """Whether the values of a map of identifiers are all in [0, count)."""
+    pixels = np.asarray(ids)
+    return bool(pixels.min() >= 0 and pixels.max() < count)
+
+
 def _values(ids: Image.Image) -> list[int]:
     """The values in a map of identifiers, ascending."""
     if ids.mode == "L":  # several times quicker than sorting the pixels
         return [value for value, count in enumerate(ids.histogram()) if count]
     return [int(value) for value in np.unique(np.asarray(ids))]
-
-
-def _photo_tensor(photo: Image.Image) -> Tensor:
-    """Mode L or RGB -> float32 [1 or 3,H,W] in [-1,1]."""
-    pixels = torch.from_numpy(np.array(photo))
-    pixels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-    return pixels.contiguous().float().div_(255).sub_(0.5).div_(0.5)

@@ -111,7 +111,9 @@ def read_photo(path: Path, channels: int) -> Image.Image:
     if photo.mode in ("P", "PA"):
         # Straight to RGB, Pillow warns about every palette with transparency.
         photo = photo.convert("RGBA")
-    photo = photo.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    if photo.mode != mode:  # Pillow would copy the pixels
+        photo = photo.convert(mode)
     return photo.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else photo
 
 

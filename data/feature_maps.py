@@ -92,16 +92,14 @@ def read_header(path: Path, feat_num: int) -> Header:
         return Header((shape[2], shape[1]), whole=True)  # else its table of contents were missing
 
 
-def apply(draw: transforms.Draw, features: np.ndarray) -> np.ndarray:
-    """float32 [C,H,W] resized, cropped and mirrored as drawn, with the pixels of identifiers."""
-    nearest = Image.Resampling.NEAREST
-    planes = [transforms.apply(draw, Image.fromarray(plane), nearest) for plane in features]
-    return np.stack([np.asarray(plane) for plane in planes])
-
-
 def resized(features: np.ndarray, size: transforms.Size) -> np.ndarray:
-    """float32 [C,H,W] at (width, height) `size`; at twice its own, every pixel four times."""
-    return apply(transforms.Draw(size, (0, 0, *size), flip=False), features)
+    """float32 [C,H,W] at (width, height) `size`, with the pixels that identifiers would take; at
+    twice its own size, every pixel four times."""
+    if (features.shape[2], features.shape[1]) == size:
+        return features
+    nearest = Image.Resampling.NEAREST
+    planes = [transforms.resize(Image.fromarray(plane), size, nearest) for plane in features]
+    return np.stack([np.asarray(plane) for plane in planes])
 
 
 def _is_npz(path: Path) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 Size = tuple[int, int]
 
@@ -44,6 +46,13 @@ def cropped_size(size: Size, resize_or_crop: str, fine_size: int) -> Size:
     return min(size[0], fine_size), min(size[1], fine_size)
 
 
+def resizing(resize_or_crop: str, load_size: int) -> str:
+    """What `resized_size` does, told alike wherever the same comes out, whatever is cropped."""
+    if resize_or_crop == "resize_and_crop":
+        return f"{load_size} square"
+    return f"{load_size} wide" if resize_or_crop.startswith("scale_width") else "as it is"
+
+
 def output_size(size: Size, resize_or_crop: str, load_size: int, fine_size: int) -> Size:
     """Size that a map of `size` comes out with, whatever is drawn."""
     resized = resized_size(size, resize_or_crop, load_size)
@@ -67,14 +76,27 @@ def draw(
     return Draw(resized, (x, y, x + width, y + height), flip and bool(rng.integers(2)))
 
 
-def apply(draw: Draw, image: Image.Image, resample: Image.Resampling) -> Image.Image:
-    """One map of the sample, resized with `resample`, cropped and mirrored as drawn.
+def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
+    """Scale an image.
 
-    Pillow does it all: its NEAREST picks the source pixel that existing users trained with, and
-    its BICUBIC averages over what a smaller picture leaves out.
+    Pillow does it: its NEAREST picks the source pixel that existing users trained with, and its
+    BICUBIC averages over what a smaller picture leaves out.
     """
-    if image.size != draw.resized:
-        image = image.resize(draw.resized, resample)
-    if draw.box != (0, 0, *image.size):
-        image = image.crop(draw.box)
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if draw.flip else image
+    return image if image.size == size else image.resize(size, resample)
+
+
+def cut(draw: Draw, planes: np.ndarray, dtype: type[np.generic]) -> Tensor:
+    """A resized map cropped and mirrored as drawn.
+
+    Args:
+        draw: the sample's.
+        planes: [C,H,W] of size draw.resized.
+        dtype: of the result; it must hold the values.
+
+    Returns:
+        [C,h,w] with memory of its own.
+    """
+    left, upper, right, lower = draw.box
+    # NumPy converts quicker, PyTorch mirrors quicker.
+    kept = torch.from_numpy(planes[:, upper:lower, left:right].astype(dtype, order="C"))
+    return kept.flip(-1) if draw.flip else kept

@@ -82,6 +82,16 @@ def test_photographs_resize_smoothly_and_identifiers_do_not(
     np.testing.assert_array_equal(sample["inst"][0], np.asarray(ids))
 
 
+def test_levels_become_the_floats_that_existing_users_trained_with(
+    make_set: MakeSet, open_set: OpenSet
+) -> None:
+    root = make_set(count=1, size=(16, 16))
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(np.stack([levels] * 3, axis=2)).save(root / "train_img/000.png")
+    expected = torch.from_numpy(levels).float().div(255).sub(0.5).div(0.5)
+    assert torch.equal(open_set(root, flip=False)[0]["image"], expected.expand(3, -1, -1))
+
+
 def test_image_to_image(make_set: MakeSet, open_set: OpenSet) -> None:
     root = make_set(folders=("A", "B", "inst"))
     sample = open_set(root, label_nc=0, input_nc=1, output_nc=3)[0]

@@ -32,11 +32,31 @@ MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none
 def test_sizes(mode: str, size: Size, expected: Size) -> None:
     assert transforms.output_size(size, mode, load_size=64, fine_size=32) == expected
     drawn = draw(np.random.default_rng(0), size, mode)
-    assert transforms.apply(drawn, Image.new("L", size), Image.Resampling.NEAREST).size == expected
+    assert applied(drawn, np.zeros(size[::-1], np.int32)).shape == expected[::-1]
+
+
+def applied(drawn: Draw, ids: np.ndarray) -> np.ndarray:
+    """A map of int32 [H,W] as it comes out."""
+    resized = transforms.resize(Image.fromarray(ids), drawn.resized, Image.Resampling.NEAREST)
+    return transforms.cut(drawn, np.asarray(resized)[None], np.int32)[0].numpy()
 
 
 def draw(rng: np.random.Generator, size: Size, mode: str, flip: bool = True) -> Draw:
     return transforms.draw(rng, size, resize_or_crop=mode, load_size=64, fine_size=32, flip=flip)
+
+
+@pytest.mark.parametrize("one", MODES)
+@pytest.mark.parametrize("other", MODES)
+def test_what_is_told_alike_comes_out_alike(one: str, other: str) -> None:
+    """A cache takes the one for the other then."""
+    sizes = [(480, 360), (20, 360), (64, 64)]
+
+    def resized(mode: str, load_size: int) -> list[Size]:
+        return [transforms.resized_size(size, mode, load_size) for size in sizes]
+
+    for load_size in (64, 65):
+        told = transforms.resizing(one, 64) == transforms.resizing(other, load_size)
+        assert told == (resized(one, 64) == resized(other, load_size))
 
 
 def test_all_places_are_drawn_and_half_of_the_maps_mirrored() -> None:
@@ -63,8 +83,7 @@ def test_identifiers_take_pillows_source_pixel(
         for m in (columns, rows)
     )
     ids = Image.fromarray(1_000_000 + rows.astype(np.int32) * 1000 + columns)
-    whole = Draw((to_width, to_height), (0, 0, to_width, to_height), flip=False)
-    result = np.asarray(transforms.apply(whole, ids, nearest))
+    result = np.asarray(transforms.resize(ids, (to_width, to_height), nearest))
     np.testing.assert_array_equal(result, 1_000_000 + y * 1000 + x)
 
 
@@ -73,15 +92,22 @@ def test_identifiers_take_pillows_source_pixel(
 def test_maps_of_a_sample_stay_aligned(size: Size, mode: str, seed: int) -> None:
     drawn = draw(np.random.default_rng(seed), size, mode)
     place = np.arange(size[0] * size[1], dtype=np.int32).reshape(size[1], size[0])
-    one, other = (
-        np.asarray(transforms.apply(drawn, Image.fromarray(ids), Image.Resampling.NEAREST))
-        for ids in (place, place * 2)
-    )
+    one, other = (applied(drawn, ids) for ids in (place, place * 2))
     np.testing.assert_array_equal(other, one * 2)
 
 
 def test_crop_and_flip_take_the_pixels_drawn() -> None:
-    place = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    place = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     drawn = Draw((4, 3), (1, 1, 3, 3), flip=True)
-    result = np.asarray(transforms.apply(drawn, Image.fromarray(place), Image.Resampling.NEAREST))
-    np.testing.assert_array_equal(result, place[1:3, 1:3][:, ::-1])
+    result = transforms.cut(drawn, place, np.uint8)
+    np.testing.assert_array_equal(result, place[:, 1:3, 1:3][..., ::-1])
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
+def test_a_cut_has_memory_of_its_own(flip: bool, axes: tuple[int, int, int]) -> None:
+    """Else a sample would keep a file of the cache open."""
+    place = np.arange(64, dtype=np.uint8).reshape(4, 4, 4).transpose(axes)
+    kept = transforms.cut(Draw((4, 4), (0, 0, 4, 4), flip), place, np.uint8)
+    assert kept.is_contiguous()
+    assert not np.shares_memory(kept.numpy(), place)
