@@ -15,7 +15,7 @@ from options.parsing import ineffective_flags
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from util.device import choose_device
-from util.distributed import join
+from util.distributed import broadcast, join
 from util.processes import World, world
 
 
@@ -64,10 +64,10 @@ def choose_machine(
     device, notes = choose_device(options.run.gpu_ids, processes)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # so that nothing is allocated on another GPU
-        # Worth its trials where all images have one size, as in training.
-        torch.backends.cudnn.benchmark = isinstance(options, TrainOptions)
+        torch.backends.cudnn.benchmark = True  # most data sets have images of few sizes
     join(processes, device)
-    dtype, more = choose_dtype(asked_precision(options.run), device)
+    # By the first one's stopwatch for all of them.
+    dtype, more = broadcast(choose_dtype(asked_precision(options.run), device), processes)
     notes += more
     compiles = options.run.compile
     if compiles and (reason := why_not_compiled(device)):

@@ -21,7 +21,7 @@ from torch import Tensor
 from launch import Machine
 from models.optim import Optimizers, learning_rate
 from models.pictures import Pictures, batches_on, pictures, render, to_device
-from models.pix2pixhd_model import Batch, Pix2PixHDModel, Views
+from models.pix2pixhd_model import Batch, Pix2PixHDModel
 from models.training_state import Place
 from options.train_options import TrainOptions
 from training_run import Run, build, load_start, open_logger, opened_folder
@@ -63,7 +63,7 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
     run.order.start(place.epoch, place.images_done)
     lap = time.monotonic(), place.images_done
     for batch in batches_on(run.machine.device, run.loader):
-        views, terms = train_step(run.model, run.optimizers, run.machine, batch)
+        fake, terms = train_step(run.model, run.optimizers, run.machine, batch)
         place = dataclasses.replace(place, images_done=place.images_done + images)
         step = place.step
         logger.advance(images)
@@ -80,21 +80,24 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
             )
             lap = now
         if crossed(options.log.display_freq, step, images) and run.machine.world.is_main:
-            logger.log_pictures(place.epoch, step, progress_pictures(run, batch, views.fake))
+            logger.log_pictures(place.epoch, step, progress_pictures(run, batch, fake))
         signal_number = run.vote.cast(stop.received or 0)
         if crossed(options.log.save_latest_freq, step, images) or signal_number:
             run.state.save(place)
         if signal_number:
             logger.say(f"stopped and saved after {step} images; --continue_train goes on")
+            leave()
             sys.exit(128 + signal_number)
 
 
 def train_step(
     model: Pix2PixHDModel, optimizers: Optimizers, machine: Machine, batch: Batch
-) -> tuple[Views, dict[str, Tensor]]:
-    """One update of generator and discriminators; returns what was seen, and the losses' terms.
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """One update of generator and discriminators.
 
-    The terms are scalars on the device: whoever reads one waits for it.
+    Returns:
+        The synthesised images, [N, C, H, W] in [-1, 1], and the losses' terms: scalars on the
+        device, so that whoever reads one waits for it.
     """
     with machine.autocast():
         views = model(batch)
@@ -103,7 +106,7 @@ def train_step(
     loss_G = torch.stack(list(terms_G.values())).sum()
     loss_D = torch.stack(list(terms_D.values())).mean()
     optimizers.step(views, loss_G, loss_D)
-    return views, {name: term.detach() for name, term in (terms_G | terms_D).items()}
+    return views.fake.detach(), {name: term.detach() for name, term in (terms_G | terms_D).items()}
 
 
 def train_outermost_alone(run: Run, alone: bool) -> None:

@@ -23,7 +23,7 @@ from models.training_state import Place, TrainingState
 from options.parsing import LAUNCH_FILE, uncropped
 from options.saved import flat, options_texts
 from options.train_options import TrainOptions
-from util.distributed import Vote, barrier
+from util.distributed import Vote, barrier, broadcast
 from util.errors import UserError
 from util.logger import SilentLogger, TrainingLogger
 from util.processes import launch_id
@@ -53,6 +53,8 @@ def build(options: TrainOptions) -> Run:
     """
     seed = options.run.seed
     machine = choose_machine(options)
+    # What one process found when it started, such as a state to go on from, another may not have.
+    options = broadcast(options, machine.world)
     loader = open_data(options, machine)
     order = loader.batch_sampler
     assert isinstance(order, EpochSampler)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+BatchNorm = nn.modules.batchnorm._BatchNorm  # of all kinds, synchronised ones too
+
 NormLayer = Callable[[int], nn.Module]
 
 # Both take a number of channels. Instance normalisation has neither parameters nor running
@@ -75,19 +77,20 @@ class ResnetBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.keeps_activations or not torch.is_grad_enabled():
             return x + self.conv_block(x)
-        again = checkpoint(
+        if not any(isinstance(module, BatchNorm) for module in self.modules()):
+            return x + checkpoint(self.conv_block, x, use_reentrant=False)
+        return x + checkpoint(
             self.conv_block,
             x,
             use_reentrant=False,
             context_fn=lambda: (contextlib.nullcontext(), running_statistics_kept(self)),
         )
-        return x + again
 
 
 @contextlib.contextmanager
 def running_statistics_kept(network: nn.Module) -> Iterator[None]:
     """Batch normalisation does not count what it sees: it has seen it before."""
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -58,8 +58,6 @@ class Optimizers:
         Both gradients are taken before either update: the graph of the discriminators' look at
         the fake serves them both, and must not change between them.
         """
-        self.G.zero_grad()
-        self.D.zero_grad()
         (gradient,) = torch.autograd.grad(
             self.scaler.scale(loss_G), views.fake_leaf, retain_graph=True
         )
@@ -68,6 +66,12 @@ class Optimizers:
         self.scaler.step(self.G)
         self.scaler.step(self.D)
         self.scaler.update()
+        self.forget_gradients()
+
+    def forget_gradients(self) -> None:
+        """Free their memory; the next step's activations need it."""
+        self.G.zero_grad()
+        self.D.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -82,5 +86,14 @@ class Optimizers:
             own = {key: adam.param_groups[0][key] for key in ("betas", "fused", "foreach")}
             groups = [group | own for group in state[name]["param_groups"]]
             adam.load_state_dict(state[name] | {"param_groups": groups})
+            _lay_out_as_parameters(adam)
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
+
+
+def _lay_out_as_parameters(adam: torch.optim.Adam) -> None:
+    """Put the moments into the memory format of their parameters, which may be another than that
+    they were saved in: fused Adam goes by the place in memory."""
+    for parameter, moments in adam.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            moments[name] = torch.empty_like(parameter).copy_(moments[name])

@@ -109,7 +109,9 @@ class Rendering:
 
     def pictures(self, label_nc: int, sample: int = 0) -> Pictures:
         """As the function of that name."""
-        with torch.cuda.stream(self._stream):
+        # Not `stream(None)`: where there is no CUDA, that asks other devices for their streams.
+        on_it = torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext()
+        with on_it:
             return pictures(self.batch, self.fakes, label_nc, sample)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch._dynamo.config
 from torch import Tensor, nn
 
 from models.conditioning import condition, pad_to_stride
@@ -22,11 +23,11 @@ Batch = dict[str, Any]
 
 @dataclass
 class Views:
-    """One batch as the losses need it: the images, and what the discriminators make of them."""
+    """One batch as the losses need it: the images, and what the networks make of them."""
 
     fake: Tensor  # [N, C, H, W] in [-1, 1], with the generator's graph behind it
     fake_leaf: Tensor  # the same values, where the losses' graphs end
-    real: Tensor  # [N, C, H, W] in [-1, 1]
+    perceptual: Tensor | None  # the perceptual loss, unweighted
     on_fake: list[Activations]
     on_real: list[Activations]
     on_pool: list[Activations]  # of earlier fakes; the same object as `on_fake` without a pool
@@ -127,13 +128,15 @@ class Pix2PixHDModel(nn.Module):
         condition = self._condition(batch)
         fake = self._generate(batch, condition)
         fake_leaf = fake.detach().requires_grad_()
+        # Before the discriminators look: what this needs is free again by then.
+        perceptual = self.vgg(fake_leaf, batch["image"]) if self.vgg is not None else None
         fake_pair = _pair(condition, fake_leaf)
         netD = self._in_training("D")
         on_fake = netD(fake_pair)
         return Views(
             fake=fake,
             fake_leaf=fake_leaf,
-            real=batch["image"],
+            perceptual=perceptual,
             on_fake=on_fake,
             on_real=netD(_pair(condition, batch["image"])),
             on_pool=netD(self.pool.query(fake_pair)) if self.pool.size else on_fake,
@@ -146,8 +149,8 @@ class Pix2PixHDModel(nn.Module):
         if self.use_feature_matching:
             matching = feature_matching(views.on_fake, views.on_real)
             terms["G_GAN_Feat"] = self.lambda_feat * matching
-        if self.vgg is not None:
-            terms["G_VGG"] = self.lambda_feat * self.vgg(views.fake_leaf, views.real)
+        if views.perceptual is not None:
+            terms["G_VGG"] = self.lambda_feat * views.perceptual
         return terms
 
     def discriminator_losses(self, views: Views) -> dict[str, Tensor]:
@@ -179,11 +182,13 @@ class Pix2PixHDModel(nn.Module):
         Discriminators are left out: compiled, they would make all gradients in each of the two
         backward passes, of which either needs half.
         """
-        # PyTorch would reuse memory in a backward pass that the discriminators' second one needs.
-        torch._functorch.config.donated_buffer = False
-        for network in (self.netG, self.netE, self.vgg):
+        # Split for DistributedDataParallel, graphs with checkpointed blocks would be refused.
+        torch._dynamo.config.optimize_ddp = False
+        for network in (self.netG, self.netE):
             if network is not None:
                 network.compile()
+        if self.vgg is not None:
+            self.vgg.compile_activations()
 
     def wrap_networks(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
         """Train through `wrap(network)` of each network, such as DistributedDataParallel.

@@ -209,14 +209,14 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
 
 def _random_states() -> dict[str, Any]:
     # Of this process's GPU alone: to ask the others would take memory on each of them.
-    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
     on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
     return {"cpu": torch.get_rng_state(), "cuda": on_gpu, "mps": on_mps}
 
 
 def _set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["cpu"])
-    if torch.cuda.is_available() and states["cuda"]:
+    if torch.cuda.is_initialized() and states["cuda"]:
         torch.cuda.set_rng_state(states["cuda"][0])
     if torch.backends.mps.is_available() and states.get("mps") is not None:
         torch.mps.set_rng_state(states["mps"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +56,8 @@ def parse_train(argv: Sequence[str], restarted_launch: str | None = None) -> Tra
         options = read_argv(TrainOptions, argv, TrainOptions())
     saved = saved_options(options.run) if options.schedule.continue_train else None
     if saved:
-        kept = {name: value for name, value in saved.items() if name not in _OF_ONE_CALL}
+        left = {*_OF_ONE_CALL, *(["gpu_ids"] if _is_one_of_several() else [])}
+        kept = {name: value for name, value in saved.items() if name not in left}
         options = read_argv(TrainOptions, argv, replaced(TrainOptions(), kept))
         exit_with(_contradictions(options.model, saved, options.run))
     options = train_options.settle(options)
@@ -86,6 +88,11 @@ def parse_precompute(argv: Sequence[str]) -> PrecomputeOptions:
     options = _with_features(_parse_for_run(PrecomputeOptions(), argv))
     exit_with(encode_options.precompute_problems(options))
     return options
+
+
+def _is_one_of_several() -> bool:
+    """Whether a launcher started several processes and thereby said how many GPUs there are."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _has_saved(run: RunOptions, launch: str) -> bool:

@@ -159,6 +159,11 @@ def problems(options: TrainOptions) -> list[str]:
             f"--niter_fix_global {options.run.niter_fix_global} with --netG {options.model.netG}: "
             "only a local enhancer can be trained alone; add --netG local or leave it out"
         )
+    if options.run.compile and schedule.checkpoint_activations and options.model.norm == "batch":
+        found.append(
+            "--compile with --checkpoint_activations and --norm batch: PyTorch cannot compile the "
+            "three together; leave one of them out"
+        )
     if loss.vgg_weights and not loss.vgg_loss:
         found.append("--vgg_weights with --no_vgg_loss: the weights would not be used; drop one")
     if data.max_dataset_size is not None and 0 < data.max_dataset_size < data.batchSize:

@@ -40,6 +40,8 @@ def machine() -> dict[str, str]:
         facts["load"] = f"{os.getloadavg()[0]:.1f}"
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
+        facts["cuda"] = str(torch.version.cuda)
+        facts["cudnn"] = str(torch.backends.cudnn.version())
     return facts
 
 

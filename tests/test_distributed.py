@@ -16,6 +16,8 @@ import torch
 from programs import metrics, run_train, tiny_run, write_tiny_data
 from test_recipes import commands
 
+from util.run_folder import held
+
 ROOT = Path(__file__).resolve().parents[1]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 TWO = ("--gpu_ids=-1,-1",)
@@ -172,3 +174,41 @@ def test_the_recipes_for_many_gpus_start_on_two_cpus(recipe: str, tmp_path: Path
     out = finish(python(*launch, *words, *here, *smaller, *processes))
     assert "(epoch: 1, iters: 8," in out
     assert len(metrics(tmp_path / "ck/tiny")) == 1
+
+
+def test_two_processes_do_not_train_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_data(tmp_path)
+    flags = (*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--no_html")
+    assert run_train(*flags).code == 0
+    monkeypatch.setattr("util.run_folder.held.__wrapped__.__defaults__", (0.1,))
+    with held(tmp_path / "ck/tiny"):
+        for more in ((), ("--continue_train", "--niter", "2")):
+            outcome = run_train(*flags, *more)
+            assert outcome.code == 2
+            assert "another process is training" in outcome.err
+    assert not (tmp_path / "ck/tiny.1").exists()
+
+
+def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None:
+    """The reference's recipe is `python -m torch.distributed.launch train.py --gpu_ids 0,1,...`."""
+    write_tiny_data(tmp_path)
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "1")
+    flags = ("--niter", "1", "--niter_decay", "0", "--batchSize", "2", "--print_freq", "4")
+    finish(python(*launch, "train.py", "--local-rank=0", *tiny_run(tmp_path), *flags, *TWO))
+    state = torch.load(tmp_path / "ck/tiny/latest_state.pth", weights_only=True)
+    assert len(state["processes"]) == 2
+
+
+def test_a_launcher_says_how_many_gpus_a_run_goes_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from options.parsing import parse_train
+
+    write_tiny_data(tmp_path)
+    assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
+    where = ["--name", "tiny", "--checkpoints_dir", str(tmp_path / "ck"), "--continue_train"]
+    assert parse_train(where).run.gpu_ids == "-1"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert parse_train(where).run.gpu_ids == "0"

@@ -18,7 +18,6 @@ from shared_data import shared
 
 import train
 from util.logger import TrainingLogger
-from util.run_folder import held
 
 # Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
 RANDOM_PARTS = (
@@ -307,18 +306,3 @@ def test_steps_go_on_counting_when_the_images_become_fewer(tmp_path: Path) -> No
     outcome = run_train(*where, "--max_dataset_size", "2", "--niter", "3")
     assert outcome.code == 0, outcome.err
     assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == list(range(1, 11))
-
-
-def test_two_processes_do_not_train_the_same_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_tiny_data(tmp_path)
-    flags = (*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--no_html")
-    assert run_train(*flags).code == 0
-    monkeypatch.setattr("util.run_folder.held.__wrapped__.__defaults__", (0.1,))
-    with held(tmp_path / "ck/tiny"):
-        for more in ((), ("--continue_train", "--niter", "2")):
-            outcome = run_train(*flags, *more)
-            assert outcome.code == 2
-            assert "another process is training" in outcome.err
-    assert not (tmp_path / "ck/tiny.1").exists()

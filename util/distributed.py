@@ -64,6 +64,15 @@ def gather(value: Any, world: World) -> list[Any]:
     return values or []
 
 
+def broadcast(value: Any, world: World) -> Any:
+    """The first process's value, in all of them; anything that can be pickled."""
+    if world.size == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+    return values[0]
+
+
 def mean(terms: Mapping[str, Tensor], world: World) -> dict[str, float]:
     """The means over all processes of scalars, brought to the host in one go."""
     values = torch.stack([term.detach().float() for term in terms.values()])

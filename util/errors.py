@@ -60,9 +60,10 @@ def run_program(main: Callable[[], Result]) -> Result:
         if not _is_one_of_several():
             raise
         if _is_loss_of_others(error):
-            time.sleep(ECHO_DELAY)
-            rank = os.environ["RANK"]
-            print(f"process {rank}: another process ended, so this one does too", file=sys.stderr)
+            if "TORCHELASTIC_RUN_ID" not in os.environ:  # whose launcher needs no such delay
+                time.sleep(ECHO_DELAY)
+            rank, reason = os.environ.get("RANK"), str(error).splitlines()[0]
+            print(f"process {rank} ends, as another one did ({reason})", file=sys.stderr)
         else:
             traceback.print_exc()
         _exit(1)
@@ -91,8 +92,8 @@ def _is_first() -> bool:
 
 def _is_loss_of_others(error: Exception) -> bool:
     """Whether an exchange between processes broke off, as it does when one of them ends."""
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("gloo" in text or "nccl" in text)
+    signs = ("connection closed by peer", "connection reset by peer", "remote process exited")
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
 
 
 def _end_children() -> None:

@@ -27,7 +27,10 @@ class ImagePool:
         With `size` 0 these are the images given. Images in the pool must have one size.
         """
         images = images.detach()
-        return torch.stack([self._exchange(image) for image in images]) if self.size else images
+        if not self.size:
+            return images
+        # Earlier ones may be of another precision, where a run was continued in another.
+        return torch.stack([self._exchange(image).to(images.dtype) for image in images])
 
     def _exchange(self, image: Tensor) -> Tensor:
         if len(self.images) < self.size:

@@ -57,8 +57,8 @@ def world(environment: Mapping[str, str] = os.environ) -> World:
 
 
 def launched() -> bool:
-    """Whether a launcher started this process."""
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+    """Whether a launcher started this process beside others."""
+    return world().size > 1
 
 
 def launch_id(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -118,9 +118,11 @@ def follow_the_starter() -> None:
 
 def _environment(count: int, lifeline: int) -> dict[str, str]:
     """What all processes are told."""
+    # A launcher of this one process alone is none of theirs.
+    outside = {k: v for k, v in os.environ.items() if not k.startswith(("TORCHELASTIC_", "ROLE_"))}
     return {
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
-        **os.environ,
+        **outside,
         **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()},
         **{"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)},
         LIFELINE: str(lifeline),

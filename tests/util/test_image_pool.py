@@ -77,3 +77,11 @@ def test_a_smaller_pool_takes_as_many_images_as_it_holds() -> None:
     larger.query(torch.arange(3.0).view(3, 1, 1, 1))
     smaller.load_state_dict(larger.state_dict(), torch.device("cpu"))
     assert [image.item() for image in smaller.images] == [0.0, 1.0]
+
+
+def test_images_of_another_precision_fit_in() -> None:
+    """A run may go on in another precision."""
+    pool = ImagePool(1, seed=0)
+    pool.query(torch.ones(1, 1, 2, 2, dtype=torch.bfloat16))
+    for _ in range(8):
+        assert pool.query(torch.zeros(1, 1, 2, 2)).dtype == torch.float32

@@ -1,0 +1,1 @@
+"""The sections of scripts/benchmark.py: a file each, and what they share."""
