@@ -6,6 +6,7 @@ So `--help` and a misspelt flag are answered at once, and several processes are 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -28,6 +29,8 @@ def start(parse: Callable[[Sequence[str]], Options]) -> Options:
     # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = run_program(lambda: parse(sys.argv[1:]))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of a half-loaded PyTorch
     if count := processes_to_start(options.run.gpu_ids):
         sys.exit(run_in_processes(count, [sys.executable, *sys.argv]))
     return options

@@ -117,8 +117,10 @@ def _read(path: Path, stamp: list[int | str]) -> ResizedMap | None:
             if os.fstat(file.fileno()).st_size != length:
                 return None
             planes = np.memmap(file, dtype, mode="r", offset=HEADER, shape=shape)
-            width, height = header["source_size"]
-    except (OSError, ValueError, TypeError, KeyError):
+            width, height = (int(side) for side in header["source_size"])
+            assert planes.ndim == 3
+    # A file that is not ours may hold anything, and break anything that reads it.
+    except Exception:
         return None
     return ResizedMap(planes, (width, height))
 
@@ -131,7 +133,7 @@ def _write(path: Path, stamp: list[int | str], resized: ResizedMap) -> None:
         "dtype": planes.dtype.str,
         "shape": planes.shape,
     }
-    with replacing(path) as file:
+    with replacing(path, durable=True) as file:  # a header must not outlive its pixels
         file.write(json.dumps(header).encode().ljust(HEADER))
         file.write(np.ascontiguousarray(planes).data)
 

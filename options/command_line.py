@@ -41,7 +41,7 @@ def read_argv(
 
 def _one_line(box: str) -> str:
     """The text of tyro's framed message, without the frame and without its pointer to --help."""
-    lines = [re.sub(r"[│╭╮╰╯─]", " ", line).strip() for line in box.splitlines()]
+    lines = [re.sub(r"[│╭╮╰╯─]|-{4,}", " ", line).strip() for line in box.splitlines()]
     text = " ".join(line for line in lines[1:] if line)
     return text.split("For full helptext")[0].strip()
 

@@ -40,6 +40,10 @@ _OF_ONE_CALL = (
 LAUNCH_FILE = "launch.txt"
 
 
+# Three flags for one thing: of these, those of a run are all left when one is given.
+_PRECISION = {"precision", "fp16", "data_type"}
+
+
 def parse_train(argv: Sequence[str], restarted_launch: str | None = None) -> TrainOptions:
     """Options of `train.py`; a run that is continued lends its own where argv says nothing.
 
@@ -57,6 +61,8 @@ def parse_train(argv: Sequence[str], restarted_launch: str | None = None) -> Tra
     saved = saved_options(options.run) if options.schedule.continue_train else None
     if saved:
         left = {*_OF_ONE_CALL, *(["gpu_ids"] if _is_one_of_several() else [])}
+        if _names(argv) & {*_PRECISION, "no_fp16"}:
+            left |= _PRECISION
         kept = {name: value for name, value in saved.items() if name not in left}
         options = read_argv(TrainOptions, argv, replaced(TrainOptions(), kept))
         exit_with(_contradictions(options.model, saved, options.run))
@@ -88,6 +94,12 @@ def parse_precompute(argv: Sequence[str]) -> PrecomputeOptions:
     options = _with_features(_parse_for_run(PrecomputeOptions(), argv))
     exit_with(encode_options.precompute_problems(options))
     return options
+
+
+def _names(argv: Sequence[str]) -> set[str]:
+    """The names of the flags in a command line."""
+    flags = [word for word in argv if word.startswith("--")]
+    return {word[2:].partition("=")[0].replace("-", "_") for word in flags}
 
 
 def _is_one_of_several() -> bool:

@@ -17,7 +17,9 @@ import start
 from launch import Machine, choose_dtype, why_not_compiled
 from models import create_model
 from options.parsing import parse_train
+from options.saved import options_texts
 from util.processes import World
+from util.run_folder import write_all
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 ONE_EPOCH = ("--niter", "1", "--niter_decay", "0", "--print_freq", "1", "--no_html")
@@ -188,8 +190,11 @@ def test_processes_to_start(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert start.processes_to_start(gpu_ids) == count
-    monkeypatch.setenv("RANK", "0")
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "x")):
+        monkeypatch.setenv(name, value)
+    assert start.processes_to_start(gpu_ids) == count  # of one process
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_PORT", "1")
     assert start.processes_to_start(gpu_ids) == 0  # a launcher did it already
 
 
@@ -206,6 +211,25 @@ def test_the_starter_exits_as_its_processes_did(monkeypatch: pytest.MonkeyPatch)
         start.start(parse_train)
     assert caught.value.code == 143
     assert commands == [(2, [sys.executable, *sys.argv])]
+
+
+@pytest.mark.parametrize(
+    ("saved", "given", "taken"),
+    [
+        ("--precision bf16", "--fp16", "fp16"),
+        ("--fp16", "--precision fp32", "fp32"),
+        ("--precision bf16", "--data_type=16", "fp16"),
+        ("--fp16", "--no-fp16", "auto"),
+        ("--fp16", "--batchSize 1", "fp16"),
+    ],
+)
+def test_a_run_goes_on_in_the_precision_that_is_given(
+    saved: str, given: str, taken: str, tmp_path: Path
+) -> None:
+    where = ["--name", "run", "--checkpoints_dir", str(tmp_path)]
+    write_all(tmp_path / "run", options_texts(parse_train([*where, *saved.split()])))
+    options = parse_train([*where, "--continue_train", *given.split()])
+    assert launch.asked_precision(options.run) == taken
 
 
 def test_lines_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from util.processes import World, follow_the_starter
+from util.processes import World, follow_the_starter, is_ours, launch_id
 
 # Rank 0 checks data and writes pages while the others wait for it.
 TIMEOUT = datetime.timedelta(hours=1)
@@ -24,6 +24,9 @@ def join(world: World, device: torch.device) -> None:
     follow_the_starter()
     if world.size == 1 or dist.is_initialized():
         return
+    if world.is_main and not is_ours() and launch_id() is None:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        print(f"waiting at {where} for {world.size - 1} other processes", flush=True)
     store, rank, size = next(iter(dist.rendezvous("env://", timeout=TIMEOUT)))
     # torchrun's store outlives the processes: those started anew must not find the old addresses.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import NoReturn, TypeVar
 
 Result = TypeVar("Result")
 
+LOST_OTHERS = 75  # exit code of one of several processes that ends because another one did
 ECHO_DELAY = 2.0  # seconds; a launcher ends all processes sooner than that once one has failed
 
 
@@ -37,13 +39,16 @@ def run_program(main: Callable[[], Result]) -> Result:
 
     Ctrl-C exits with 130 and a reader that went away (`| head`) with 141, as shells expect, both
     without a traceback. Anything else is a broken invariant of ours and keeps its traceback. Of
-    several processes, those that merely lost the others exit with 1 and one line.
+    several processes, those that merely lost another one exit with LOST_OTHERS.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see start.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:
             return main()
         finally:
-            sys.stdout.flush()  # to notice here, not at the very end, that nobody reads
+            if sys.stdout:  # to notice here, not at the very end, that nobody reads
+                sys.stdout.flush()
     except UserError as error:
         if not _is_first():
             time.sleep(ECHO_DELAY)
@@ -53,30 +58,46 @@ def run_program(main: Callable[[], Result]) -> Result:
     except KeyboardInterrupt:
         _exit(128 + signal.SIGINT)
     except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError):  # Python would try to write once more
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         _exit(128 + signal.SIGPIPE)
     except Exception as error:
+        if _is_of_output(error):
+            _discard_output()
+            print(f"error: standard output cannot be written ({error})", file=sys.stderr)
+            _exit(2)
         if not _is_one_of_several():
             raise
         if _is_loss_of_others(error):
-            if "TORCHELASTIC_RUN_ID" not in os.environ:  # whose launcher needs no such delay
-                time.sleep(ECHO_DELAY)
-            rank, reason = os.environ.get("RANK"), str(error).splitlines()[0]
-            print(f"process {rank} ends, as another one did ({reason})", file=sys.stderr)
-        else:
-            traceback.print_exc()
+            reason = str(error).splitlines()[0]
+            if "TORCHELASTIC_RUN_ID" in os.environ:  # our own launcher says what happened
+                rank = os.environ.get("RANK")
+                print(f"process {rank} ends, as another one did ({reason})", file=sys.stderr)
+            _exit(LOST_OTHERS)
+        traceback.print_exc()
         _exit(1)
     finally:
         _end_children()
+
+
+def _is_of_output(error: Exception) -> bool:
+    """Whether it is what is printed that found no room; files name themselves in a UserError."""
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO)
+    return is_full and getattr(error, "filename", None) is None
+
+
+def _discard_output() -> None:
+    """Python would try once more, at the end, to write what it could not."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit(code: int) -> NoReturn:
     """Exit; one of several processes without farewells, for which it would wait in vain."""
     if _is_one_of_several():
         _end_children()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, AttributeError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 

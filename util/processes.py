@@ -5,6 +5,7 @@ Nothing here loads PyTorch, so that a mistake on the command line is told at onc
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -16,10 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from util.errors import UserError
+from util.errors import LOST_OTHERS, UserError
+from util.stop_signal import SAME_WISH, heard_signals, leave_dead_terminal
 
-LIFELINE = "PIX2PIXHD_LIFELINE"  # names a pipe that closes when the process that started us dies
-ASKED_TO_STOP = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # as launchers give them
+STARTER = "PIX2PIXHD_STARTER"  # the process that started those of `run_in_processes`
+ASKED_TO_STOP = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 PATIENCE = 5.0  # seconds from SIGTERM to SIGKILL for the companions of a process that failed
 SAVING = 300.0  # the same after a process that was asked to stop: another may be saving
 
@@ -45,15 +48,26 @@ def world(environment: Mapping[str, str] = os.environ) -> World:
     Raises:
         UserError: the variables are there, but make no sense.
     """
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    if "RANK" not in environment or "WORLD_SIZE" not in environment:
+    given = {name: environment.get(name, "") for name in NAMES}
+    if not (given["RANK"] and given["WORLD_SIZE"]):
         return World()
-    defaults = {"LOCAL_RANK": environment["RANK"], "LOCAL_WORLD_SIZE": environment["WORLD_SIZE"]}
-    values = [environment.get(name, defaults.get(name, "")) for name in names]
-    if not all(value.isascii() and value.isdigit() for value in values):
-        found = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+    given["LOCAL_RANK"] = given["LOCAL_RANK"] or given["RANK"]
+    given["LOCAL_WORLD_SIZE"] = given["LOCAL_WORLD_SIZE"] or given["WORLD_SIZE"]
+    found = ", ".join(f"{name}={value}" for name, value in given.items())
+    if not all(value.isascii() and value.isdigit() for value in given.values()):
         raise UserError(f"{found}: expected whole numbers; unset RANK, or start with torchrun")
-    return World(*map(int, values))
+    rank, size, local_rank, local_size = (int(value) for value in given.values())
+    if not (rank < size and local_rank < local_size):
+        raise UserError(
+            f"{found}: expected ranks below the number of processes; unset RANK, or start with "
+            "torchrun"
+        )
+    if size > 1 and not (environment.get("MASTER_ADDR") and environment.get("MASTER_PORT")):
+        raise UserError(
+            f"{found}: one of {size} processes, but MASTER_ADDR and MASTER_PORT do not say where "
+            "to meet the others; unset WORLD_SIZE, or start with torchrun"
+        )
+    return World(rank, size, local_rank, local_size)
 
 
 def launched() -> bool:
@@ -79,44 +93,43 @@ def restarted_launch(environment: Mapping[str, str] = os.environ) -> str | None:
 def run_in_processes(count: int, command: Sequence[str]) -> int:
     """Run a command in `count` processes that know each other; all end when one fails.
 
-    SIGINT and SIGTERM are passed on. The processes have sessions of their own, so that Ctrl-C on a
-    terminal reaches them once, and they end when this one is killed.
+    SIGINT, SIGTERM and SIGHUP are passed on. The processes have sessions of their own, so that
+    Ctrl-C on a terminal reaches them once, and they end when this one is killed.
 
     Returns:
         The exit code of the first that failed, as shells give it, or 0.
     """
-    lifeline, ours = os.pipe()
-    shared = _environment(count, lifeline)
-    children = [
-        subprocess.Popen(
-            command,
-            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            start_new_session=True,
-            pass_fds=(lifeline,),
-        )
-        for rank in range(count)
-    ]
-    os.close(lifeline)
-    try:
-        return _Watch(children).until_the_end()
-    finally:
-        os.close(ours)
+    watch = _Watch()
+    shared = _environment(count)
+    for rank in range(count):
+        numbered = shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        watch.children.append(subprocess.Popen(command, env=numbered, start_new_session=True))
+    return watch.until_the_end()
+
+
+def is_ours() -> bool:
+    """Whether `run_in_processes` started this process."""
+    return STARTER in os.environ
 
 
 def follow_the_starter() -> None:
-    """Send this process SIGTERM when the process that started it is gone, even by kill -9."""
-    if LIFELINE not in os.environ:
+    """Send this process SIGTERM when the launcher that started it is gone, even by kill -9, and
+    SIGKILL if it has not ended a good while after that."""
+    if not launched():
         return
-    pipe = int(os.environ.pop(LIFELINE))
+    starter = int(os.environ.get(STARTER, os.getppid()))
 
     def wait() -> None:
-        os.read(pipe, 1)
+        while os.getppid() == starter:
+            time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SAVING)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    threading.Thread(target=wait, name="starter", daemon=True).start()
 
 
-def _environment(count: int, lifeline: int) -> dict[str, str]:
+def _environment(count: int) -> dict[str, str]:
     """What all processes are told."""
     # A launcher of this one process alone is none of theirs.
     outside = {k: v for k, v in os.environ.items() if not k.startswith(("TORCHELASTIC_", "ROLE_"))}
@@ -125,7 +138,7 @@ def _environment(count: int, lifeline: int) -> dict[str, str]:
         **outside,
         **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()},
         **{"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)},
-        LIFELINE: str(lifeline),
+        STARTER: str(os.getpid()),
     }
 
 
@@ -138,9 +151,12 @@ def _free_port() -> str:
 class _Watch:
     """Waits for processes, passes signals on, and ends the others when one fails."""
 
-    def __init__(self, children: list[subprocess.Popen[bytes]]) -> None:
-        self.children = children
-        for number in (signal.SIGINT, signal.SIGTERM):
+    def __init__(self) -> None:
+        self.children: list[subprocess.Popen[bytes]] = []
+        self._asked: int | None = None  # the first signal passed on
+        self._asked_at = 0.0
+        self._kill_at = math.inf
+        for number in heard_signals():
             signal.signal(number, self._pass_on)
 
     def until_the_end(self) -> int:
@@ -148,8 +164,10 @@ class _Watch:
         while (code := self._first_failure()) is None:
             if all(child.poll() == 0 for child in self.children):
                 return 0
+            if time.monotonic() > self._kill_at:  # one of them hears nothing, the others wait
+                self._send(signal.SIGKILL)
             time.sleep(0.05)
-        if code in ASKED_TO_STOP:
+        if self._asked is not None or code in ASKED_TO_STOP:
             self._wait(SAVING)
         self._send(signal.SIGTERM)
         self._wait(PATIENCE)
@@ -158,17 +176,27 @@ class _Watch:
         return code
 
     def _first_failure(self) -> int | None:
-        for rank, child in enumerate(self.children):
-            code = child.poll()
+        """The code of the process that failed; not of those that only lost it."""
+        codes = [child.poll() for child in self.children]
+        for rank, code in enumerate(codes):
             if code is not None and code < 0:
+                if self._asked is not None:
+                    return 128 + self._asked
                 name = signal.Signals(-code).name
                 print(f"error: process {rank} was ended by {name}", file=sys.stderr, flush=True)
                 return 128 - code
-            if code:
+            if code and code != LOST_OTHERS:
                 return code
-        return None
+        return LOST_OTHERS if None not in codes and any(codes) else None
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if number == signal.SIGHUP:
+            leave_dead_terminal()
+        if self._asked is None:
+            self._asked, self._asked_at = number, now
+        elif now - self._asked_at > SAME_WISH:
+            self._kill_at = now + PATIENCE
         self._send(signal.Signals(number))
 
     def _send(self, number: signal.Signals) -> None:
@@ -178,5 +206,7 @@ class _Watch:
 
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and any(c.poll() is None for c in self.children):
+        while time.monotonic() < min(deadline, self._kill_at):
+            if all(child.poll() is not None for child in self.children):
+                return
             time.sleep(0.05)

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from types import FrameType, TracebackType
 from typing import Any
+
+# Batch systems signal a program, and the launcher that passes signals on to it.
+SAME_WISH = 1.0  # seconds in which a second signal is taken for the first
+
+
+def heard_signals() -> set[signal.Signals]:
+    """Those to act on. Under nohup a closed terminal is not among them."""
+    heard = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        heard.remove(signal.SIGHUP)
+    return heard
+
+
+def leave_dead_terminal() -> None:
+    """Let what is still printed to a terminal that was closed go nowhere, instead of failing."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 class StopSignal:
@@ -15,20 +36,13 @@ class StopSignal:
     `received` is the signal's number, or None.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    # Batch systems signal a program, and the launcher that passes signals on to it.
-    SAME_WISH = 1.0  # seconds in which a second signal is taken for the first
-
     def __init__(self) -> None:
         self.received: int | None = None
         self._noted_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignal:
-        heard = set(self.SIGNALS)
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            heard.remove(signal.SIGHUP)  # nohup: to live on when the terminal closes
-        self._before = {number: signal.signal(number, self._note) for number in heard}
+        self._before = {number: signal.signal(number, self._note) for number in heard_signals()}
         return self
 
     def __exit__(
@@ -42,7 +56,9 @@ class StopSignal:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
+        if number == signal.SIGHUP:
+            leave_dead_terminal()
         if self.received is None:
             self.received, self._noted_at = number, now
-        elif now - self._noted_at > self.SAME_WISH:
+        elif now - self._noted_at > SAME_WISH:
             sys.exit(128 + number)

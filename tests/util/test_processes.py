@@ -37,11 +37,14 @@ def start(count: int, program: str, *arguments: str | Path) -> subprocess.Popen[
 def test_who_is_who() -> None:
     assert world({}) == World(0, 1, 0, 1)
     assert world({}).is_main
-    given = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    meeting = {"MASTER_ADDR": "here", "MASTER_PORT": "1"}
+    given = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"} | meeting
     assert world(given) == World(5, 8, 1, 4)
     assert not world(given).is_main
-    with pytest.raises(UserError, match="RANK=one"):
-        world(given | {"RANK": "one"})
+    assert world({"RANK": "", "WORLD_SIZE": ""}) == World()
+    for wrong in ({"RANK": "one"}, {"RANK": "8"}, {"LOCAL_RANK": "4"}, {"MASTER_PORT": ""}):
+        with pytest.raises(UserError, match=r"RANK=.*WORLD_SIZE=8"):
+            world(given | wrong)
 
 
 def test_a_launch_has_a_name_that_restarts_share() -> None:
@@ -73,6 +76,12 @@ def test_one_that_fails_ends_all_with_its_traceback() -> None:
     assert time.monotonic() - began < 20
 
 
+def test_the_code_is_that_of_the_one_that_failed_not_of_those_that_lost_it() -> None:
+    process = start(2, "sys.exit(75) if rank == 0 else time.sleep(0.5) or sys.exit(2)")
+    process.communicate(timeout=30)
+    assert process.returncode == 2
+
+
 def test_one_that_is_killed_ends_all_and_is_named() -> None:
     process = start(2, "time.sleep(60) if rank != 1 else os.kill(os.getpid(), 9)")
     _, err = process.communicate(timeout=30)
@@ -89,7 +98,22 @@ def test_one_that_hears_no_signal_is_killed(tmp_path: Path) -> None:
     assert process.returncode == 3
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_those_that_hear_nothing() -> None:
+    deaf = "import signal; signal.signal(2, signal.SIG_IGN); print('ready', flush=True); "
+    process = start(2, f"{deaf}time.sleep(60)")
+    assert process.stdout is not None
+    for _ in range(2):
+        assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_signals_are_passed_on_and_waited_for(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
@@ -100,7 +124,7 @@ def stop(number, frame):
     time.sleep(1.0 if rank == 0 else 0.0)
     open(f"{sys.argv[1]}/saved{rank}", "w").close()
     sys.exit(128 + number)
-signal.signal(signal.SIGINT, stop), signal.signal(signal.SIGTERM, stop)
+[signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 print("ready", flush=True)
 time.sleep(60)
 """

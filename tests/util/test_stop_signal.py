@@ -41,7 +41,7 @@ def test_nohup_outlives_its_terminal() -> None:
 def test_second_signal_acts_at_once(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(StopSignal, "SAME_WISH", 0.0)
+    monkeypatch.setattr("util.stop_signal.SAME_WISH", 0.0)
     with StopSignal():
         signal.raise_signal(signal.SIGINT)
         time.sleep(0.001)
