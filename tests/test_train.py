@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -306,3 +307,19 @@ def test_steps_go_on_counting_when_the_images_become_fewer(tmp_path: Path) -> No
     outcome = run_train(*where, "--max_dataset_size", "2", "--niter", "3")
     assert outcome.code == 0, outcome.err
     assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == list(range(1, 11))
+
+
+@pytest.mark.parametrize("gpu_ids", ["-1", "-1,-1"])
+def test_a_run_is_saved_when_its_terminal_is_closed(gpu_ids: str, tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    flags = ("--niter", "100000", "--print_freq", "4", "--batchSize", "2", f"--gpu_ids={gpu_ids}")
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, [sys.executable, train.__file__, *tiny_run(tmp_path), *flags])
+    shown = b""
+    while b"End of epoch 2 " not in shown:
+        shown += os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert (tmp_path / "ck/tiny/latest_state.pth").is_file()

@@ -99,7 +99,7 @@ def test_one_that_hears_no_signal_is_killed(tmp_path: Path) -> None:
 
 
 def test_the_second_signal_ends_those_that_hear_nothing() -> None:
-    deaf = "import signal; signal.signal(2, signal.SIG_IGN); print('ready', flush=True); "
+    deaf = "import signal; signal.signal(2, signal.SIG_IGN); os.write(1, b'ready\\n'); "
     process = start(2, f"{deaf}time.sleep(60)")
     assert process.stdout is not None
     for _ in range(2):
@@ -125,7 +125,7 @@ def stop(number, frame):
     open(f"{sys.argv[1]}/saved{rank}", "w").close()
     sys.exit(128 + number)
 [signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 time.sleep(60)
 """
     process = start(2, program, tmp_path)
@@ -142,7 +142,7 @@ def test_they_end_when_their_starter_is_killed(tmp_path: Path) -> None:
     program = """
 from util.processes import follow_the_starter
 follow_the_starter()
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 try:
     time.sleep(60)
 finally:
