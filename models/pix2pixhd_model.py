@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch._dynamo.config
 from torch import Tensor, nn
 
 from models.conditioning import condition, pad_to_stride
@@ -182,8 +181,10 @@ class Pix2PixHDModel(nn.Module):
         Discriminators are left out: compiled, they would make all gradients in each of the two
         backward passes, of which either needs half.
         """
+        import torch._dynamo.config as dynamo  # a second or two, which others need not wait
+
         # Split for DistributedDataParallel, graphs with checkpointed blocks would be refused.
-        torch._dynamo.config.optimize_ddp = False
+        dynamo.optimize_ddp = False
         for network in (self.netG, self.netE):
             if network is not None:
                 network.compile()

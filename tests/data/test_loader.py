@@ -214,3 +214,20 @@ def test_real_cityscapes() -> None:
         assert ids.max() > 24000
         # Cityscapes' two maps disagree on a few outlines of void.
         assert (labels == batch["label"]).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_processes_share_each_batch(ranks: int) -> None:
+    """Whatever their number, and whether they continue: a run may change it in between."""
+    whole = EpochSampler(20, 6, seed=3, shuffle=True)
+    shares = [EpochSampler(20, 6, 3, shuffle=True, rank=r, ranks=ranks) for r in range(ranks)]
+    for place in ((1, 0), (2, 6)):
+        for sampler in (whole, *shares):
+            sampler.start(*place)
+        together = [
+            [key for share in parts for key in share] for parts in zip(*shares, strict=True)
+        ]
+        assert together == list(whole)
+        assert len({index for batch in together for index, _ in batch}) == 18 - place[1]
+    with pytest.raises(UserError, match=r"--batchSize 7: .*multiple of 4"):
+        EpochSampler(20, 7, seed=3, shuffle=True, rank=0, ranks=4)
