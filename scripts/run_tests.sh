@@ -2,4 +2,5 @@
 # Makes the environment and passes the tests; arguments go to pytest (-m "not slow", a file, ...).
 set -euo pipefail
 source "$(dirname "$0")/environment.sh" requirements-dev.txt
-python -m pytest "$@"
+# The networks are tiny, and some tests run several processes: more threads only wait.
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest "$@"
