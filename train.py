@@ -86,7 +86,8 @@ def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal
             run.state.save(place)
         if signal_number:
             logger.say(f"stopped and saved after {step} images; --continue_train goes on")
-            leave()
+            logger.close()
+            leave(128 + signal_number)
             sys.exit(128 + signal_number)
 
 

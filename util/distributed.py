@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from util.errors import exit_at_once
 from util.processes import World, follow_the_starter, is_ours, launch_id
 
 # Rank 0 checks data and writes pages while the others wait for it.
@@ -42,10 +43,14 @@ def join(world: World, device: torch.device) -> None:
     )
 
 
-def leave() -> None:
-    """Part from the other processes at the end of a program that went well."""
+def leave(code: int = 0) -> None:
+    """At the end of a program, wait until all processes are there, and exit; does nothing alone.
+
+    Without Python's own farewells: threads of Gloo that they find at work make them abort.
+    """
     if dist.is_initialized():
-        dist.destroy_process_group()
+        dist.all_reduce(torch.zeros(1))
+        exit_at_once(code)
 
 
 def barrier(world: World) -> None:

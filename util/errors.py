@@ -55,6 +55,10 @@ def run_program(main: Callable[[], Result]) -> Result:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         _exit(2)
+    except SystemExit as stop:
+        if _is_one_of_several() and isinstance(stop.code, int | None):
+            exit_at_once(stop.code or 0)
+        raise
     except KeyboardInterrupt:
         _exit(128 + signal.SIGINT)
     except BrokenPipeError:
@@ -94,12 +98,17 @@ def _discard_output() -> None:
 def _exit(code: int) -> NoReturn:
     """Exit; one of several processes without farewells, for which it would wait in vain."""
     if _is_one_of_several():
-        _end_children()
-        with contextlib.suppress(OSError, AttributeError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        exit_at_once(code)
     sys.exit(code)
+
+
+def exit_at_once(code: int) -> NoReturn:
+    """End this process and those that load for it, with what was printed, but without more."""
+    _end_children()
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _is_one_of_several() -> bool:
