@@ -67,10 +67,8 @@ def segments(ids: Tensor) -> Segments:
     Args:
         ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1.
     """
-    batch, _, height, width = ids.shape
     keys, index, count = unique(_keys(ids))
-    sample = (keys + 2**31) >> 32
-    return Segments(index, count, sample, keys - (sample << 32), (batch, height, width))
+    return _segments_of(keys, index, count, ids)
 
 
 def uncounted_segments(ids: Tensor) -> Segments:
@@ -86,11 +84,14 @@ def uncounted_segments(ids: Tensor) -> Segments:
     index = torch.empty_like(order).scatter_(0, order, index_of_ordered)
     count = torch.zeros_like(keys).index_add_(0, index_of_ordered, torch.ones_like(keys))
     first = torch.zeros_like(keys).scatter_(0, index_of_ordered, ordered)
-    sample = (first + 2**31) >> 32
+    return _segments_of(first, index, count.clamp_(min=1), ids)
+
+
+def _segments_of(keys: Tensor, index: Tensor, count: Tensor, ids: Tensor) -> Segments:
+    """The segments whose keys, of `_keys(ids)`, are given one for each."""
     batch, _, height, width = ids.shape
-    return Segments(
-        index, count.clamp_(min=1), sample, first - (sample << 32), (batch, height, width)
-    )
+    sample = (keys + 2**31) >> 32
+    return Segments(index, count, sample, keys - (sample << 32), (batch, height, width))
 
 
 def _keys(ids: Tensor) -> Tensor:

@@ -37,9 +37,9 @@ class Optimizers:
             parameters_G += model.netE.parameters()
         device = self._parameters_D[0].device
         # Apple's GPUs have it too, but it was not tried there.
-        self._fused = device.type in ("cuda", "cpu") if fused is None else fused
+        fused = device.type in ("cuda", "cpu") if fused is None else fused
         self.G, self.D = (
-            torch.optim.Adam(parameters, lr=lr, betas=(beta1, 0.999), fused=self._fused)
+            torch.optim.Adam(parameters, lr=lr, betas=(beta1, 0.999), fused=fused)
             for parameters in (parameters_G, self._parameters_D)
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)

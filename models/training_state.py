@@ -73,8 +73,10 @@ class TrainingState:
         Raises:
             UserError: the folder cannot be written; earlier files are as they were.
         """
-        own = {"pool": self.model.pool.state_dict(), "random": _random_states()}
-        owns = gather(own, self.world) if epoch == "latest" else []
+        owns: list[dict[str, Any]] = []
+        if epoch == "latest":
+            own = {"pool": self.model.pool.state_dict(), "random": _random_states()}
+            owns = gather(own, self.world)
         if self.world.is_main:
             self._write(place, epoch, owns)
         barrier(self.world)  # so that none ends the program while the first still writes
