@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from engine.start import start
 from options.parsing import parse_encode
-from start import start
 from util.errors import run_program
 
 if __name__ == "__main__":
@@ -19,18 +19,18 @@ import torch
 from tqdm import tqdm
 
 from data import create_dataset, create_loader
-from data.aligned_dataset import AlignedDataset
-from data.check import require_sound
-from launch import Machine, choose_machine
-from models.feature_files import clusters_name, save_clusters, save_features
-from models.features import Clustering, FeatureBank, cluster, nearest
-from models.pictures import to_device
-from models.pix2pixhd_model import Pix2PixHDModel
-from models.trained import load_trained
+from data.dataset import AlignedDataset
+from data.validate import validate_dataset
+from engine.distributed import barrier, gather, shut_down
+from engine.feature_files import clusters_name, save_clusters, save_features
+from engine.render import to_device
+from engine.runtime import Runtime, choose_runtime
+from engine.trained import load_trained
+from models.feature_bank import Clustering, FeatureBank, cluster, nearest
+from models.pix2pixhd import Pix2PixHDModel
 from options.encode_options import EncodeOptions
-from util.cut_out import cut_out
-from util.distributed import barrier, gather, leave
-from util.feature_page import Example, FeaturePage, LabelClusters
+from pages.cut_out import cut_out
+from pages.feature_page import Example, FeaturePage, LabelClusters
 from util.image import label_palette, tensor_to_image
 
 EXAMPLES_SHOWN = 6  # of each cluster
@@ -44,11 +44,11 @@ def encode(options: EncodeOptions) -> list[Path]:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
-    machine = choose_machine(options)
+    runtime = choose_runtime(options)
     folder = Path(options.run.checkpoints_dir) / options.run.name
     networks = "" if options.model.load_features else "E"
     model = load_trained(options.model, folder, options.encoding.which_epoch, networks)
-    machine.prepare(model)
+    runtime.prepare(model)
     dataset = create_dataset(
         options.data,
         options.model,
@@ -58,10 +58,10 @@ def encode(options: EncodeOptions) -> list[Path]:
         read_features=options.model.load_features,
         needs_image=True,
     )
-    if machine.world.is_main:
-        require_sound(dataset)
-    barrier(machine.world)
-    banks = gather(collect(options, model, dataset, machine), machine.world)
+    if runtime.world.is_main:
+        validate_dataset(dataset)
+    barrier(runtime.world)
+    banks = gather(collect(options, model, dataset, runtime), runtime.world)
     if not banks:
         return []
     bank, *others = banks
@@ -85,10 +85,10 @@ def encode(options: EncodeOptions) -> list[Path]:
 
 
 def collect(
-    options: EncodeOptions, model: Pix2PixHDModel, dataset: AlignedDataset, machine: Machine
+    options: EncodeOptions, model: Pix2PixHDModel, dataset: AlignedDataset, runtime: Runtime
 ) -> FeatureBank:
     """The features of the instances in this process's share of the images."""
-    rank, size = machine.world.rank, machine.world.size
+    rank, size = runtime.world.rank, runtime.world.size
     bank = FeatureBank(
         options.model.feat_num,
         options.model.label_nc,
@@ -101,10 +101,10 @@ def collect(
     # One image at a time: they may differ in size.
     data = dataclasses.replace(options.data, batchSize=1)
     loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    bar = tqdm(total=len(dataset), unit="img", disable=None if machine.world.is_main else True)
-    with torch.inference_mode(), machine.autocast(), bar:
+    bar = tqdm(total=len(dataset), unit="img", disable=None if runtime.world.is_main else True)
+    with torch.inference_mode(), runtime.autocast(), bar:
         for batch in loader:
-            batch = to_device(batch, machine.device)
+            batch = to_device(batch, runtime.device)
             label = batch["label"] if options.model.label_nc else None
             bank.add(model.features(batch), model.feature_ids(batch), label)
             bar.update()
@@ -178,7 +178,7 @@ def cut_examples(
 def main() -> None:
     for file in encode(OPTIONS):
         print(f"written: {file}")
-    leave()
+    shut_down()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ Where training saw crops, the maps are of the whole images.
 
 from __future__ import annotations
 
+from engine.processes import world
+from engine.start import start
 from options.parsing import parse_precompute, uncropped
-from start import start
 from util.errors import UserError, run_program
-from util.processes import world
 
 if __name__ == "__main__":
     OPTIONS = start(parse_precompute)  # before PyTorch is loaded
@@ -24,15 +24,15 @@ import torch
 from tqdm import tqdm
 
 from data import create_dataset, create_loader
-from data.aligned_dataset import AlignedDataset
-from data.check import require_sound
+from data.dataset import AlignedDataset
 from data.feature_maps import EXTENSIONS, resized, write_feature_map
-from launch import Machine, choose_machine
-from models.pictures import to_device
-from models.pix2pixhd_model import Pix2PixHDModel
-from models.trained import load_trained
+from data.validate import validate_dataset
+from engine.distributed import barrier, shut_down
+from engine.render import to_device
+from engine.runtime import Runtime, choose_runtime
+from engine.trained import load_trained
+from models.pix2pixhd import Pix2PixHDModel
 from options.encode_options import PrecomputeOptions
-from util.distributed import barrier, leave
 from util.image_writer import ImageWriter
 
 
@@ -45,22 +45,22 @@ def precompute(options: PrecomputeOptions) -> Path:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
-    machine = choose_machine(options)
+    runtime = choose_runtime(options)
     run_folder = Path(options.run.checkpoints_dir) / options.run.name
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
-    machine.prepare(model)
+    runtime.prepare(model)
     dataset = open_dataset(options)
     ending = f".{options.maps.feat_format}"
     targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
-    if machine.world.is_main:
-        require_sound(dataset)
+    if runtime.world.is_main:
+        validate_dataset(dataset)
         refuse_other_formats(targets, ending)
-    barrier(machine.world)
-    machine.tell(size_line(dataset))
-    mine = slice(machine.world.rank, None, machine.world.size)
+    barrier(runtime.world)
+    runtime.print_rank0(size_line(dataset))
+    mine = slice(runtime.world.rank, None, runtime.world.size)
     dataset.files = dataset.files[mine]
-    write_maps(options, model, dataset, machine, targets[mine])
-    barrier(machine.world)
+    write_maps(options, model, dataset, runtime, targets[mine])
+    barrier(runtime.world)
     return dataset.dataroot / f"{dataset.phase}_feat"
 
 
@@ -84,21 +84,21 @@ def write_maps(
     options: PrecomputeOptions,
     model: Pix2PixHDModel,
     dataset: AlignedDataset,
-    machine: Machine,
+    runtime: Runtime,
     targets: Sequence[Path],
 ) -> None:
     """Encode the images one by one, for they may differ in size, and write each to its target."""
     data = dataclasses.replace(options.data, batchSize=1)
     loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    hidden = None if machine.world.is_main else True
+    hidden = None if runtime.world.is_main else True
     with (
         ImageWriter() as writer,
         torch.inference_mode(),
-        machine.autocast(),
+        runtime.autocast(),
         tqdm(total=len(dataset), unit="img", disable=hidden) as bar,
     ):
         for batch, target in zip(loader, targets, strict=True):
-            features = model.encode(to_device(batch, machine.device))[0].float().cpu().numpy()
+            features = model.encode(to_device(batch, runtime.device))[0].float().cpu().numpy()
             size = dataset.read_header("label", Path(batch["path"][0])).size
             writer.submit(write_feature_map, target, resized(features, size))
             bar.update()
@@ -143,7 +143,7 @@ def main() -> None:
     maps = precompute(OPTIONS)
     if world().is_main:
         print(f"feature maps: {maps}; train with --load_features to use them")
-    leave()
+    shut_down()
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from engine.processes import world
+from engine.start import start
 from options.parsing import parse_test
-from start import start
 from util.errors import UserError, run_program
-from util.processes import world
 
 if __name__ == "__main__":
     OPTIONS = start(parse_test)  # before PyTorch is loaded
@@ -18,17 +18,17 @@ import torch
 from tqdm import tqdm
 
 from data import create_dataset, create_loader
-from data.aligned_dataset import AlignedDataset
-from data.check import require_sound
-from feature_source import FeatureSource, create_feature_source, needs_encoder
-from launch import Machine, choose_machine
-from models.pictures import Rendering, render, synthesized_names, to_device
-from models.pix2pixhd_model import Batch, Pix2PixHDModel
-from models.tiling import least_overlap, render_in_tiles, window_side
-from models.trained import load_trained
+from data.dataset import AlignedDataset
+from data.validate import validate_dataset
+from engine.distributed import barrier, gather, shut_down
+from engine.render import Rendering, render, synthesized_names, to_device
+from engine.runtime import Runtime, choose_runtime
+from engine.styles import FeatureSource, create_feature_source, needs_encoder
+from engine.tiling import least_overlap, render_in_tiles, window_side
+from engine.trained import load_trained
+from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.test_options import ResultOptions, TestOptions
-from util.distributed import barrier, gather, leave
-from util.gallery import ResultsGallery
+from pages.gallery import ResultsGallery
 from util.image_writer import ImageWriter
 
 Item = TypeVar("Item")
@@ -43,33 +43,33 @@ def test(options: TestOptions) -> Path:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
-    machine = choose_machine(options)
-    model = load_model(options, machine)
-    dataset, total = open_dataset(options, machine)
+    runtime = choose_runtime(options)
+    model = load_model(options, runtime)
+    dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, shown=len(dataset), total=total)
     gallery.reserve(row_name(str(files["label"]), options) for files in dataset.files)
-    dataset.files = dataset.files[machine.world.rank :: machine.world.size]
+    dataset.files = dataset.files[runtime.world.rank :: runtime.world.size]
     warnings: list[str] = []
 
     def warn(line: str) -> None:
         if line not in warnings:
             warnings.append(line)
-            machine.tell(line)
+            runtime.print_rank0(line)
 
-    features_of = create_feature_source(options, model, machine, warn)
-    render_all(options, model, dataset, machine, features_of, gallery)
-    for rows, lines in gather((gallery.rows, warnings), machine.world)[1:]:
+    features_of = create_feature_source(options, model, runtime, warn)
+    render_all(options, model, dataset, runtime, features_of, gallery)
+    for rows, lines in gather((gallery.rows, warnings), runtime.world)[1:]:
         gallery.take(rows)
         for line in lines:
             warn(line)
-    if machine.world.is_main:
+    if runtime.world.is_main:
         gallery.write()
-    machine.tell(gallery.note)
+    runtime.print_rank0(gallery.note)
     return gallery.folder / "index.html"
 
 
-def load_model(options: TestOptions, machine: Machine) -> Pix2PixHDModel:
-    """The trained networks that the options need, on the machine.
+def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:
+    """The trained networks that the options need, on the runtime.
 
     Raises:
         UserError: the weights are not as they should be.
@@ -78,15 +78,15 @@ def load_model(options: TestOptions, machine: Machine) -> Pix2PixHDModel:
     networks = "GE" if needs_encoder(options) else "G"
     model = load_trained(options.model, folder, options.results.which_epoch, networks)
     if options.run.verbose:
-        machine.tell(str(model))
-    return machine.prepare(model)
+        runtime.print_rank0(str(model))
+    return runtime.prepare(model)
 
 
 def render_all(
     options: TestOptions,
     model: Pix2PixHDModel,
     dataset: AlignedDataset,
-    machine: Machine,
+    runtime: Runtime,
     features_of: FeatureSource,
     gallery: ResultsGallery,
 ) -> None:
@@ -104,19 +104,19 @@ def render_all(
         options.data,
         seed=options.run.seed,
         is_train=False,
-        pin_memory=machine.device.type == "cuda" and results.tile is None,
+        pin_memory=runtime.device.type == "cuda" and results.tile is None,
     )
 
     def renderings() -> Iterator[tuple[list[str], Rendering]]:
         for batch in loader:
             names = [row_name(path, options) for path in batch["path"]]
             if results.tile is None:
-                batch = to_device(batch, machine.device)
+                batch = to_device(batch, runtime.device)
             yield names, render_styles(model, batch, names, features_of, results)
 
-    hidden = None if machine.world.is_main else True
+    hidden = None if runtime.world.is_main else True
     bar = tqdm(total=len(dataset), unit="img", disable=hidden)
-    with torch.inference_mode(), machine.autocast(), ImageWriter() as writer, bar:
+    with torch.inference_mode(), runtime.autocast(), ImageWriter() as writer, bar:
         for names, rendered in one_behind(renderings()):
             for sample, name in enumerate(names):
                 row = rendered.pictures(options.model.label_nc, sample)
@@ -151,7 +151,7 @@ def one_behind(items: Iterable[Item]) -> Iterator[Item]:
     yield from before
 
 
-def open_dataset(options: TestOptions, machine: Machine) -> tuple[AlignedDataset, int]:
+def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset, int]:
     """The images to render, checked; and how many there are, of which --how_many are rendered.
 
     Raises:
@@ -173,9 +173,9 @@ def open_dataset(options: TestOptions, machine: Machine) -> tuple[AlignedDataset
             f"--use_encoded_image: {options.data.dataroot} has no {results.phase}_img to encode; "
             "leave the flag out, or give a --phase that has real images"
         )
-    if machine.world.is_main:
-        require_sound(dataset, batch_size=options.data.batchSize)
-    barrier(machine.world)
+    if runtime.world.is_main:
+        validate_dataset(dataset, batch_size=options.data.batchSize)
+    barrier(runtime.world)
     return dataset, total
 
 
@@ -212,7 +212,7 @@ def main() -> None:
     page = test(OPTIONS)
     if world().is_main:
         print(f"results: {page}")
-    leave()
+    shut_down()
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from engine.processes import restarted_launch
+from engine.start import start
 from options.parsing import parse_train
-from start import start
 from util.errors import run_program
-from util.processes import restarted_launch
 
 if __name__ == "__main__":
     # Before PyTorch is loaded, which takes seconds.
@@ -18,16 +18,16 @@ import time
 import torch
 from torch import Tensor
 
-from launch import Machine
-from models.optim import Optimizers, learning_rate
-from models.pictures import Pictures, batches_on, pictures, render, to_device
-from models.pix2pixhd_model import Batch, Pix2PixHDModel
-from models.training_state import Place
+from engine.distributed import mean, shut_down, wrap_ddp
+from engine.optimizers import Optimizers, learning_rate
+from engine.render import Pictures, batches_on, pictures, render, to_device
+from engine.runtime import Runtime
+from engine.state import Progress
+from engine.stop_signal import StopSignal
+from engine.training import Run, build, load_start, open_logger, opened_folder
+from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.train_options import TrainOptions
-from training_run import Run, build, load_start, open_logger, opened_folder
-from util.distributed import exchange_gradients, leave, mean
 from util.logger import TrainingLogger
-from util.stop_signal import StopSignal
 
 
 def train(options: TrainOptions) -> None:
@@ -37,62 +37,66 @@ def train(options: TrainOptions) -> None:
         UserError: the data, the weights or the run's folder are not as they should be.
     """
     run = build(options)
-    place = load_start(run)
+    progress = load_start(run)
     schedule = options.schedule
     last_epoch = schedule.niter + schedule.niter_decay
-    if place.epoch > last_epoch:
+    if progress.epoch > last_epoch:
         name = options.run.name
-        run.machine.tell(f"{name} has trained its {last_epoch} epochs; raise --niter to go on")
+        run.runtime.print_rank0(
+            f"{name} has trained its {last_epoch} epochs; raise --niter to go on"
+        )
         return
-    with opened_folder(run), StopSignal() as stop, open_logger(run, place) as logger:
-        for epoch in range(place.epoch, last_epoch + 1):
+    with opened_folder(run), StopSignal() as stop, open_logger(run, progress) as logger:
+        for epoch in range(progress.epoch, last_epoch + 1):
             lr = learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
             run.optimizers.set_learning_rate(lr)
             train_outermost_alone(run, epoch <= options.run.niter_fix_global)
-            logger.start_epoch(epoch, last_epoch, run.order.epoch_size, place.images_done)
-            train_epoch(run, place, logger, stop)
+            logger.start_epoch(epoch, last_epoch, run.order.epoch_size, progress.images_done)
+            train_epoch(run, progress, logger, stop)
             logger.end_epoch()
-            place = Place(epoch + 1, before=place.step - place.images_done + run.order.epoch_size)
-            save_epoch(run, place, is_last=epoch == last_epoch)
+            progress = Progress(
+                epoch + 1, before=progress.step - progress.images_done + run.order.epoch_size
+            )
+            save_epoch(run, progress, is_last=epoch == last_epoch)
     run.vote.settle()
 
 
-def train_epoch(run: Run, place: Place, logger: TrainingLogger, stop: StopSignal) -> None:
+def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: StopSignal) -> None:
     """Train on what is left of an epoch; log, show and save as often as the options say."""
     options, images = run.options, run.options.data.batchSize
-    run.order.start(place.epoch, place.images_done)
-    lap = time.monotonic(), place.images_done
-    for batch in batches_on(run.machine.device, run.loader):
-        fake, terms = train_step(run.model, run.optimizers, run.machine, batch)
-        place = dataclasses.replace(place, images_done=place.images_done + images)
-        step = place.step
+    run.order.start(progress.epoch, progress.images_done)
+    lap = time.monotonic(), progress.images_done
+    for batch in batches_on(run.runtime.device, run.loader):
+        fake, terms = train_step(run.model, run.optimizers, run.runtime, batch)
+        progress = dataclasses.replace(progress, images_done=progress.images_done + images)
+        step = progress.step
         logger.advance(images)
         if crossed(options.log.print_freq, step, images):
-            values = mean(terms, run.machine.world)
-            now = time.monotonic(), place.images_done
+            values = mean(terms, run.runtime.world)
+            now = time.monotonic(), progress.images_done
             logger.log_losses(
-                epoch=place.epoch,
-                iter=place.images_done,
+                epoch=progress.epoch,
+                iter=progress.images_done,
                 step=step,
                 lr=run.optimizers.learning_rate,
                 terms=values,
                 seconds_per_image=(now[0] - lap[0]) / (now[1] - lap[1]),
             )
             lap = now
-        if crossed(options.log.display_freq, step, images) and run.machine.world.is_main:
-            logger.log_pictures(place.epoch, step, progress_pictures(run, batch, fake))
+        if crossed(options.log.display_freq, step, images) and run.runtime.world.is_main:
+            logger.log_pictures(progress.epoch, step, progress_pictures(run, batch, fake))
         signal_number = run.vote.cast(stop.received or 0)
         if crossed(options.log.save_latest_freq, step, images) or signal_number:
-            run.state.save(place)
+            run.state.save(progress)
         if signal_number:
             logger.say(f"stopped and saved after {step} images; --continue_train goes on")
             logger.close()
-            leave(128 + signal_number)
+            shut_down(128 + signal_number)
             sys.exit(128 + signal_number)
 
 
 def train_step(
-    model: Pix2PixHDModel, optimizers: Optimizers, machine: Machine, batch: Batch
+    model: Pix2PixHDModel, optimizers: Optimizers, runtime: Runtime, batch: Batch
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """One update of generator and discriminators.
 
@@ -100,30 +104,32 @@ def train_step(
         The synthesised images, [N, C, H, W] in [-1, 1], and the losses' terms: scalars on the
         device, so that whoever reads one waits for it.
     """
-    with machine.autocast():
-        views = model(batch)
-        terms_G = model.generator_losses(views)
-        terms_D = model.discriminator_losses(views)
+    with runtime.autocast():
+        outputs = model(batch)
+        terms_G = model.generator_losses(outputs)
+        terms_D = model.discriminator_losses(outputs)
     loss_G = torch.stack(list(terms_G.values())).sum()
     loss_D = torch.stack(list(terms_D.values())).mean()
-    optimizers.step(views, loss_G, loss_D)
-    return views.fake.detach(), {name: term.detach() for name, term in (terms_G | terms_D).items()}
+    optimizers.step(outputs, loss_G, loss_D)
+    return outputs.fake.detach(), {
+        name: term.detach() for name, term in (terms_G | terms_D).items()
+    }
 
 
 def train_outermost_alone(run: Run, alone: bool) -> None:
     """Train the outermost enhancer alone, or all; the processes then exchange those gradients."""
     is_change = run.model.train_outermost_alone(alone)
-    if run.machine.world.size > 1 and (is_change or not run.model.is_wrapped):
-        run.model.wrap_networks(lambda network: exchange_gradients(network, run.machine.device))
+    if run.runtime.world.size > 1 and (is_change or not run.model.is_wrapped):
+        run.model.wrap_networks(lambda network: wrap_ddp(network, run.runtime.device))
 
 
-def save_epoch(run: Run, place: Place, is_last: bool) -> None:
+def save_epoch(run: Run, progress: Progress, is_last: bool) -> None:
     """Save at the end of an epoch, where it is the last or its number says so."""
-    finished = place.epoch - 1
+    finished = progress.epoch - 1
     if finished % run.options.log.save_epoch_freq == 0:
-        run.state.save(place, epoch=str(finished))
+        run.state.save(progress, epoch=str(finished))
     if finished % run.options.log.save_epoch_freq == 0 or is_last:
-        run.state.save(place)
+        run.state.save(progress)
 
 
 def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
@@ -131,8 +137,8 @@ def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     label_nc = run.options.model.label_nc
     shown = pictures(batch, [fake], label_nc)
     if run.held_out is not None:
-        held_out = to_device(run.held_out, run.machine.device)
-        with run.machine.autocast():
+        held_out = to_device(run.held_out, run.runtime.device)
+        with run.runtime.autocast():
             rendered = pictures(held_out, [render(run.model, held_out)], label_nc)
         shown |= {f"held_out_{name}": picture for name, picture in rendered.items()}
     return shown
@@ -145,7 +151,7 @@ def crossed(frequency: int, step: int, images: int) -> bool:
 
 def main() -> None:
     train(OPTIONS)
-    leave()
+    shut_down()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From files to batches: `create_dataset`, `check.require_sound`, `create_loader`."""
+"""From files to batches: `create_dataset`, `check.validate_dataset`, `create_loader`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.utils.data import BatchSampler, SequentialSampler
 
-from data.aligned_dataset import AlignedDataset
+from data.dataset import AlignedDataset
 from data.loader import Loader
 from data.sampler import EpochSampler
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from data import problems, transforms
 from data.decode import Header, is_whole, opened
-from data.image_folder import IMAGE_EXTENSIONS
+from data.pairing import IMAGE_EXTENSIONS
 from util.errors import UserError
 from util.files import replacing
 

@@ -10,9 +10,10 @@ from models.blocks import ResnetBlock, initialise
 from models.conditioning import condition_channels
 from models.discriminators import MultiscaleDiscriminator
 from models.encoder import Encoder
+from models.gan_losses import GAN_LOSSES
 from models.generators import GENERATORS, Generator
-from models.losses import GAN_LOSSES, VGGPerceptualLoss, load_vgg_weights
-from models.pix2pixhd_model import Pix2PixHDModel
+from models.perceptual import VGGPerceptualLoss, load_vgg_weights
+from models.pix2pixhd import Pix2PixHDModel
 from util.image_pool import ImagePool
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def create_model(
 ) -> Pix2PixHDModel:
     """The model: for training where `discriminator` and `loss` are given, else for rendering.
 
-    For rendering, `netE` is left out; see `models.trained` for a trained model with its encoder.
+    For rendering, `netE` is left out; see `engine.trained` for a trained model with its encoder.
 
     Raises:
         UserError: the VGG19 weights cannot be had.

@@ -138,7 +138,7 @@ def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
     return [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, kernel_size=7), Float32Tanh()]
 
 
-def pyramid_pooling() -> nn.AvgPool2d:
+def average_pool() -> nn.AvgPool2d:
     """Halves a picture: the pyramids of local enhancers and discriminators are made with it."""
     return nn.AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.blocks import NORM_LAYERS, NormLayer, pyramid_pooling
+from models.blocks import NORM_LAYERS, NormLayer, average_pool
 
 MAX_FILTERS = 512
 
@@ -76,7 +76,7 @@ class MultiscaleDiscriminator(nn.Module):
             else:
                 flat = [module for layer in layers for module in layer]
                 self.add_module(f"layer{scale}", nn.Sequential(*flat))
-        self.downsample = pyramid_pooling()
+        self.downsample = average_pool()
 
     def forward(self, pair: Tensor) -> list[Activations]:
         results = []

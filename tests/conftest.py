@@ -5,5 +5,5 @@ from __future__ import annotations
 import torch
 
 # Networks in tests are tiny: a second thread waits more than it works, most of all where several
-# test runs share a machine.
+# test runs share a runtime.
 torch.set_num_threads(1)

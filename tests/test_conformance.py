@@ -14,10 +14,10 @@ from programs import metrics, run_test, run_train
 from shared_data import shared
 
 from data import create_dataset, create_loader
+from engine.optimizers import Optimizers, learning_rate
+from engine.render import render
+from engine.trained import load_trained
 from models import create_model
-from models.optim import Optimizers, learning_rate
-from models.pictures import render
-from models.trained import load_trained
 from options.parsing import parse_test, parse_train
 from util.checkpoint import load_network
 
@@ -70,9 +70,9 @@ def test_losses_through_the_api(case: str) -> None:
             learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
         )
         for batch in loader:
-            views = model(batch)
-            terms_G, terms_D = model.generator_losses(views), model.discriminator_losses(views)
-            optimizers.step(views, sum(terms_G.values()), sum(terms_D.values()) / 2)
+            outputs = model(batch)
+            terms_G, terms_D = model.generator_losses(outputs), model.discriminator_losses(outputs)
+            optimizers.step(outputs, sum(terms_G.values()), sum(terms_D.values()) / 2)
             values = {name: term.item() for name, term in (terms_G | terms_D).items()}
             found.append({"step": len(found) + 1, **values})
     expect_losses(found, case)

@@ -16,7 +16,7 @@ import torch
 from programs import metrics, run_train, tiny_run, write_tiny_data
 from test_recipes import commands
 
-from util.run_folder import held
+from engine.run_folder import locked
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
@@ -182,8 +182,8 @@ def test_two_processes_do_not_train_the_same_run(
     write_tiny_data(tmp_path)
     flags = (*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--no_html")
     assert run_train(*flags).code == 0
-    monkeypatch.setattr("util.run_folder.held.__wrapped__.__defaults__", (0.1,))
-    with held(tmp_path / "ck/tiny"):
+    monkeypatch.setattr("engine.run_folder.locked.__wrapped__.__defaults__", (0.1,))
+    with locked(tmp_path / "ck/tiny"):
         for more in ((), ("--continue_train", "--niter", "2")):
             outcome = run_train(*flags, *more)
             assert outcome.code == 2

@@ -15,10 +15,10 @@ from programs import metrics, run_encode, run_test, run_train, tiny_run, write_t
 from shared_data import shared
 from test_conformance import expect_losses, flags
 
-from launch import Machine
+from engine.optimizers import Optimizers
+from engine.render import batches_on
+from engine.runtime import Runtime
 from models import create_model
-from models.optim import Optimizers
-from models.pictures import batches_on
 from options.parsing import parse_train
 from train import train_step
 
@@ -100,9 +100,9 @@ def test_a_run_on_the_gpu_goes_on_on_the_cpu(tmp_path: Path) -> None:
 def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
     """train_1024p_24G with the perceptual loss, in bfloat16 with --checkpoint_activations."""
     options = parse_train(["--netG", "local", "--ngf", "32", "--num_D", "3"])
-    machine = Machine(torch.device("cuda", 0), torch.bfloat16, channels_last=True)
+    runtime = Runtime(torch.device("cuda", 0), torch.bfloat16, channels_last=True)
     vgg = replace(options.loss, vgg_weights=str(shared("weights", "vgg19_features_fp16.pth")))
-    model = machine.prepare(
+    model = runtime.prepare(
         create_model(options.model, options.discriminator, vgg, checkpoint_activations=True)
     )
     optimizers = Optimizers(model, lr=2e-4, beta1=0.5)
@@ -116,7 +116,7 @@ def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
     torch.cuda.set_per_process_memory_fraction(11e9 / total)
     try:
         for _ in range(3):
-            _, terms = train_step(model, optimizers, machine, batch)
+            _, terms = train_step(model, optimizers, runtime, batch)
         assert all(term.isfinite() for term in terms.values())
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

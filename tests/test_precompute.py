@@ -14,7 +14,7 @@ from programs import metrics, run_train, tiny_run, write_tiny_data
 
 from data import create_dataset, create_loader
 from data.feature_maps import read_feature_map
-from models.trained import load_trained
+from engine.trained import load_trained
 from options.parsing import parse_precompute
 from precompute_feature_maps import precompute
 from util.errors import UserError

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.run_folder import write_all
 from options.parsing import parse_encode, parse_precompute, parse_test, parse_train
 from options.saved import options_texts
 from options.train_options import TrainOptions
-from util.run_folder import write_all
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from programs import run_encode, run_test, run_train, tiny_run, write_tiny_data
 
-from models.features import FeatureBank
+from models.feature_bank import FeatureBank
 from options.parsing import parse_precompute
 from precompute_feature_maps import precompute
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from tqdm import tqdm
 
+from pages.loss_curves import draw_loss_curves
+from pages.training_page import TrainingPage
 from util.errors import UserError
 from util.files import writing
-from util.loss_curves import draw_loss_curves
 from util.metrics import append_record, drop_records_after
-from util.training_page import TrainingPage
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

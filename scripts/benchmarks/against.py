@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models import uses_features
 from models.conditioning import condition, condition_channels
-from models.pix2pixhd_model import Batch
+from models.pix2pixhd import Batch
 from options.train_options import TrainOptions
 from scripts.benchmarks.plain_step import Networks, PlainStep
 from util.errors import UserError

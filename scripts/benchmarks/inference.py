@@ -9,9 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from launch import Machine, choose_machine
+from engine.render import render
+from engine.runtime import Machine, choose_machine
 from models import create_model, uses_features
-from models.pictures import render
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from scripts.benchmarks.fake import count_operations

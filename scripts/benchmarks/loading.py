@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch.utils.data import BatchSampler
 
-from data.aligned_dataset import AlignedDataset
+from data.dataset import AlignedDataset
 from data.loader import Loader, collate
 from data.transforms import draw, output_size
 from scripts.benchmarks.timing import Measurement, Settings, time_ways

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from models.conditioning import condition, pad_to_stride
 from models.discriminators import Activations
-from models.losses import VGGPerceptualLoss, gan_loss
-from models.pix2pixhd_model import Batch, Pix2PixHDModel
+from models.gan_losses import gan_loss
+from models.perceptual import VGGPerceptualLoss
+from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.train_options import TrainOptions
 
 Scales = Sequence[Activations]

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models import create_model
-from models.losses import VGGPerceptualLoss, load_vgg_weights
-from models.pix2pixhd_model import Batch, Pix2PixHDModel
+from models.perceptual import VGGPerceptualLoss, load_vgg_weights
+from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.parsing import parse_train
 from options.train_options import TrainOptions
 from scripts.benchmarks.timing import Settings

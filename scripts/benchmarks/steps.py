@@ -9,9 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from launch import Machine, choose_machine
-from models.optim import Optimizers
-from models.pix2pixhd_model import Batch, Pix2PixHDModel
+from engine.optimizers import Optimizers
+from engine.runtime import Machine, choose_machine
+from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.train_options import TrainOptions
 from scripts.benchmarks.plain_step import PlainStep, networks_of
 from scripts.benchmarks.recipes import build_model

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tiny_scenes import pixels
 
-from data.aligned_dataset import AlignedDataset
+from data.dataset import AlignedDataset
 
 
 @pytest.fixture

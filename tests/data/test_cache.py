@@ -16,9 +16,9 @@ from PIL import Image
 from tiny_scenes import pixels
 
 from data import create_dataset, transforms
-from data.aligned_dataset import AlignedDataset
 from data.cache import HEADER, Cache, ResizedMap
-from data.check import check_dataset
+from data.dataset import AlignedDataset
+from data.validate import check_dataset
 from options.base_options import DataOptions, ModelOptions, RunOptions
 from options.checks import base_problems
 from util.errors import UserError

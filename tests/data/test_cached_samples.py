@@ -11,7 +11,7 @@ from cached_sets import assert_same, files, forbid_reading
 from PIL import Image
 from tiny_scenes import pixels
 
-from data.aligned_dataset import AlignedDataset
+from data.dataset import AlignedDataset
 from data.feature_maps import write_feature_map
 from util.errors import UserError
 

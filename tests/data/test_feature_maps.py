@@ -15,9 +15,9 @@ from PIL import Image
 from tiny_scenes import pixels
 
 from data import create_dataset
-from data.aligned_dataset import AlignedDataset
-from data.check import check_dataset
+from data.dataset import AlignedDataset
 from data.feature_maps import read_feature_map, read_header, resized, write_feature_map
+from data.validate import check_dataset
 from options.base_options import DataOptions, ModelOptions
 from util.errors import UserError
 

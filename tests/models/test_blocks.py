@@ -11,11 +11,11 @@ from models.blocks import (
     Float32Tanh,
     InstanceNorm,
     ResnetBlock,
+    average_pool,
     downsampling,
     first_convolution,
     initialise,
     output_convolution,
-    pyramid_pooling,
     upsampling,
 )
 
@@ -86,7 +86,7 @@ def test_dropout_is_between_the_convolutions_and_keeps_the_keys() -> None:
 
 def test_pyramid_pooling_does_not_count_padding() -> None:
     x = torch.randn(1, 1, 5, 6)
-    y = pyramid_pooling()(x)
+    y = average_pool()(x)
     assert y.shape == (1, 1, 3, 3)
     for row in range(3):
         for column in range(3):

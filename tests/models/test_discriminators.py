@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.blocks import NORM_LAYERS, pyramid_pooling
+from models.blocks import NORM_LAYERS, average_pool
 from models.discriminators import MultiscaleDiscriminator
 
 
@@ -53,7 +53,7 @@ def test_each_scale_sees_the_picture_at_half_the_resolution() -> None:
         {name: w for name, w in network.state_dict().items() if name.startswith("scale0")}
     )
     pair = torch.rand(1, 5, 32, 32)
-    assert torch.equal(network(pair)[1][-1], alone(pyramid_pooling()(pair))[0][-1])
+    assert torch.equal(network(pair)[1][-1], alone(average_pool()(pair))[0][-1])
 
 
 def test_layers_are_convolution_normalisation_and_leaky_relu() -> None:

@@ -14,14 +14,8 @@ from shared_data import shared
 from torch import Tensor
 
 from models.blocks import NORM_LAYERS, initialise
-from models.encoder import (
-    Encoder,
-    instance_average,
-    paint,
-    segment_means,
-    segments,
-    uncounted_segments,
-)
+from models.encoder import Encoder
+from models.segments import instance_average, paint, segment_means, segments, uncounted_segments
 
 SMALLEST, LARGEST = -(2**31), 2**31 - 1
 

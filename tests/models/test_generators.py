@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.blocks import NORM_LAYERS, initialise, pyramid_pooling
+from models.blocks import NORM_LAYERS, average_pool, initialise
 from models.generators import GENERATORS, Generator
 
 CASES = [(name, {}) for name in GENERATORS] + [("local", {"n_local_enhancers": 2})]
@@ -106,8 +106,8 @@ def test_channels_in_and_out(name: str, changes: dict[str, Any]) -> None:
 def test_local_enhancer_adds_the_inner_features_to_its_own() -> None:
     generator = build("local", {"n_local_enhancers": 2})
     condition = condition_for(generator)
-    half = pyramid_pooling()(condition)
-    inner = generator.model(pyramid_pooling()(half))
+    half = average_pool()(condition)
+    inner = generator.model(average_pool()(half))
     inner = generator.model1_2(generator.model1_1(half) + inner)
     expected = generator.model2_2(generator.model2_1(condition) + inner)
     assert torch.equal(generator(condition), expected)

@@ -15,6 +15,8 @@ ROOMS = {
     "options": {"options"},
     "data": {"data", "util", "options"},
     "models": {"models", "util", "options"},
+    "pages": {"pages", "util", "options"},
+    "engine": {"engine", "pages", "data", "models", "util", "options"},
 }
 ENTRY_SCRIPTS = {file.stem for file in ROOT.glob("*.py")}
 PROJECT = {*ROOMS, *ENTRY_SCRIPTS, "datasets", "scripts", "tests"}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from launch import Machine
+from engine.runtime import Machine
 from scripts.benchmarks import steps
 from scripts.benchmarks.colouring import measure_colouring
 from scripts.benchmarks.fake import count_operations, fake_tensors

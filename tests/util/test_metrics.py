@@ -3,7 +3,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from util.loss_curves import draw_loss_curves, read, smoothed
+from pages.loss_curves import draw_loss_curves, read, smoothed
 from util.metrics import append_record, drop_records_after, read_records
 
 

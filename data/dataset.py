@@ -1,0 +1,247 @@
+"""Samples of label map, instance map and photograph that show the same scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data import feature_maps, problems, transforms
+from data.cache import Cache, ResizedMap
+from data.decode import Header, read_header, read_ids, read_photo
+from data.pairing import IMAGE_EXTENSIONS, list_images, pair_files
+from util.errors import UserError
+
+# What stands for the ignored label in a sample. It must lie outside [0, label_nc), where one-hot
+# encoding gives zeros: 255 while labels are bytes (label_nc <= 255), -1 once they are int32.
+IGNORE = 255
+IGNORE_WIDE = -1
+
+Map = Image.Image | np.ndarray
+"""A map as its file has it: an image, or of features float32 [feat_num,H,W]."""
+
+
+class AlignedDataset(Dataset[dict[str, Tensor | str]]):
+    """Reads `<dataroot>/<phase>_label`, `_inst` and `_img`; `_A`, `_inst` and `_B` if label_nc = 0.
+
+    With read_features also `_feat`, whose files `data.feature_maps` describes.
+
+    A sample is a dict:
+
+    - `label`: uint8 [1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
+      with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
+    - `inst`: int32 [1,H,W], any numbers; absent without use_instance.
+    - `image`: float32 [output_nc,H,W] in [-1,1]; absent if there is no folder of them.
+    - `feat`: float32 [feat_num,H,W], mostly in [-1,1]; absent without read_features.
+    - `path`: the label map's file.
+
+    Raises:
+        UserError: on making the set, a folder missing or empty, or files unpaired; on reading
+            from it, a file that is damaged, of another size than its partners, or with labels
+            outside the range. All but the first of these are what `data.validate` looks for.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataroot: str | Path,  # folder that holds the folders of maps
+        phase: str,  # first part of those folders' names: train, test, ...
+        label_nc: int,  # number of labels; 0: labels are photographs
+        input_nc: int,  # channels of such photographs, 1 or 3
+        output_nc: int,  # channels of the real images, 1 or 3
+        use_instance: bool,  # read instance maps
+        resize_or_crop: str,  # a name that `data.transforms` knows
+        load_size: int,  # width in pixels to scale to
+        fine_size: int,  # side in pixels of the crop
+        flip: bool,  # mirror at random; only if is_train
+        ignore_label: int | None,  # value in label maps for "nothing known here"
+        max_size: int | None,  # use only the first so many samples
+        needs_image: bool,  # without real images is an error
+        seed: int,  # of the random draws, 0 or more
+        is_train: bool,  # samples are for training
+        read_features: bool = False,  # read precomputed feature maps
+        feat_num: int = 3,  # channels of these, 1 or more
+        cache: str | Path | None = None,  # folder to keep resized maps in
+    ) -> None:
+        self.dataroot = Path(dataroot)
+        self.phase = phase
+        self.label_nc = label_nc
+        self.resize_or_crop = resize_or_crop
+        self.load_size = load_size
+        self.fine_size = fine_size
+        self.flip = flip and is_train
+        self.ignore_label = ignore_label
+        self.seed = seed
+        self.feat_num = feat_num
+        self.cache = None if cache is None else Cache(cache)
+        self.photos = {"image": output_nc}  # maps that are photographs -> their channels
+        if label_nc == 0:
+            self.photos["label"] = input_nc
+        for channels in self.photos.values():
+            if channels not in (1, 3):
+                raise UserError(
+                    f"--input_nc {input_nc}, --output_nc {output_nc}: must be 1 or 3; "
+                    "files of other numbers of channels cannot be read"
+                )
+        self.files = self._find(use_instance, needs_image, read_features)[:max_size]
+
+    def _find(
+        self, use_instance: bool, needs_image: bool, read_features: bool
+    ) -> list[dict[str, Path]]:
+        """The files of each sample: map -> path."""
+        suffixes = {"label": "_label", "inst": "_inst", "image": "_img", "feat": "_feat"}
+        if self.label_nc == 0:
+            suffixes |= {"label": "_A", "image": "_B"}
+        folders = {name: self.phase + suffix for name, suffix in suffixes.items()}
+        if not use_instance:
+            del folders["inst"]
+        if not read_features:
+            del folders["feat"]
+        if not needs_image and not (self.dataroot / folders["image"]).is_dir():
+            del folders["image"]
+        found, missing = {}, []
+        for name, folder in folders.items():
+            endings = feature_maps.EXTENSIONS if name == "feat" else IMAGE_EXTENSIONS
+            try:
+                found[folder] = list_images(self.dataroot / folder, self._hint(name), endings)
+            except UserError as error:
+                missing += error.problems
+        if missing:
+            raise UserError(missing)
+        scenes = pair_files(found, self.dataroot)
+        return [dict(zip(folders, paths, strict=True)) for paths in scenes]
+
+    def _hint(self, name: str) -> str:
+        """What to do if there is no folder of such maps."""
+        if name == "inst":
+            return "give --no_instance to do without instance maps"
+        if name == "feat":
+            return f"make the feature maps with {problems.MAKE_FEATURES}"
+        if self.label_nc > 0 and (self.dataroot / f"{self.phase}_A").is_dir():
+            return "give --label_nc 0 for image-to-image with _A and _B"
+        if self.label_nc == 0 and (self.dataroot / f"{self.phase}_label").is_dir():
+            return "give --label_nc with the number of labels for label maps"
+        return "check --dataroot and --phase"
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Tensor | str]:
+        """Read a sample.
+
+        Args:
+            key: the sample's index, and the number that makes its random draw, together with the
+                seed and nothing else: the count of images since training began. A plain index
+                counts as that number too.
+        """
+        index, counter = key if isinstance(key, tuple) else (key, key)
+        files = self.files[index]
+        maps = {name: self._resized_map(name, path) for name, path in files.items()}
+        sizes = {name: resized.source_size for name, resized in maps.items()}
+        if problem := problems.size_mismatch(files, sizes):
+            raise UserError(problem)
+        draw = transforms.draw(
+            np.random.default_rng((self.seed, counter)),
+            sizes["label"],
+            resize_or_crop=self.resize_or_crop,
+            load_size=self.load_size,
+            fine_size=self.fine_size,
+            flip=self.flip,
+        )
+        tensors = {name: self.to_tensor(name, maps[name].planes, draw) for name in maps}
+        return {**tensors, "path": str(files["label"])}
+
+    def read_header(self, name: str, path: Path) -> Header:
+        """What the file of a map tells without decoding it; see `data.decode.read_header`."""
+        if name == "feat":
+            return feature_maps.read_header(path, self.feat_num)
+        return read_header(path, photo=name in self.photos, what=_what(name))
+
+    def read_map(self, name: str, path: Path) -> Map:
+        """One map of a sample as the file has it; of a label map, the values are checked."""
+        if name == "feat":
+            return feature_maps.read_feature_map(path, self.feat_num)
+        if name in self.photos:
+            return read_photo(path, self.photos[name])
+        ids = read_ids(path, _what(name))
+        # The histogram is only needed to tell what is wrong.
+        if name == "label" and not _within(ids, self.label_nc):
+            problem = problems.label_values(path, _values(ids), self.label_nc, self.ignore_label)
+            if problem:
+                raise UserError(problem)
+        return ids
+
+    def resize_map(self, name: str, values: Map) -> np.ndarray:
+        """[C,H,W] of one map of a sample, resized; of label maps, the ignored value replaced."""
+        size = transforms.resized_size(_size(values), self.resize_or_crop, self.load_size)
+        if isinstance(values, np.ndarray):
+            return feature_maps.resized(values, size)
+        if name in self.photos:
+            photo = np.asarray(transforms.resize(values, size, Image.Resampling.BICUBIC))
+            return photo[None] if photo.ndim == 2 else photo.transpose(2, 0, 1)
+        ids = np.asarray(transforms.resize(values, size, Image.Resampling.NEAREST))
+        if name == "label" and self.ignore_label is not None:
+            ignored = ids == self.ignore_label
+            ids = ids.astype(self._dtype(name))
+            ids[ignored] = IGNORE_WIDE if self.label_nc > 255 else IGNORE
+        return ids[None]
+
+    def to_tensor(self, name: str, planes: np.ndarray, draw: transforms.Draw) -> Tensor:
+        """What a sample has of a resized map."""
+        kept = transforms.cut(draw, planes, self._dtype(name))
+        # Bit for bit (kept / 255 - 0.5) / 0.5, as all of it is twice that, with a pass less.
+        return kept.float().div_(127.5).sub_(1) if name in self.photos else kept
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the sample that is made from files of `size`."""
+        return transforms.output_size(size, self.resize_or_crop, self.load_size, self.fine_size)
+
+    def _resized_map(self, name: str, path: Path) -> ResizedMap:
+        """One map of a sample, from the cache if there is one."""
+
+        def make() -> ResizedMap:
+            values = self.read_map(name, path)
+            return ResizedMap(self.resize_map(name, values), _size(values))
+
+        return make() if self.cache is None else self.cache.get(path, self._content(name), make)
+
+    def _content(self, name: str) -> str:
+        """All that a resized map depends on besides the file and its kind of pixels."""
+        resizing = transforms.resizing(self.resize_or_crop, self.load_size)
+        if name in self.photos:
+            return f"photo, {resizing}, {self.photos[name]} channels"
+        if name == "label":
+            return f"label, {resizing}, {self.label_nc} labels, ignored {self.ignore_label}"
+        return f"{name}, {resizing}" + (f", {self.feat_num} features" if name == "feat" else "")
+
+    def _dtype(self, name: str) -> type[np.generic]:
+        """Of a map's pixels, of photographs before they are scaled."""
+        if name == "feat":
+            return np.float32
+        wide = name == "inst" or (name not in self.photos and self.label_nc > 255)
+        return np.int32 if wide else np.uint8
+
+
+def _what(name: str) -> str:
+    return "instance" if name == "inst" else name
+
+
+def _size(values: Map) -> tuple[int, int]:
+    """Width and height."""
+    return (values.shape[2], values.shape[1]) if isinstance(values, np.ndarray) else values.size
+
+
+def _within(ids: Image.Image, count: int) -> bool:
+    """Whether the values of a map of identifiers are all in [0, count)."""
+    pixels = np.asarray(ids)
+    return bool(pixels.min() >= 0 and pixels.max() < count)
+
+
+def _values(ids: Image.Image) -> list[int]:
+    """The values in a map of identifiers, ascending."""
+    if ids.mode == "L":  # several times quicker than sorting the pixels
+        return [value for value, count in enumerate(ids.histogram()) if count]
+    return [int(value) for value in np.unique(np.asarray(ids))]

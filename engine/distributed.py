@@ -1,0 +1,134 @@
+"""What the processes of a program tell each other: NCCL between GPUs, Gloo between CPUs."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from engine.processes import World, follow_the_starter, is_ours, launch_id
+from util.errors import exit_at_once
+
+# Rank 0 checks data and writes pages while the others wait for it.
+TIMEOUT = datetime.timedelta(hours=1)
+
+
+def initialise(world: World, device: torch.device) -> None:
+    """Meet the other processes, if there are any; once in a process."""
+    follow_the_starter()
+    if world.size == 1 or dist.is_initialized():
+        return
+    if world.is_main and not is_ours() and launch_id() is None:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        print(f"waiting at {where} for {world.size - 1} other processes", flush=True)
+    store, rank, size = next(iter(dist.rendezvous("env://", timeout=TIMEOUT)))
+    # torchrun's store outlives the processes: those started anew must not find the old addresses.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    on_gpu = device.type == "cuda"
+    dist.init_process_group(
+        # Numbers on the CPU, such as votes and objects, go by Gloo in any case.
+        "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+        timeout=TIMEOUT,
+        store=dist.PrefixStore(f"attempt {attempt}", store),
+        rank=rank,
+        world_size=size,
+        device_id=device if on_gpu else None,
+    )
+
+
+def shut_down(code: int = 0) -> None:
+    """At the end of a program, wait until all processes are there, and exit; does nothing alone.
+
+    Without Python's own farewells: threads of Gloo that they find at work make them abort.
+    """
+    if dist.is_initialized():
+        dist.all_reduce(torch.zeros(1))
+        exit_at_once(code)
+
+
+def barrier(world: World) -> None:
+    """Wait until all processes have come here."""
+    if world.size > 1:
+        dist.all_reduce(torch.zeros(1))  # on the CPU: dist.barrier would take a GPU's time
+
+
+def gather(value: Any, world: World) -> list[Any]:
+    """The values of all processes in the order of their ranks, on rank 0; elsewhere nothing.
+
+    Args:
+        value: anything that can be pickled; tensors on the CPU.
+    """
+    if world.size == 1:
+        return [value]
+    values = [None] * world.size if world.is_main else None
+    dist.gather_object(value, values)
+    return values or []
+
+
+def broadcast(value: Any, world: World) -> Any:
+    """The first process's value, in all of them; anything that can be pickled."""
+    if world.size == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+    return values[0]
+
+
+def mean(terms: Mapping[str, Tensor], world: World) -> dict[str, float]:
+    """The means over all processes of scalars, brought to the host in one go."""
+    values = torch.stack([term.detach().float() for term in terms.values()])
+    if world.size > 1:
+        dist.all_reduce(values)
+        values /= world.size
+    return dict(zip(terms, values.tolist(), strict=True))
+
+
+def wrap_ddp(network: nn.Module, device: torch.device) -> DistributedDataParallel:
+    """The network as all processes train it: they start from the weights of the first, and each
+    parameter that is to be trained now gets the mean of their gradients."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of a newer name for broadcast_buffers
+        return DistributedDataParallel(
+            network,
+            device_ids=[device] if device.type == "cuda" else None,
+            broadcast_buffers=False,  # running statistics are the same everywhere
+            gradient_as_bucket_view=True,
+        )
+
+
+class Vote:
+    """Agrees on a number in every step without waiting for anyone.
+
+    A signal may reach the processes in different steps, but they must stop after the same one. So
+    each says in every step what it knows, and hears what all said in the step before.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._alone = world.size == 1
+        self._ballot = torch.zeros(1, dtype=torch.int32)
+        self._pending: dist.Work | None = None
+
+    def cast(self, number: int) -> int:
+        """The largest number that any process gave in the step before; alone, the one given."""
+        if self._alone:
+            return number
+        outcome = self.settle()
+        if not outcome:
+            self._ballot = torch.tensor([number], dtype=torch.int32)
+            self._pending = dist.all_reduce(self._ballot, dist.ReduceOp.MAX, async_op=True)
+        return outcome
+
+    def settle(self) -> int:
+        """The outcome of the last vote; no vote is open afterwards."""
+        if self._pending is None:
+            return 0
+        self._pending.wait()
+        self._pending = None
+        return int(self._ballot)

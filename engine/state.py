@@ -1,0 +1,224 @@
+"""All that a training run needs to go on as if it had never stopped, in one file.
+
+`latest_state.pth` holds networks, optimizers, pool, random states and the progress; it is
+replaced in one step, so that no crash can pair the networks of one save with the optimizers of
+another. The plain `*_net_*.pth` beside it are for rendering and for other programs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.distributed import barrier, gather
+from engine.optimizers import Optimizers
+from engine.processes import World
+from models.pix2pixhd import Pix2PixHDModel
+from util.checkpoint import (
+    fill_network,
+    load_matching,
+    load_network,
+    load_tensors,
+    network_file,
+    require_epoch,
+    save_tensors,
+    save_text,
+)
+from util.errors import UserError
+
+FORMAT = 2  # 1 had the pool and the random states of a single process
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: epochs count from 1."""
+
+    epoch: int = 1
+    images_done: int = 0  # in this epoch
+    before: int | None = None  # in all epochs before; None where nobody counted
+
+    @property
+    def step(self) -> int:
+        """Images since the start of the training."""
+        assert self.before is not None
+        return self.before + self.images_done
+
+
+class TrainingState:
+    """The one owner of what is saved and restored.
+
+    Of several processes all take part, and the first writes. Networks and optimizers are the same
+    in all of them; pool and random states are each one's own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: Pix2PixHDModel,
+        optimizers: Optimizers,
+        world: World | None = None,
+    ) -> None:
+        self.folder = folder
+        self.model = model
+        self.optimizers = optimizers
+        self.world = world or World()
+
+    def save(self, progress: Progress, epoch: str = "latest") -> None:
+        """Write the networks' weights under `epoch`; with "latest" also all the rest.
+
+        Raises:
+            UserError: the folder cannot be written; earlier files are as they were.
+        """
+        owns: list[dict[str, Any]] = []
+        if epoch == "latest":
+            own = {"pool": self.model.pool.state_dict(), "random": _random_states()}
+            owns = gather(own, self.world)
+        if self.world.is_main:
+            self._write(progress, epoch, owns)
+        barrier(self.world)  # so that none ends the program while the first still writes
+
+    def _write(self, progress: Progress, epoch: str, owns: list[dict[str, Any]]) -> None:
+        networks = {name: _weights(net) for name, net in self.model.networks().items()}
+        if epoch == "latest":
+            state = {
+                "format": FORMAT,
+                "epoch": progress.epoch,
+                "images_done": progress.images_done,
+                "images_before": progress.before,
+                "networks": networks,
+                "optimizers": self.optimizers.state_dict(),
+                "processes": owns,
+            }
+            save_tensors(state, self._file)
+            save_text(f"{progress.epoch}\n{progress.images_done}\n", self.folder / "iter.txt")
+        for name, weights in networks.items():
+            save_tensors(weights, network_file(self.folder, epoch, name))
+
+    def restore(self, epoch: str = "latest") -> tuple[Progress, list[str]]:
+        """Load what `save` wrote, or as much of it as another program left.
+
+        Returns:
+            The progress to go on from, and lines to print where not all could be restored.
+
+        Raises:
+            UserError: there is no such run or epoch, a file is damaged, or the weights are of
+                another architecture.
+        """
+        if epoch == "latest" and self._file.is_file():
+            return self._restore_all(), []
+        require_epoch(self.folder, epoch)
+        for name, network in self.model.networks().items():
+            load_network(network, network_file(self.folder, epoch, name))
+        progress = self._read_place() if epoch == "latest" else _epoch_after(epoch)
+        note = f"{self.folder}: weights of epoch {epoch} without optimizers; those start afresh"
+        return progress, [note]
+
+    def start_from(self, folder: Path, epoch: str) -> list[str]:
+        """Take what fits from another run's weights; the lines tell what was taken, what not.
+
+        Raises:
+            UserError: there are no such weights, or nothing in the generator fits.
+        """
+        require_epoch(folder, epoch)
+        lines = []
+        for name, network in self.model.networks().items():
+            file = network_file(folder, epoch, name)
+            if not file.is_file():
+                lines.append(f"{file}: not there, network {name} starts afresh")
+                continue
+            taken, left = load_matching(network, file)
+            if name == "G" and not taken:
+                raise UserError(f"{file}: not one tensor fits; check the flags of the architecture")
+            if not left:
+                lines.append(f"{file}: all {len(taken)} tensors of network {name} taken")
+                continue
+            names = f": {', '.join(taken)}" if taken else ""
+            lines.append(f"{file}: {len(taken)} tensors taken{names}")
+            lines.append(f"{file}: {len(left)} tensors start afresh: {', '.join(left)}")
+        return lines
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "latest_state.pth"
+
+    def _restore_all(self) -> Progress:
+        state = load_tensors(self._file)
+        if state.get("format") not in (1, FORMAT):
+            raise UserError(
+                f"{self._file}: format {state.get('format')!r}, this version reads {FORMAT}; "
+                "remove the file to go on from the weights alone"
+            )
+        try:
+            for name, network in self.model.networks().items():
+                fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
+            self.optimizers.load_state_dict(state["optimizers"])
+            self._restore_own([state] if state["format"] == 1 else state["processes"])
+            before = state.get("images_before")
+            progress = Progress(int(state["epoch"]), int(state["images_done"]))
+            return replace(_checked(progress), before=None if before is None else int(before))
+        except UserError:
+            raise
+        except (LookupError, AttributeError, RuntimeError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{self._file}: incomplete ({error}); remove it to go on from the weights alone"
+            ) from error
+
+    def _restore_own(self, owns: list[dict[str, Any]]) -> None:
+        """This process's pool and random state. A rank that is new starts with its own seed."""
+        if not isinstance(owns, list) or not owns:
+            raise ValueError("it is of no process")
+        if self.world.rank < len(owns):
+            own = owns[self.world.rank]
+            device = next(self.model.netG.parameters()).device
+            self.model.pool.load_state_dict(own["pool"], device)
+            _set_random_states(own["random"])
+
+    def _read_place(self) -> Progress:
+        file = self.folder / "iter.txt"
+        try:
+            epoch, images_done = (int(word) for word in file.read_text().split())
+            return _checked(Progress(epoch, images_done))
+        except FileNotFoundError:
+            return Progress()
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file}: expected two numbers, epoch and images ({error})") from error
+
+
+def _checked(progress: Progress) -> Progress:
+    """
+    Raises:
+        ValueError: there is no such progress.
+    """
+    if progress.epoch < 1 or progress.images_done < 0:
+        raise ValueError(f"epoch {progress.epoch}, {progress.images_done} images")
+    return progress
+
+
+def _epoch_after(epoch: str) -> Progress:
+    if not (epoch.isascii() and epoch.isdigit()):
+        raise UserError(f"--which_epoch {epoch}: --continue_train needs latest or a number")
+    return Progress(int(epoch) + 1)
+
+
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    """A state dict in the usual memory format, whatever the network computes in."""
+    return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+
+
+def _random_states() -> dict[str, Any]:
+    # Of this process's GPU alone: to ask the others would take memory on each of them.
+    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
+    on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    return {"cpu": torch.get_rng_state(), "cuda": on_gpu, "mps": on_mps}
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if torch.cuda.is_initialized() and states["cuda"]:
+        torch.cuda.set_rng_state(states["cuda"][0])
+    if torch.backends.mps.is_available() and states.get("mps") is not None:
+        torch.mps.set_rng_state(states["mps"])

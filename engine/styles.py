@@ -1,0 +1,142 @@
+"""What a rendering takes its features from: its real image, another one, or clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from data import create_dataset, create_loader
+from data.dataset import AlignedDataset
+from engine.feature_files import clusters_name, existing_file, load_clusters
+from engine.render import to_device
+from engine.runtime import Runtime
+from engine.tiling import features_in_tiles
+from models import uses_features
+from models.feature_bank import ByLabel
+from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.style_sampler import StyleSampler, mean_features_by_label
+from options.test_options import ResultOptions, TestOptions
+from util.errors import UserError
+
+DEFAULT_CLUSTERS = ResultOptions().cluster_path
+
+FeatureSource = Callable[[Batch, Sequence[str], int], Tensor | None]
+"""From a batch, its images' names and the number of a style to features [N, feat_num, H, W]; or to
+None, for a generator without features and for those that the batch itself has."""
+
+
+def create_feature_source(
+    options: TestOptions,
+    model: Pix2PixHDModel,
+    runtime: Runtime,
+    warn: Callable[[str], None],
+) -> FeatureSource:
+    """The source that the options ask for.
+
+    Args:
+        options: where the features come from.
+        model, runtime: what encodes a photograph for the style.
+        warn: is given lines to tell the user, such as that a label has no clusters.
+
+    Raises:
+        UserError: clusters or the image for the style cannot be had.
+    """
+    if not uses_features(options.model) or options.results.use_encoded_image:
+        return lambda batch, names, style: None
+    image = options.results.style_from
+    centres = _style_of(Path(image), options, model, runtime) if image else _clusters(options)
+    sampler = StyleSampler(
+        centres,
+        options.model.feat_num,
+        options.run.seed,
+        ids_are_labels=options.model.label_feat,
+        label_nc=options.model.label_nc,
+    )
+
+    def sample(batch: Batch, names: Sequence[str], style: int) -> Tensor:
+        label = batch["label"] if options.model.label_nc else None
+        features, warnings = sampler.sample(model.feature_ids(batch), names, style, label)
+        for line in warnings:
+            warn(f"warning: {line}")
+        return features
+
+    return sample
+
+
+def needs_encoder(options: TestOptions) -> bool:
+    """Whether features are made of images, and not read from files."""
+    of_images = options.results.use_encoded_image or options.results.style_from is not None
+    return of_images and not options.model.load_features
+
+
+def _clusters(options: TestOptions) -> ByLabel:
+    file = _cluster_file(options)
+    if not file.is_file():
+        others = sorted(other.name for other in file.parent.glob("features_clustered_*"))
+        there = f"there are {', '.join(others)}" if others else "there are none"
+        raise UserError(
+            f"{file}: no such clusters of features, {there}; make them with python "
+            f"encode_features.py --name {options.run.name}, or give --cluster_path"
+        )
+    return load_clusters(file, options.model.feat_num, options.model.label_nc)
+
+
+def _cluster_file(options: TestOptions) -> Path:
+    """The file that --cluster_path names, or that the run's --n_clusters does by default."""
+    folder = Path(options.run.checkpoints_dir) / options.run.name
+    named = Path(options.results.cluster_path)
+    if options.results.cluster_path == DEFAULT_CLUSTERS:
+        named = Path(clusters_name(options.model.n_clusters))
+    return existing_file(named if existing_file(named).is_file() else folder / named)
+
+
+def _style_of(
+    image: Path, options: TestOptions, model: Pix2PixHDModel, runtime: Runtime
+) -> ByLabel:
+    """Features of the image's labels; those it does not show have the run's clusters, if any."""
+    dataset = _dataset_of(image, options)
+    data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
+    [batch] = create_loader(dataset, data, seed=options.run.seed, is_train=False)
+    tile = options.results.tile
+    with torch.inference_mode(), runtime.autocast():
+        if tile is None:
+            batch = to_device(batch, runtime.device)
+            features = model.features(batch)
+        else:
+            features = features_in_tiles(model, batch, tile)
+    ids = batch["label"] if options.model.label_nc else batch["inst"]
+    of_image = {
+        label: vector[None] for label, vector in mean_features_by_label(features, ids).items()
+    }
+    return (_clusters(options) if _cluster_file(options).is_file() else {}) | of_image
+
+
+def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
+    """The image and its maps, which are found as those of a data set are."""
+    flag = f"--style_from {image}"
+    if not image.is_file():
+        raise UserError(f"{flag}: there is no such file; check the path")
+    parents = image.absolute().parents
+    folder = next((p for p in parents if p.name.endswith(("_img", "_B"))), None)
+    if folder is None:
+        raise UserError(
+            f"{flag}: its label and instance maps are looked for beside it; give an image in a "
+            "folder <phase>_img with <phase>_label and <phase>_inst beside that"
+        )
+    data = dataclasses.replace(options.data, dataroot=str(folder.parent))
+    dataset = create_dataset(
+        data,
+        options.model,
+        phase=folder.name.rpartition("_")[0],
+        seed=options.run.seed,
+        is_train=False,
+        read_features=options.model.load_features,
+    )
+    dataset.files = [files for files in dataset.files if files["image"].samefile(image)]
+    if not dataset.files:
+        raise UserError(f"{flag}: not among the images of {folder}; check its ending")
+    return dataset

@@ -1,0 +1,50 @@
+"""G1, the global generator (paper, section 3.2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from models.blocks import (
+    NORM_LAYERS,
+    ResnetBlock,
+    downsampling,
+    first_convolution,
+    output_convolution,
+    upsampling,
+)
+from models.generators.base import Generator
+
+
+class GlobalGenerator(Generator):
+    """G1 of the paper (section 3.2), after Johnson et al. 2016: down, residual blocks, up."""
+
+    def __init__(
+        self,
+        in_channels: int,  # of the condition
+        out_channels: int = 3,  # of the image
+        ngf: int = 64,  # filters of the first layer
+        n_downsample: int = 4,  # times the resolution is halved
+        n_blocks: int = 9,  # residual blocks
+        norm: str = "instance",  # a row of NORM_LAYERS
+        use_dropout: bool = False,  # in the residual blocks
+    ) -> None:
+        super().__init__()
+        self.stride = 2**n_downsample
+        norm_layer = NORM_LAYERS[norm]
+        layers = first_convolution(in_channels, ngf, norm_layer)
+        for level in range(n_downsample):
+            layers += downsampling(ngf * 2**level, norm_layer)
+        widest = ngf * 2**n_downsample
+        layers += [ResnetBlock(widest, norm_layer, use_dropout) for _ in range(n_blocks)]
+        for level in reversed(range(n_downsample)):
+            layers += upsampling(ngf * 2**level, norm_layer)
+        layers += output_convolution(ngf, out_channels)
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, condition: Tensor) -> Tensor:
+        return self.model(condition)
+
+    def without_output(self) -> nn.Sequential:
+        """The network up to its last feature map, [N, ngf, H, W]."""
+        output_layers = 3  # padding, convolution, tanh
+        return self.model[:-output_layers]

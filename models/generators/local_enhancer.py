@@ -1,0 +1,77 @@
+"""G2, local enhancers around the global generator (paper, section 3.2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from models.blocks import (
+    NORM_LAYERS,
+    ResnetBlock,
+    average_pool,
+    downsampling,
+    first_convolution,
+    output_convolution,
+    upsampling,
+)
+from models.generators.base import Generator
+from models.generators.global_generator import GlobalGenerator
+
+
+class LocalEnhancer(Generator):
+    """G2 of the paper (section 3.2) around G1; each of its stages doubles the resolution.
+
+    Stage n of N has the base width ngf * 2^(N-n) and G1 has ngf * 2^N. The input of a stage's
+    residual blocks is its own features plus the last features of what lies inside it. Only the
+    outermost stage, N, has an output layer.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,  # of the condition
+        out_channels: int = 3,  # of the image
+        ngf: int = 32,  # filters of the first layer of the outermost stage
+        n_downsample: int = 4,  # of the global generator
+        n_blocks: int = 9,  # residual blocks of the global generator
+        n_local_enhancers: int = 1,  # N
+        n_blocks_local: int = 3,  # residual blocks of each stage
+        norm: str = "instance",  # a row of NORM_LAYERS
+        use_dropout: bool = False,  # in the residual blocks
+    ) -> None:
+        super().__init__()
+        self.stride = 2 ** (n_downsample + n_local_enhancers)
+        self.n_local_enhancers = n_local_enhancers
+        self.outermost_prefixes = (f"model{n_local_enhancers}_",)
+        norm_layer = NORM_LAYERS[norm]
+        # `model` and `model<n>_<part>` are the names that published checkpoints have.
+        self.model = GlobalGenerator(
+            in_channels,
+            out_channels,
+            ngf * 2**n_local_enhancers,
+            n_downsample,
+            n_blocks,
+            norm,
+            use_dropout,
+        ).without_output()
+        for n in range(1, n_local_enhancers + 1):
+            width = ngf * 2 ** (n_local_enhancers - n)
+            front = first_convolution(in_channels, width, norm_layer)
+            front += downsampling(width, norm_layer)
+            back: list[nn.Module] = [
+                ResnetBlock(width * 2, norm_layer, use_dropout) for _ in range(n_blocks_local)
+            ]
+            back += upsampling(width, norm_layer)
+            if n == n_local_enhancers:
+                back += output_convolution(width, out_channels)
+            self.add_module(f"model{n}_1", nn.Sequential(*front))
+            self.add_module(f"model{n}_2", nn.Sequential(*back))
+        self.downsample = average_pool()
+
+    def forward(self, condition: Tensor) -> Tensor:
+        pyramid = [condition]
+        for _ in range(self.n_local_enhancers):
+            pyramid.append(self.downsample(pyramid[-1]))
+        features = self.model(pyramid.pop())
+        for n in range(1, self.n_local_enhancers + 1):
+            front, back = getattr(self, f"model{n}_1"), getattr(self, f"model{n}_2")
+            features = back(front(pyramid.pop()) + features)
+        return features

@@ -1,0 +1,128 @@
+"""The perceptual loss: L1 between VGG19's activations (paper, section 4)."""
+
+from __future__ import annotations
+
+import math
+from http.client import HTTPException
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.gan_losses import l1_distance
+from util.checkpoint import differing_tensors, load_tensors
+from util.errors import UserError
+
+
+class VGGPerceptualLoss(nn.Module):
+    """L1 between VGG19 activations of fake and real (paper, section 4; Johnson et al. 2016).
+
+    Takes two images in [-1, 1], [N, 1 or 3, H, W], and returns a scalar; one channel is repeated
+    three times, and the border of images below 16 pixels. As in the released code, images are not
+    normalised with ImageNet's mean and deviation.
+
+    The gradient for the fake is made with the loss, so that the memory of all activations is free
+    again when it returns: 3 GB for 2048x1024 in bfloat16. Real and fake go separately, since a
+    backward pass through both would make the gradient for the real as well.
+    """
+
+    # Positions in torchvision's `vgg19().features` of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
+    LAYERS = (1, 6, 11, 20, 29)
+    WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+
+    def __init__(
+        self,
+        weights: dict[str, Tensor],  # under torchvision's names: features.N.weight, features.N.bias
+        source: str = "VGG19 weights",  # where they are from, for the message if they do not fit
+    ) -> None:
+        super().__init__()
+        from torchvision.models import vgg19
+
+        with torch.device("meta"):
+            # The classifier alone is 0.5 GB: nothing is allocated before the weights are there.
+            features = vgg19().features[: self.LAYERS[-1] + 1]
+        prefix = "features."
+        found = {name: weights.get(prefix + name) for name in features.state_dict()}
+        needed = {name: w.float() for name, w in found.items() if isinstance(w, Tensor)}
+        differing = differing_tensors(features.state_dict(), needed)
+        if differing:
+            raise UserError(
+                f"{source}: not the weights of a VGG19 under torchvision's names "
+                f"({differing[0].replace(': ', ' ', 1)}); give such a file, or --no_vgg_loss"
+            )
+        features.load_state_dict(needed, assign=True)
+        self.features = features.requires_grad_(False).eval()
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        if not (fake.requires_grad and torch.is_grad_enabled()):
+            return self._loss(fake, real)[0]
+        leaf = fake.detach().requires_grad_()
+        loss, scale = self._loss(leaf, real)
+        (gradient,) = torch.autograd.grad(loss * scale, leaf)
+        found: Tensor = _WithGradient.apply(fake, loss.detach(), gradient / scale)
+        return found
+
+    def _loss(self, fake: Tensor, real: Tensor) -> tuple[Tensor, float]:
+        """The loss, and what to scale it with so that its gradient is not too small for float16."""
+        with torch.no_grad():
+            real_activations = self._activations(real)
+        scale = 2.0 ** round(math.log2(real_activations[-1].numel()))
+        terms = [
+            weight * l1_distance(fake_layer, real_layer)
+            for weight, fake_layer, real_layer in zip(
+                self.WEIGHTS, self._activations(fake), real_activations, strict=True
+            )
+        ]
+        return torch.stack(terms).sum(), scale
+
+    def compile_activations(self) -> None:
+        """Compile what VGG19 does, when it first does it."""
+        self._activations = torch.compile(self._activations)  # type: ignore[method-assign]
+
+    def _activations(self, image: Tensor) -> list[Tensor]:
+        # Four poolings halve the image, so that it must have 16 pixels each way.
+        right, bottom = (max(0, 16 - side) for side in (image.shape[-1], image.shape[-2]))
+        x = F.pad(image.expand(-1, 3, -1, -1), (0, right, 0, bottom), mode="replicate")
+        activations = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in self.LAYERS:
+                activations.append(x)
+        return activations
+
+
+class _WithGradient(torch.autograd.Function):
+    """A scalar whose gradient is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, fake: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradients[0] * gradient, None, None
+
+
+def load_vgg_weights(file: str | None) -> dict[str, Tensor]:
+    """VGG19's state dict, from a file or from torchvision's published weights.
+
+    Raises:
+        UserError: the file cannot be read, or the weights cannot be fetched.
+    """
+    if file:
+        return load_tensors(Path(file), "--vgg_weights")
+    from torchvision.models import VGG19_Weights
+
+    try:
+        return VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, LookupError) as error:
+        # The first two are the network's; the others come of a damaged file in torch's cache.
+        raise UserError(
+            f"the VGG19 weights for the perceptual loss cannot be fetched ({error!r}); give "
+            "--vgg_weights FILE with a copy of torchvision's file, or train with --no_vgg_loss"
+        ) from error

@@ -1,0 +1,1 @@
+"""Web pages: galleries, training, feature spaces."""

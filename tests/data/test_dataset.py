@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_scenes import pixels
+
+from data.dataset import IGNORE, IGNORE_WIDE, AlignedDataset
+from util.errors import UserError
+
+MakeSet = Callable[..., Path]
+OpenSet = Callable[..., AlignedDataset]
+
+
+def test_a_sample(make_set: MakeSet, open_set: OpenSet) -> None:
+    root = make_set()
+    dataset = open_set(root, flip=False)
+    sample = dataset[1]
+    assert len(dataset) == 4
+    assert sample["path"] == str(root / "train_label/001.png")
+    assert {name: v.dtype for name, v in sample.items() if name != "path"} == {
+        "label": torch.uint8,
+        "inst": torch.int32,
+        "image": torch.float32,
+    }
+    for name in ("label", "inst"):
+        np.testing.assert_array_equal(sample[name][0], pixels(name, 1, (16, 8)))
+    image = pixels("img", 1, (16, 8)).transpose(2, 0, 1)
+    np.testing.assert_allclose(sample["image"], image / 127.5 - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["resize_and_crop", "crop", "scale_width_and_crop"])
+def test_one_draw_for_all_maps(make_set: MakeSet, open_set: OpenSet, mode: str) -> None:
+    """Instance ids tell the pixels' places: label and image must be of those places."""
+    dataset = open_set(make_set(size=(16, 16)), resize_or_crop=mode)
+    for counter in range(20):
+        sample = dataset[0, counter]
+        place = sample["inst"][0] - 40000
+        assert torch.equal(sample["label"][0], (place % 5).byte())
+        assert torch.equal(((sample["image"][0] + 1) * 127.5).round().int(), place)
+
+
+def test_draws_depend_on_seed_and_counter_alone(make_set: MakeSet, open_set: OpenSet) -> None:
+    root = make_set(size=(40, 40))
+    dataset, again = (open_set(root, resize_or_crop="crop") for _ in range(2))
+    first = [dataset[0, counter]["inst"] for counter in range(10)]
+    for counter in reversed(range(10)):
+        assert torch.equal(again[0, counter]["inst"], first[counter])
+    assert len({tensor.numpy().tobytes() for tensor in first}) == 10
+    assert torch.equal(dataset[3]["inst"], dataset[3, 3]["inst"])
+    other = open_set(root, resize_or_crop="crop", seed=1)
+    assert not torch.equal(other[0, 0]["inst"], first[0])
+
+
+def test_flips_half_of_the_training_images_and_no_others(
+    make_set: MakeSet, open_set: OpenSet
+) -> None:
+    root = make_set(count=1)
+
+    def mirrored(**changes: bool) -> int:
+        dataset = open_set(root, **changes)
+        return sum(int(dataset[0, c]["inst"][0, 0, 0]) != 40000 for c in range(100))
+
+    assert 30 < mirrored() < 70
+    assert mirrored(flip=False) == mirrored(is_train=False) == 0
+
+
+def test_photographs_resize_smoothly_and_identifiers_do_not(
+    make_set: MakeSet, open_set: OpenSet
+) -> None:
+    root = make_set(count=1, size=(64, 32))
+    sample = open_set(root, resize_or_crop="scale_width", flip=False)[0]
+    photo = Image.open(root / "train_img/000.png").resize((16, 8), Image.Resampling.BICUBIC)
+    expected = np.asarray(photo).transpose(2, 0, 1) / 127.5 - 1
+    np.testing.assert_allclose(sample["image"], expected, atol=1e-6)
+    ids = Image.open(root / "train_inst/000.png").resize((16, 8), Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(sample["inst"][0], np.asarray(ids))
+
+
+def test_levels_become_the_floats_that_existing_users_trained_with(
+    make_set: MakeSet, open_set: OpenSet
+) -> None:
+    root = make_set(count=1, size=(16, 16))
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(np.stack([levels] * 3, axis=2)).save(root / "train_img/000.png")
+    expected = torch.from_numpy(levels).float().div(255).sub(0.5).div(0.5)
+    assert torch.equal(open_set(root, flip=False)[0]["image"], expected.expand(3, -1, -1))
+
+
+def test_image_to_image(make_set: MakeSet, open_set: OpenSet) -> None:
+    root = make_set(folders=("A", "B", "inst"))
+    sample = open_set(root, label_nc=0, input_nc=1, output_nc=3)[0]
+    assert sample["label"].dtype == torch.float32
+    assert sample["label"].shape == (1, 8, 16)
+    assert sample["image"].shape == (3, 8, 16)
+    assert sample["inst"].dtype == torch.int32
+    assert sample["path"] == str(root / "train_A/000.png")
+    assert "inst" not in open_set(root, label_nc=0, use_instance=False)[0]
+
+
+def test_images_are_optional_in_testing(make_set: MakeSet, open_set: OpenSet) -> None:
+    root = make_set(phase="test", folders=("label", "inst"))
+    assert set(open_set(root, phase="test", needs_image=False)[0]) == {"label", "inst", "path"}
+    make_set(folders=("label", "inst", "img"))
+    assert "image" in open_set(root, phase="train", needs_image=False)[0]
+
+
+def test_takes_only_the_first_so_many(make_set: MakeSet, open_set: OpenSet) -> None:
+    dataset = open_set(make_set(), max_size=2)
+    assert [Path(str(dataset[n]["path"])).name for n in range(len(dataset))] == [
+        "000.png",
+        "001.png",
+    ]
+
+
+def save_label(root: Path, values: list[int], dtype: type = np.uint8) -> Path:
+    path = root / "train_label/000.png"
+    Image.fromarray(np.array(values * 32, dtype).reshape(8, 16)).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("label_nc", "dtype", "ignored"),
+    [
+        (5, torch.uint8, IGNORE),
+        (255, torch.uint8, IGNORE),
+        (256, torch.int32, IGNORE_WIDE),
+        (300, torch.int32, IGNORE_WIDE),
+    ],
+)
+@pytest.mark.parametrize("value", [255, 3, 60000])
+def test_ignored_label_becomes_a_value_outside_the_range(
+    make_set: MakeSet,
+    open_set: OpenSet,
+    label_nc: int,
+    dtype: torch.dtype,
+    ignored: int,
+    value: int,
+) -> None:
+    root = make_set(count=1)
+    save_label(root, [0, 1, 2, value], np.uint16)
+    label = open_set(root, label_nc=label_nc, ignore_label=value, flip=False)[0]["label"]
+    assert label.dtype == dtype
+    assert label[0, 0, :4].tolist() == [0, 1, 2, ignored]
+
+
+def test_labels_beyond_a_byte(make_set: MakeSet, open_set: OpenSet) -> None:
+    root = make_set(count=1)
+    save_label(root, [0, 1, 2, 299], np.uint16)
+    assert open_set(root, label_nc=300)[0]["label"].max() == 299
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "message"),
+    [
+        ([0, 1, 2, 5], {}, r"label 5 found, expected 0 to 4 \(--label_nc 5\); give --label_nc 6 "),
+        ([0, 1, 2, 255], {}, "label 255 found, .*give --ignore_label 255"),
+        ([0, 255, 0, 255], {}, r"did you mean --label_nc 2 with values 0 and 1\?"),
+        ([6, 7, 8, 9], {}, r"label 6, 7, 8, \.\.\. 9 found"),
+        ([1, 7, 8, 255], {}, "give --label_nc 9 or more .*--ignore_label 255"),
+        ([0, 1, 2, 255], {"ignore_label": 2}, "label 255 found"),
+    ],
+)
+def test_labels_outside_the_range(
+    make_set: MakeSet, open_set: OpenSet, values: list[int], changes: dict[str, int], message: str
+) -> None:
+    root = make_set()
+    path = save_label(root, values)
+    with pytest.raises(UserError, match=message) as caught:
+        open_set(root, **changes)[0]
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("folder", ["inst", "img"])
+def test_sizes_that_differ(make_set: MakeSet, open_set: OpenSet, folder: str) -> None:
+    root = make_set()
+    path = root / f"train_{folder}/002.png"
+    Image.fromarray(pixels(folder, 0, (17, 8))).save(path)
+    message = rf"{path}: 17x8 pixels, expected 16x8 as in \S+train_label/002.png; "
+    with pytest.raises(UserError, match=message):
+        open_set(root)[2]
+
+
+@pytest.mark.parametrize(
+    ("folders", "changes", "problems"),
+    [
+        (("label", "img"), {}, ["train_inst: no such folder; .*; give --no_instance"]),
+        (("label", "inst"), {}, ["train_img: no such folder; .* holds train_inst, train_label; "]),
+        (("A", "B"), {"use_instance": False}, ["train_label: .*--label_nc 0", "train_img: "]),
+        (("label", "img"), {"label_nc": 0, "use_instance": False}, ["_A: .*--label_nc", "_B: "]),
+        (("label", "inst", "img"), {"phase": "val"}, ["_label", "_inst", "val_img: no such"]),
+        (("label", "inst", "img"), {"output_nc": 4}, ["--output_nc 4: must be 1 or 3"]),
+    ],
+)
+def test_sets_that_cannot_be_opened(
+    make_set: MakeSet,
+    open_set: OpenSet,
+    folders: tuple[str, ...],
+    changes: dict[str, int],
+    problems: list[str],
+) -> None:
+    root = make_set(folders=folders)
+    with pytest.raises(UserError) as caught:
+        open_set(root, **changes)
+    assert len(caught.value.problems) == len(problems)
+    for told, expected in zip(caught.value.problems, problems, strict=True):
+        assert re.search(expected, told)

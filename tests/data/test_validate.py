@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_scenes import pixels
+
+from data import validate as check
+from data.dataset import AlignedDataset
+from data.validate import check_dataset, validate_dataset
+from util.errors import UserError
+
+MakeSet = Callable[..., Path]
+OpenSet = Callable[..., AlignedDataset]
+
+
+def test_sound_sets_have_no_problems(make_set: MakeSet, open_set: OpenSet) -> None:
+    dataset = open_set(make_set())
+    assert check_dataset(dataset) == check_dataset(dataset, "full", batch_size=4) == []
+    validate_dataset(dataset)
+
+
+def damage(path: Path, how: str) -> None:
+    """Spoil one file of a scene of 16x8."""
+    rng = np.random.default_rng(0)
+    if how in ("short", "shorter"):
+        noise = rng.integers(0, 5, (8, 16) if path.parent.name != "train_img" else (8, 16, 3))
+        Image.fromarray(noise.astype(np.uint8)).save(path)
+        path.write_bytes(path.read_bytes()[: -30 if how == "short" else 50])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "text":
+        path.write_text("not a picture\n" * 20)
+    else:
+        Image.fromarray(
+            {
+                "large": pixels("inst", 0, (32, 16)),
+                "out of range": np.full((8, 16), 9, np.uint8),
+                "mask": np.eye(8, 16, dtype=np.uint8) * 255,
+                "unknown": np.eye(8, 16, dtype=np.uint8) * 254 + 1,
+                "colours": np.zeros((8, 16, 3), np.uint8),
+                "floats": np.zeros((8, 16), np.float32),
+            }[how]
+        ).save(path, format="TIFF")
+
+
+@pytest.mark.parametrize(
+    ("folder", "how", "message"),
+    [
+        ("label", "out of range", r"label 9 found, expected 0 to 4 \(.*; give --label_nc 10"),
+        ("label", "mask", "label 255 found, .*did you mean --label_nc 2 with values 0 and 1"),
+        ("label", "unknown", "label 255 found, .*--ignore_label 255"),
+        ("label", "colours", r"label map has 3 channels \(RGB\), expected one; .*--label_nc 0"),
+        ("label", "short", "damaged, .*copy it here again"),
+        ("inst", "large", "32x16 pixels, expected 16x8 as in .*train_label/002.png; "),
+        ("inst", "floats", "instance map holds floating-point numbers, expected whole ones; "),
+        ("img", "shorter", "damaged, .*copy it here again"),
+        ("img", "empty", r"the file is empty \(0 bytes\), expected an image; "),
+        ("img", "text", "not an image, whatever its name says; "),
+    ],
+)
+def test_each_problem_is_one_line(
+    make_set: MakeSet, open_set: OpenSet, folder: str, how: str, message: str
+) -> None:
+    root = make_set()
+    path = root / f"train_{folder}/002.png"
+    damage(path, how)
+    (line,) = check_dataset(open_set(root))
+    assert re.match(rf"{path}: (this )?{message}", line)
+    assert "\n" not in line
+
+
+def test_what_the_check_passes_can_be_read_and_what_it_tells_is_what_reading_says(
+    make_set: MakeSet, open_set: OpenSet
+) -> None:
+    root = make_set()
+    for number, how in enumerate(["unknown", "colours", "short"]):
+        damage(root / f"train_label/00{number}.png", how)
+    dataset = open_set(root)
+    told = check_dataset(dataset)
+    for number in range(3):
+        with pytest.raises(UserError) as caught:
+            dataset[number]
+        assert str(caught.value) in told
+    assert dataset[3]
+
+
+def test_samples_pixels_evenly_and_decodes_all_that_end_early(
+    make_set: MakeSet, open_set: OpenSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "DECODED", 3)
+    root = make_set(count=9)
+    for number in (0, 1, 3, 6):
+        damage(root / f"train_label/00{number}.png", "out of range")
+    damage(root / "train_img/005.png", "short")
+
+    def numbers(lines: list[str]) -> list[str]:
+        return sorted(line.split(".png")[0][-1] for line in lines if ".png" in line)
+
+    dataset = open_set(root)
+    assert numbers(check_dataset(dataset)) == ["0", "3", "5", "6"]
+    assert "... and 1 more files like these" in check_dataset(dataset, "full")
+
+
+def test_alike_problems_are_grouped_and_all_kept_under_a_screenful(
+    make_set: MakeSet, open_set: OpenSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_set(count=10)
+    for number in range(9):
+        damage(root / f"train_label/00{number}.png", "out of range")
+    damage(root / "train_img/009.png", "empty")
+    lines = check_dataset(open_set(root))
+    assert len(lines) == 5
+    assert sum("... and 6 more files like these" in line for line in lines) == 1
+    monkeypatch.setattr(check, "SHOWN", 2)
+    with pytest.raises(UserError) as caught:
+        validate_dataset(open_set(root))
+    assert caught.value.problems[2:] == ["... and 3 more"]
+
+
+@pytest.mark.parametrize("mode", ["none", "scale_width", "crop"])
+def test_sizes_that_do_not_stack(make_set: MakeSet, open_set: OpenSet, mode: str) -> None:
+    root = make_set()
+    for name in ("label", "inst", "img"):
+        Image.fromarray(pixels(name, 0, (16, 7))).save(root / f"train_{name}/003.png")
+    dataset = open_set(root, resize_or_crop=mode)
+    assert check_dataset(dataset) == []
+    (line,) = check_dataset(dataset, batch_size=2)
+    assert re.match(
+        r"\S+/003.png: \d+x7 pixels .* \d+x8 from \S+/000.png, .*; give --batchSize 1, or", line
+    )
+    assert check_dataset(open_set(root, resize_or_crop="resize_and_crop"), batch_size=2) == []
+
+
+def test_no_bar_where_there_is_no_terminal(
+    make_set: MakeSet, open_set: OpenSet, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check_dataset(open_set(make_set()))
+    assert capfd.readouterr() == ("", "")

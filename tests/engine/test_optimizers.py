@@ -1,0 +1,235 @@
+"""The step and its schedule: as the reference takes it, in fewer passes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import take_step, tiny_batch, tiny_model
+
+from engine.optimizers import Optimizers, learning_rate
+from engine.runtime import Runtime
+from models.conditioning import condition
+from models.gan_losses import feature_matching, gan_loss
+from models.pix2pixhd import Batch, Pix2PixHDModel
+
+LR = 2e-4
+
+
+def plain_gradients(
+    model: Pix2PixHDModel, batch: Batch
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Losses and gradients in three discriminator passes and two whole backward passes."""
+    given = condition(batch["label"], batch["inst"], model.label_nc)
+    fake = model.generate(batch)
+    shown = model.pool.query(torch.cat([given, fake.detach()], dim=1))
+    on_shown = model.netD(shown)
+    pred_real = model.netD(torch.cat([given, batch["image"]], dim=1))
+    pred_fake = model.netD(torch.cat([given, fake], dim=1))
+    terms = {"G_GAN": gan_loss(pred_fake, True, model.gan)}
+    if model.use_feature_matching:
+        terms["G_GAN_Feat"] = model.lambda_feat * feature_matching(pred_fake, pred_real)
+    loss_G = sum(terms.values())
+    terms["D_real"] = gan_loss(pred_real, True, model.gan)
+    terms["D_fake"] = gan_loss(on_shown, False, model.gan)
+    loss_D = (terms["D_real"] + terms["D_fake"]) * 0.5
+    gradients = {}
+    for loss, letter in ((loss_G, "G"), (loss_D, "D")):
+        model.zero_grad()
+        loss.backward(retain_graph=True)
+        for name, parameter in model.networks()[letter].named_parameters():
+            gradients[letter + name] = parameter.grad.clone()
+    return terms, gradients
+
+
+class Watched(Optimizers):
+    """Keeps the gradients until the next step, for tests to look at."""
+
+    def step(self, *arguments: Any) -> None:
+        super().forget_gradients()
+        super().step(*arguments)
+
+    def forget_gradients(self) -> None:
+        pass
+
+
+def gradients(model: Pix2PixHDModel) -> dict[str, torch.Tensor]:
+    return {
+        letter + name: parameter.grad
+        for letter, network in model.networks().items()
+        for name, parameter in network.named_parameters()
+    }
+
+
+@pytest.mark.parametrize("lsgan", [True, False], ids=["lsgan", "vanilla"])
+@pytest.mark.parametrize("matching", [True, False], ids=["matching", "no matching"])
+@pytest.mark.parametrize("pool_size", [0, 2])
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_one_pass_step_is_the_plain_step(
+    lsgan: bool, matching: bool, pool_size: int, norm: str
+) -> None:
+    # The pool's draw after seed 1 is a swap.
+    flags = {"lsgan": lsgan, "ganFeat_loss": matching, "pool_size": pool_size, "norm": norm}
+    model, batch = tiny_model(seed=1, **flags), tiny_batch(count=1)
+    for seed in range(pool_size):
+        model.pool.query(torch.randn(1, 8, 16, 24, generator=torch.Generator().manual_seed(seed)))
+    terms, expected = plain_gradients(deepcopy(model), batch)
+    if pool_size:  # the discriminators are shown another fake than the one they judge
+        outputs = deepcopy(model)(batch)
+        assert not torch.equal(outputs.pred_pool[0][-1], outputs.pred_fake[0][-1])
+
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    found_terms = take_step(model, Watched(model, LR, beta1=0.5), batch)
+    assert found_terms.keys() == terms.keys()
+    for name, term in terms.items():
+        assert found_terms[name].item() == pytest.approx(term.item(), rel=1e-5), name
+    found = gradients(model)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-5), name
+    for name, parameter in model.named_parameters():  # Adam's first step is lr * sign, nearly
+        step = LR * parameter.grad / (parameter.grad.abs() + 1e-8)
+        assert torch.allclose(parameter, before[name] - step, rtol=0, atol=LR * 1e-2), name
+
+
+@pytest.mark.parametrize("letter", ["G", "D"])
+def test_each_network_learns_from_its_own_loss_alone(letter: str) -> None:
+    model = tiny_model()
+    weights = {"weight_G": float(letter == "G"), "weight_D": float(letter == "D")}
+    take_step(model, Watched(model, LR, beta1=0.5), tiny_batch(), **weights)
+    learning = {name[0] for name, gradient in gradients(model).items() if gradient.any()}
+    assert learning == {letter}
+
+
+def test_gradients_do_not_pile_up() -> None:
+    model, batch = tiny_model(), tiny_batch()
+    optimizers = Optimizers(model, lr=0.0, beta1=0.5)
+    given: list[torch.Tensor] = []
+    for adam in (optimizers.G, optimizers.D):
+        adam.register_step_pre_hook(
+            lambda adam, *_: given.extend(p.grad.clone() for p in adam.param_groups[0]["params"])
+        )
+    take_step(model, optimizers, batch)
+    assert all(gradient is None for gradient in gradients(model).values())  # their memory is free
+    take_step(model, optimizers, batch)
+    half = len(given) // 2
+    for first, second in zip(given[:half], given[half:], strict=True):
+        assert torch.allclose(first, second, rtol=1e-4, atol=1e-6)
+
+
+def test_adam_s_constants() -> None:
+    optimizers = Optimizers(tiny_model(), lr=0.003, beta1=0.4)
+    for adam in (optimizers.G, optimizers.D):
+        (group,) = adam.param_groups
+        assert (group["lr"], group["betas"]) == (0.003, (0.4, 0.999))
+        assert (group["weight_decay"], group["eps"]) == (0, 1e-8)
+
+
+def test_setting_the_learning_rate_sets_both() -> None:
+    optimizers = Optimizers(tiny_model(), LR, beta1=0.5)
+    optimizers.set_learning_rate(1e-5)
+    assert optimizers.learning_rate == 1e-5
+    assert [adam.param_groups[0]["lr"] for adam in (optimizers.G, optimizers.D)] == [1e-5, 1e-5]
+
+
+@pytest.mark.parametrize(("niter", "niter_decay"), [(3, 4), (1, 1), (0, 5), (4, 0), (100, 100)])
+def test_learning_rate(niter: int, niter_decay: int) -> None:
+    rate = LR
+    for epoch in range(1, niter + niter_decay + 1):
+        assert learning_rate(epoch, LR, niter, niter_decay) == pytest.approx(rate), epoch
+        if epoch > niter:  # the reference lowers the rate when such an epoch ends
+            rate -= LR / niter_decay
+
+
+@pytest.mark.parametrize("enhancers", [1, 2])
+def test_outermost_enhancer_trains_alone_then_all_train(enhancers: int) -> None:
+    model = tiny_model(netG="local", n_local_enhancers=enhancers)
+    optimizers, batch = Optimizers(model, LR, beta1=0.5), tiny_batch()
+
+    def changed_parts() -> set[str]:
+        before = deepcopy(model.netG.state_dict())
+        take_step(model, optimizers, batch)
+        after = model.netG.state_dict()
+        weights = [name for name in after if name.endswith("weight")]
+        return {
+            name.split(".")[0] for name in weights if not torch.equal(before[name], after[name])
+        }
+
+    outermost = {f"model{enhancers}_1", f"model{enhancers}_2"}
+    everything = {name.split(".")[0] for name in model.netG.state_dict()}
+    model.train_outermost_alone(True)
+    assert changed_parts() == outermost
+    assert changed_parts() == outermost
+    model.train_outermost_alone(False)
+    assert changed_parts() == everything
+    assert all(parameter.requires_grad for parameter in model.netG.parameters())
+
+
+def test_mixed_precision_step() -> None:
+    model, batch = tiny_model(), tiny_batch()
+    terms, plain = plain_gradients(deepcopy(model), batch)
+    optimizers = Watched(model, LR, beta1=0.5, scale_gradients=True)
+    optimizers.scaler.load_state_dict(optimizers.scaler.state_dict() | {"scale": 64.0})
+    before = deepcopy(model.state_dict())
+    with torch.autocast("cpu", dtype=torch.float16):
+        outputs = model(batch)
+        found = model.generator_losses(outputs)
+        loss_G, loss_D = sum(found.values()), sum(model.discriminator_losses(outputs).values()) / 2
+    optimizers.step(outputs, loss_G, loss_D)
+    assert optimizers.scaler.get_scale() == 64.0  # nothing overflowed
+    assert outputs.pred_fake[0][-1].dtype == torch.float16
+    assert outputs.fake.dtype == torch.float32  # float16 is too coarse for the image itself
+    assert outputs.fake_leaf.grad is None  # the discriminators' loss does not go on to the image
+    for name, term in found.items():
+        assert term.item() == pytest.approx(terms[name].item(), rel=2e-2), name
+    for letter in "GD":  # the optimizer has divided by the scale
+        names = [name for name in plain if name[0] == letter]
+        half = torch.cat([gradients(model)[name].flatten() for name in names])
+        full = torch.cat([plain[name].flatten() for name in names])
+        assert (half - full).norm() < 0.1 * full.norm(), letter
+    for name, weight in model.state_dict().items():
+        assert weight.isfinite().all(), name
+        if name.endswith("weight"):
+            assert not torch.equal(weight, before[name]), name
+
+
+def test_mixed_precision_skips_a_step_that_overflows() -> None:
+    model, batch = tiny_model(), tiny_batch()
+    optimizers = Optimizers(model, LR, beta1=0.5, scale_gradients=True)
+    before = deepcopy(model.state_dict())
+    take_step(model, optimizers, batch, weight_G=float("inf"), weight_D=float("inf"))
+    assert optimizers.scaler.get_scale() == 2.0**15
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+
+
+def test_beta1_given_to_a_resumed_run_wins() -> None:
+    model = tiny_model()
+    saved = Optimizers(model, LR, beta1=0.5).state_dict()
+    resumed = Optimizers(model, LR, beta1=0.9)
+    resumed.load_state_dict(saved)
+    assert resumed.G.param_groups[0]["betas"] == (0.9, 0.999)
+    assert resumed.D.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+@pytest.mark.parametrize("saved_channels_last", [True, False])
+def test_a_run_goes_on_in_another_memory_format(saved_channels_last: bool) -> None:
+    """Fused Adam goes by the place in memory: moments must lie as their weights do."""
+    ends = []
+    for formats in ((saved_channels_last,) * 2, (saved_channels_last, not saved_channels_last)):
+        model, batch = tiny_model(), tiny_batch()
+        optimizers = None
+        for channels_last in formats:
+            Runtime(torch.device("cpu"), channels_last=channels_last).prepare(model)
+            state = optimizers.state_dict() if optimizers else None
+            optimizers = Optimizers(model, LR, beta1=0.5)
+            if state:
+                optimizers.load_state_dict(deepcopy(state))
+            for _ in range(3):
+                take_step(model, optimizers, batch)
+        ends.append(model.state_dict())
+    for name, weight in ends[0].items():
+        if name.endswith("weight"):
+            # Scrambled moments are off by whole steps; so is what only rounding drives, a few.
+            assert (weight - ends[1][name]).abs().median() < 0.1 * LR, name

@@ -1,0 +1,76 @@
+"""A new run does not overwrite an earlier one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.run_folder import locked, set_run_aside, write_all
+from util.errors import UserError
+
+
+def test_a_folder_without_weights_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert set_run_aside(folder) == []
+    write_all(folder, {"opt.txt": "x\n"})
+    assert set_run_aside(folder) == []
+    assert (folder / "opt.txt").exists()
+
+
+def test_earlier_runs_are_numbered(tmp_path: Path) -> None:
+    folder = tmp_path / "run.name"
+    for number in (1, 2):
+        write_all(folder, {"latest_net_G.pth": f"run {number}"})
+        (line,) = set_run_aside(folder)
+        aside = tmp_path / f"run.name.{number}"
+        assert str(aside) in line
+        assert "--continue_train" in line
+        assert not folder.exists()
+        assert (aside / "latest_net_G.pth").read_text() == f"run {number}"
+
+
+def test_write_all(tmp_path: Path) -> None:
+    write_all(tmp_path / "new", {"a.txt": "1\n", "b.txt": "é\n"})
+    files = (tmp_path / "new").iterdir()
+    assert {file.name: file.read_bytes() for file in files} == {
+        "a.txt": b"1\n",
+        "b.txt": "é\n".encode(),
+    }
+    with pytest.raises(UserError, match="cannot be written"):
+        write_all(tmp_path / "new" / "a.txt", {"c.txt": ""})
+
+
+def test_a_folder_that_cannot_be_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    write_all(tmp_path / "run", {"latest_net_G.pth": ""})
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(UserError, match=r"run\.1: cannot be written \(Permission denied\)"):
+        set_run_aside(tmp_path / "run")
+
+
+def test_a_folder_that_is_held_is_neither_held_again_nor_renamed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    write_all(folder, {"latest_net_G.pth": ""})
+    refused = pytest.raises(UserError, match="another process is training")
+    with locked(folder), refused, locked(folder, 0.1):
+        pass
+    with locked(folder, 0.1):
+        pass
+    child = (
+        "import sys, time; from pathlib import Path; from engine.run_folder import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    root = Path(__file__).parents[2]
+    words = [sys.executable, "-c", child, str(folder)]
+    with subprocess.Popen(words, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="another process"), locked(folder, 0.1):
+            pass
+        process.kill()
+    with locked(folder):  # let go of, though nobody said so
+        assert set_run_aside(tmp_path / "other") == []

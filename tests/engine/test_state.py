@@ -1,0 +1,262 @@
+"""Saving a run and going on with it."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from shared_data import shared
+from tiny_models import take_step, tiny_batch, tiny_model
+
+from engine.optimizers import Optimizers
+from engine.processes import World
+from engine.state import Progress, TrainingState
+from models import create_model
+from options.parsing import parse_train
+from util.checkpoint import load_tensors, network_file, save_tensors
+from util.errors import UserError
+
+FLAGS: dict[str, Any] = {"use_dropout": True, "pool_size": 3, "norm": "batch"}
+
+
+def new_run(folder: Path, seed: int = 0, **changes: Any) -> TrainingState:
+    model = tiny_model(seed, **(FLAGS | changes))
+    return TrainingState(folder, model, Optimizers(model, lr=1e-3, beta1=0.5))
+
+
+def train(run: TrainingState, steps: range) -> None:
+    for step in steps:
+        take_step(run.model, run.optimizers, tiny_batch(seed=step))
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Nests of dicts, lists and tensors, bit for bit."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for mine, its in zip(one, other, strict=True):
+            assert_same(mine, its)
+    else:
+        assert one == other
+
+
+def everything(run: TrainingState) -> dict[str, Any]:
+    return {
+        "model": run.model.state_dict(),
+        "optimizers": run.optimizers.state_dict(),
+        "pool": run.model.pool.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+
+
+def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    train(run, range(3))
+    run.optimizers.set_learning_rate(5e-4)
+    run.save(Progress(2, 6))
+    saved = deepcopy(everything(run))
+    train(run, range(3, 5))
+
+    again = new_run(tmp_path, seed=9)
+    torch.manual_seed(77)
+    assert again.restore() == (Progress(2, 6), [])
+    assert_same(everything(again), saved)
+    assert again.optimizers.learning_rate == 5e-4
+    train(again, range(3, 5))
+    assert_same(everything(again), everything(run))
+
+
+def test_files_for_rendering_and_for_the_reference(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress(2, 6))
+    run.save(Progress(3), epoch="2")
+    assert (tmp_path / "iter.txt").read_text() == "2\n6\n"  # a numbered save is not the latest
+    for epoch in ("latest", "2"):
+        for letter, network in run.model.networks().items():
+            weights = load_tensors(network_file(tmp_path, epoch, letter))
+            assert_same(dict(weights), dict(network.state_dict()))
+
+
+def test_weights_alone_restore_with_a_note(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    train(run, range(1))
+    run.save(Progress(4, 2))
+    run.save(Progress(9), epoch="8")
+    (tmp_path / "latest_state.pth").unlink()
+    for epoch, place in (("latest", Progress(4, 2)), ("8", Progress(9))):
+        again = new_run(tmp_path, seed=1)
+        found, notes = again.restore(epoch)
+        assert found == place
+        assert len(notes) == 1
+        assert "without optimizers" in notes[0]
+        assert_same(again.model.state_dict(), run.model.state_dict())
+    (tmp_path / "iter.txt").unlink()
+    assert new_run(tmp_path).restore()[0] == Progress()
+
+
+def test_a_checkpoint_of_the_reference_restores() -> None:
+    folder = shared("reference", "labels", "final")
+    options = parse_train(json.loads((folder.parent / "flags.json").read_text())["flags"])
+    model = create_model(options.model, options.discriminator, options.loss)
+    place, notes = TrainingState(folder, model, Optimizers(model, 2e-4, 0.5)).restore()
+    assert place == Progress()
+    assert "without optimizers" in notes[0]
+    assert_same(model.netD.state_dict(), dict(load_tensors(folder / "latest_net_D.pth")))
+
+
+@pytest.mark.parametrize("text", ["", "1\n", "one\ntwo\n", "1\n2\n3\n", "0\n0\n", "1\n-4\n"])
+def test_damaged_place(text: str, tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress())
+    (tmp_path / "latest_state.pth").unlink()
+    (tmp_path / "iter.txt").write_text(text)
+    with pytest.raises(UserError, match=r"iter\.txt"):
+        run.restore()
+
+
+@pytest.mark.parametrize("epoch", ["best", "²"])
+def test_which_epoch_must_be_latest_or_a_number_to_go_on_from(epoch: str, tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress(), epoch=epoch)
+    with pytest.raises(UserError, match=rf"--which_epoch {epoch}.*--continue_train"):
+        run.restore(epoch)
+
+
+def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    for epoch in ("10", "9", "latest"):
+        run.save(Progress(), epoch=epoch)
+    with pytest.raises(UserError, match=r"'11'.*it has 9, 10, latest"):
+        run.restore("11")
+
+
+KEYS = ("format", "epoch", "images_done", "networks", "optimizers", "processes")
+EXTRA = {"images_before"}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("damage", ["missing", "empty", "nothing"])
+def test_damaged_state(key: str, damage: str, tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress(2, 6))
+    file = tmp_path / "latest_state.pth"
+    state = load_tensors(file)
+    assert set(state) == {*KEYS, *EXTRA}
+    del state[key]
+    if damage != "missing":
+        state[key] = {} if damage == "empty" else None
+    save_tensors(state, file)
+    with pytest.raises(UserError, match=r"latest_state\.pth"):
+        run.restore()
+
+
+@pytest.mark.parametrize("own", ["pool", "random"])
+def test_damaged_state_of_a_process(own: str, tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress())
+    file = tmp_path / "latest_state.pth"
+    state = load_tensors(file)
+    for damaged in ({}, {"cpu": torch.zeros(3, dtype=torch.uint8), "cuda": []}):
+        state["processes"][0][own] = damaged
+        save_tensors(state, file)
+        with pytest.raises(UserError, match=r"latest_state\.pth"):
+            run.restore()
+
+
+def test_the_state_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress(2, 6))
+    file = tmp_path / "latest_state.pth"
+    state = load_tensors(file)
+    [own] = state.pop("processes")
+    save_tensors(state | own | {"format": 1}, file)
+    torch.set_rng_state(own["random"]["cpu"])
+    expected = torch.rand(2)
+    assert run.restore() == (Progress(2, 6), [])
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_process_takes_its_own_state_and_a_new_one_its_own_seed(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress())
+    file = tmp_path / "latest_state.pth"
+    state = load_tensors(file)
+    [own] = state["processes"]
+    torch.manual_seed(5)
+    other = own | {"random": own["random"] | {"cpu": torch.get_rng_state()}}
+    expected = torch.rand(2)
+    save_tensors(state | {"processes": [own, other]}, file)
+    run.world = World(rank=1, size=2)
+    run.restore()
+    assert torch.equal(torch.rand(2), expected)
+    run.world = World(rank=2, size=3)
+    torch.manual_seed(9)
+    run.restore()
+    assert torch.equal(torch.rand(2), torch.rand(2, generator=torch.Generator().manual_seed(9)))
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_truncated_state(kept: float, tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save(Progress())
+    file = tmp_path / "latest_state.pth"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(UserError, match=r"latest_state\.pth: cannot be read"):
+        run.restore()
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_another_architecture_lists_tensors(with_state: bool, tmp_path: Path) -> None:
+    new_run(tmp_path).save(Progress())
+    if not with_state:
+        (tmp_path / "latest_state.pth").unlink()
+    wider = new_run(tmp_path, ngf=4)
+    before = {name: weight.clone() for name, weight in wider.model.state_dict().items()}
+    with pytest.raises(UserError, match=r"model\.1\.weight: \[2, 5, 7, 7\], expected \[4, 5"):
+        wider.restore()
+    assert_same(wider.model.state_dict(), before)
+
+
+def test_starting_from_other_weights_says_what_was_taken(tmp_path: Path) -> None:
+    source = new_run(tmp_path, seed=1)
+    source.save(Progress(5), epoch="4")
+    lines = (run := new_run(tmp_path / "new")).start_from(tmp_path, "4")
+    assert_same(run.model.state_dict(), source.model.state_dict())
+    assert len(lines) == 2
+    for letter, line in zip("GD", lines, strict=True):
+        count = len(run.model.networks()[letter].state_dict())
+        assert line.endswith(f"4_net_{letter}.pth: all {count} tensors of network {letter} taken")
+
+
+def test_starting_a_local_enhancer_from_a_global_generator(tmp_path: Path) -> None:
+    source = new_run(tmp_path, seed=1, ngf=4)
+    source.save(Progress())
+    network_file(tmp_path, "latest", "D").unlink()
+    run = new_run(tmp_path / "new", netG="local", ngf=2)
+    before = {name: weight.clone() for name, weight in run.model.netG.state_dict().items()}
+    taken, left, missing = run.start_from(tmp_path, "latest")
+    assert "latest_net_D.pth: not there, network D starts afresh" in missing
+    for name, weight in run.model.netG.state_dict().items():
+        inner = name.startswith("model.")
+        assert name in (taken if inner else left).split(": ", 2)[-1].split(", ")
+        assert torch.equal(weight, (source.model.netG.state_dict() if inner else before)[name])
+
+
+def test_starting_from_weights_of_which_nothing_fits(tmp_path: Path) -> None:
+    new_run(tmp_path, ngf=4, norm="instance").save(Progress())
+    with pytest.raises(UserError, match="not one tensor fits"):
+        new_run(tmp_path / "new", ngf=3, output_nc=1, norm="instance").start_from(
+            tmp_path, "latest"
+        )
+    with pytest.raises(UserError, match="there is no such run"):
+        new_run(tmp_path / "new").start_from(tmp_path / "nowhere", "latest")
