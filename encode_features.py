@@ -23,7 +23,6 @@ from data.dataset import AlignedDataset
 from data.validate import validate_dataset
 from engine.distributed import barrier, gather, shut_down
 from engine.feature_files import clusters_name, save_clusters, save_features
-from engine.render import to_device
 from engine.runtime import Runtime, choose_runtime
 from engine.trained import load_trained
 from models.feature_bank import Clustering, FeatureBank, cluster, nearest
@@ -104,8 +103,8 @@ def collect(
     bar = tqdm(total=len(dataset), unit="img", disable=None if runtime.world.is_main else True)
     with torch.inference_mode(), runtime.autocast(), bar:
         for batch in loader:
-            batch = to_device(batch, runtime.device)
-            label = batch["label"] if options.model.label_nc else None
+            batch = batch.to(runtime.device)
+            label = batch.label if options.model.label_nc else None
             bank.add(model.features(batch), model.feature_ids(batch), label)
             bar.update()
     return bank

@@ -28,7 +28,6 @@ from data.dataset import AlignedDataset
 from data.feature_maps import EXTENSIONS, resized, write_feature_map
 from data.validate import validate_dataset
 from engine.distributed import barrier, shut_down
-from engine.render import to_device
 from engine.runtime import Runtime, choose_runtime
 from engine.trained import load_trained
 from models.pix2pixhd import Pix2PixHDModel
@@ -98,8 +97,8 @@ def write_maps(
         tqdm(total=len(dataset), unit="img", disable=hidden) as bar,
     ):
         for batch, target in zip(loader, targets, strict=True):
-            features = model.encode(to_device(batch, runtime.device))[0].float().cpu().numpy()
-            size = dataset.read_header("label", Path(batch["path"][0])).size
+            features = model.encode(batch.to(runtime.device))[0].float().cpu().numpy()
+            size = dataset.read_header("label", Path(batch.path[0])).size
             writer.submit(write_feature_map, target, resized(features, size))
             bar.update()
 

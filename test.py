@@ -21,14 +21,15 @@ from data import create_dataset, create_loader
 from data.dataset import AlignedDataset
 from data.validate import validate_dataset
 from engine.distributed import barrier, gather, shut_down
-from engine.render import Rendering, render, synthesized_names, to_device
+from engine.render import Rendering, render, synthesized_names
 from engine.runtime import Runtime, choose_runtime
 from engine.styles import FeatureSource, create_feature_source, needs_encoder
 from engine.tiling import least_overlap, render_in_tiles, window_side
 from engine.trained import load_trained
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.pix2pixhd import Pix2PixHDModel
 from options.test_options import ResultOptions, TestOptions
 from pages.gallery import ResultsGallery
+from util.batch import Batch
 from util.image_writer import ImageWriter
 
 Item = TypeVar("Item")
@@ -109,9 +110,9 @@ def render_all(
 
     def renderings() -> Iterator[tuple[list[str], Rendering]]:
         for batch in loader:
-            names = [row_name(path, options) for path in batch["path"]]
+            names = [row_name(path, options) for path in batch.path]
             if results.tile is None:
-                batch = to_device(batch, runtime.device)
+                batch = batch.to(runtime.device)
             yield names, render_styles(model, batch, names, features_of, results)
 
     hidden = None if runtime.world.is_main else True

@@ -15,18 +15,17 @@ import dataclasses
 import sys
 import time
 
-import torch
 from torch import Tensor
 
 from engine.distributed import mean, shut_down, wrap_ddp
-from engine.optimizers import Optimizers, learning_rate
-from engine.render import Pictures, batches_on, pictures, render, to_device
-from engine.runtime import Runtime
+from engine.optimizers import learning_rate
+from engine.render import Pictures, batches_on, pictures, render
 from engine.state import Progress
+from engine.step import train_step
 from engine.stop_signal import StopSignal
 from engine.training import Run, build, load_start, open_logger, opened_folder
-from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.train_options import TrainOptions
+from util.batch import Batch
 from util.logger import TrainingLogger
 
 
@@ -67,7 +66,7 @@ def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: Stop
     run.order.start(progress.epoch, progress.images_done)
     lap = time.monotonic(), progress.images_done
     for batch in batches_on(run.runtime.device, run.loader):
-        fake, terms = train_step(run.model, run.optimizers, run.runtime, batch)
+        fake, terms = train_step(run.model, run.optimizers, run.runtime, batch, run.recipe)
         progress = dataclasses.replace(progress, images_done=progress.images_done + images)
         step = progress.step
         logger.advance(images)
@@ -95,27 +94,6 @@ def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: Stop
             sys.exit(128 + signal_number)
 
 
-def train_step(
-    model: Pix2PixHDModel, optimizers: Optimizers, runtime: Runtime, batch: Batch
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """One update of generator and discriminators.
-
-    Returns:
-        The synthesised images, [N, C, H, W] in [-1, 1], and the losses' terms: scalars on the
-        device, so that whoever reads one waits for it.
-    """
-    with runtime.autocast():
-        outputs = model(batch)
-        terms_G = model.generator_losses(outputs)
-        terms_D = model.discriminator_losses(outputs)
-    loss_G = torch.stack(list(terms_G.values())).sum()
-    loss_D = torch.stack(list(terms_D.values())).mean()
-    optimizers.step(outputs, loss_G, loss_D)
-    return outputs.fake.detach(), {
-        name: term.detach() for name, term in (terms_G | terms_D).items()
-    }
-
-
 def train_outermost_alone(run: Run, alone: bool) -> None:
     """Train the outermost enhancer alone, or all; the processes then exchange those gradients."""
     is_change = run.model.train_outermost_alone(alone)
@@ -137,7 +115,7 @@ def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     label_nc = run.options.model.label_nc
     shown = pictures(batch, [fake], label_nc)
     if run.held_out is not None:
-        held_out = to_device(run.held_out, run.runtime.device)
+        held_out = run.held_out.to(run.runtime.device)
         with run.runtime.autocast():
             rendered = pictures(held_out, [render(run.model, held_out)], label_nc)
         shown |= {f"held_out_{name}": picture for name, picture in rendered.items()}

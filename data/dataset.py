@@ -34,7 +34,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
     - `label`: uint8 [1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
       with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
     - `inst`: int32 [1,H,W], any numbers; absent without use_instance.
-    - `image`: float32 [output_nc,H,W] in [-1,1]; absent if there is no folder of them.
+    - `image`: uint8 [output_nc,H,W]; absent if there is no folder of them.
     - `feat`: float32 [feat_num,H,W], mostly in [-1,1]; absent without read_features.
     - `path`: the label map's file.
 
@@ -191,9 +191,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
 
     def to_tensor(self, name: str, planes: np.ndarray, draw: transforms.Draw) -> Tensor:
         """What a sample has of a resized map."""
-        kept = transforms.cut(draw, planes, self._dtype(name))
-        # Bit for bit (kept / 255 - 0.5) / 0.5, as all of it is twice that, with a pass less.
-        return kept.float().div_(127.5).sub_(1) if name in self.photos else kept
+        return transforms.cut(draw, planes, self._dtype(name))
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the sample that is made from files of `size`."""
@@ -218,7 +216,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         return f"{name}, {resizing}" + (f", {self.feat_num} features" if name == "feat" else "")
 
     def _dtype(self, name: str) -> type[np.generic]:
-        """Of a map's pixels, of photographs before they are scaled."""
+        """Of a map's pixels."""
         if name == "feat":
             return np.float32
         wide = name == "inst" or (name not in self.photos and self.label_nc > 255)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from util.batch import Batch
 from util.errors import UserError
 
 Sample = dict[str, Tensor | str]
-Batch = dict[str, Any]
+"""The fields of a `Batch` for one image: maps [C,H,W], and the path."""
 
 
 class Loader(DataLoader[Batch]):
@@ -76,7 +77,7 @@ class _Courier(Dataset[Any]):
 
 
 def collate(samples: list[Sample | UserError]) -> Batch | UserError:
-    """Stack the maps of samples: [C,H,W] each to [N,C,H,W]; paths become a list.
+    """Stack the maps of samples: [C,H,W] each to [N,C,H,W].
 
     Returns:
         The batch; or the first error among the samples, or that they differ in size.
@@ -90,7 +91,7 @@ def collate(samples: list[Sample | UserError]) -> Batch | UserError:
     for sample in sound:
         if _size(sample) != _size(first):
             return UserError(different_sizes(_of(sample), _of(first)))
-    return default_collate(sound)
+    return Batch(**default_collate(sound))
 
 
 def different_sizes(one: tuple[Any, tuple[int, int]], other: tuple[Any, tuple[int, int]]) -> str:

@@ -1,13 +1,16 @@
-"""Optimizers, the gradient step, and the learning rate."""
+"""Optimizers, their updates, and the learning rate."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.pix2pixhd import Pix2PixHDModel, StepOutputs
+from models.pix2pixhd import Pix2PixHDModel
+
+Gradients = dict[nn.Parameter, Tensor]
 
 
 def learning_rate(epoch: int, lr: float, niter: int, niter_decay: int) -> float:
@@ -31,16 +34,17 @@ class Optimizers:
         fused: bool | None = None,  # all of Adam in one kernel; None: wherever PyTorch has that
     ) -> None:
         assert model.netD is not None, "this model was built for rendering"
-        self._parameters_D = list(model.netD.parameters())
+        parameters_D = list(model.netD.parameters())
+        # Frozen ones too: they have no gradient until they are trained, and Adam passes them by.
         parameters_G = list(model.netG.parameters())
         if model.netE is not None:
             parameters_G += model.netE.parameters()
-        device = self._parameters_D[0].device
+        device = parameters_D[0].device
         # Apple's GPUs have it too, but it was not tried there.
         fused = device.type in ("cuda", "cpu") if fused is None else fused
         self.G, self.D = (
             torch.optim.Adam(parameters, lr=lr, betas=(beta1, 0.999), fused=fused)
-            for parameters in (parameters_G, self._parameters_D)
+            for parameters in (parameters_G, parameters_D)
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)
 
@@ -52,26 +56,19 @@ class Optimizers:
         for group in self.G.param_groups + self.D.param_groups:
             group["lr"] = lr
 
-    def step(self, outputs: StepOutputs, loss_G: Tensor, loss_D: Tensor) -> None:
-        """Update both networks from the losses of one batch.
+    def update(self, gradients: Mapping[str, Gradients]) -> None:
+        """Update the parameters of the optimizers named, "G" or "D", from their gradients.
 
-        Both gradients are taken before either update: the graph of the discriminators' look at
-        the fake serves them both, and must not change between them.
+        Args:
+            gradients: of losses that `scaler.scale` has scaled.
         """
-        (gradient,) = torch.autograd.grad(
-            self.scaler.scale(loss_G), outputs.fake_leaf, retain_graph=True
-        )
-        outputs.fake.backward(gradient)
-        self.scaler.scale(loss_D).backward(inputs=self._parameters_D)
-        self.scaler.step(self.G)
-        self.scaler.step(self.D)
+        for name, found in gradients.items():
+            adam = {"G": self.G, "D": self.D}[name]
+            for parameter, gradient in found.items():
+                parameter.grad = gradient
+            self.scaler.step(adam)
+            adam.zero_grad()  # frees their memory, which the next step's activations need
         self.scaler.update()
-        self.forget_gradients()
-
-    def forget_gradients(self) -> None:
-        """Free their memory; the next step's activations need it."""
-        self.G.zero_grad()
-        self.D.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         return {

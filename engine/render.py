@@ -9,31 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.conditioning import image_to_float
+from models.pix2pixhd import Pix2PixHDModel
+from util.batch import Batch
 from util.image import label_to_image, tensor_to_image
 
 Pictures = dict[str, np.ndarray]
 """uint8 [H, W, 3] by name: input_label, synthesized_image, and where there is one real_image."""
 
 
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch with its tensors on the device; from pinned memory, without waiting for them."""
-    return {
-        name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-        for name, value in batch.items()
-    }
-
-
 def batches_on(device: torch.device, loader: Iterable[Batch]) -> Iterator[Batch]:
     """The batches on the device; a GPU is sent the next one while it computes."""
     if device.type != "cuda":
-        yield from (to_device(batch, device) for batch in loader)
+        yield from (batch.to(device) for batch in loader)
         return
     copies = torch.cuda.Stream(device)
     ahead: list[tuple[Batch, torch.cuda.Event]] = []
     for batch in loader:
         with torch.cuda.stream(copies):
-            ahead.append((to_device(batch, device), copies.record_event()))
+            ahead.append((batch.to(device), copies.record_event()))
         if len(ahead) > 1:
             yield _arrived(*ahead.pop(0))
     for sent in ahead:
@@ -44,9 +38,8 @@ def _arrived(batch: Batch, copied: torch.cuda.Event) -> Batch:
     """Let the GPU wait for the copy, and keep its memory until the work on it is done."""
     stream = torch.cuda.current_stream()
     stream.wait_event(copied)
-    for value in batch.values():
-        if isinstance(value, Tensor):
-            value.record_stream(stream)
+    for tensor in batch.tensors().values():
+        tensor.record_stream(stream)
     return batch
 
 
@@ -81,12 +74,16 @@ def pictures(batch: Batch, fakes: Sequence[Tensor], label_nc: int, sample: int =
         label_nc: number of labels, or 0.
         sample: place in the batch.
     """
-    label = batch["label"][sample]
-    shown = {"input_label": label_to_image(label, label_nc) if label_nc else tensor_to_image(label)}
+    label = batch.label[sample]
+    shown = {
+        "input_label": label_to_image(label, label_nc)
+        if label_nc
+        else tensor_to_image(image_to_float(label))
+    }
     for name, fake in zip(synthesized_names(len(fakes)), fakes, strict=True):
         shown[name] = tensor_to_image(fake[sample].detach().float())
-    if "image" in batch:
-        shown["real_image"] = tensor_to_image(batch["image"][sample])
+    if batch.image is not None:
+        shown["real_image"] = tensor_to_image(image_to_float(batch.image[sample]))
     return shown
 
 

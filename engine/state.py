@@ -82,7 +82,7 @@ class TrainingState:
         barrier(self.world)  # so that none ends the program while the first still writes
 
     def _write(self, progress: Progress, epoch: str, owns: list[dict[str, Any]]) -> None:
-        networks = {name: _weights(net) for name, net in self.model.networks().items()}
+        networks = {name: _weights(net) for name, net in self.model.saved_networks().items()}
         if epoch == "latest":
             state = {
                 "format": FORMAT,
@@ -111,7 +111,7 @@ class TrainingState:
         if epoch == "latest" and self._file.is_file():
             return self._restore_all(), []
         require_epoch(self.folder, epoch)
-        for name, network in self.model.networks().items():
+        for name, network in self.model.saved_networks().items():
             load_network(network, network_file(self.folder, epoch, name))
         progress = self._read_place() if epoch == "latest" else _epoch_after(epoch)
         note = f"{self.folder}: weights of epoch {epoch} without optimizers; those start afresh"
@@ -125,7 +125,7 @@ class TrainingState:
         """
         require_epoch(folder, epoch)
         lines = []
-        for name, network in self.model.networks().items():
+        for name, network in self.model.saved_networks().items():
             file = network_file(folder, epoch, name)
             if not file.is_file():
                 lines.append(f"{file}: not there, network {name} starts afresh")
@@ -153,7 +153,7 @@ class TrainingState:
                 "remove the file to go on from the weights alone"
             )
         try:
-            for name, network in self.model.networks().items():
+            for name, network in self.model.saved_networks().items():
                 fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])

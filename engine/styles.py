@@ -12,14 +12,14 @@ from torch import Tensor
 from data import create_dataset, create_loader
 from data.dataset import AlignedDataset
 from engine.feature_files import clusters_name, existing_file, load_clusters
-from engine.render import to_device
 from engine.runtime import Runtime
 from engine.tiling import features_in_tiles
 from models import uses_features
 from models.feature_bank import ByLabel
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.pix2pixhd import Pix2PixHDModel
 from models.style_sampler import StyleSampler, mean_features_by_label
 from options.test_options import ResultOptions, TestOptions
+from util.batch import Batch
 from util.errors import UserError
 
 DEFAULT_CLUSTERS = ResultOptions().cluster_path
@@ -58,7 +58,7 @@ def create_feature_source(
     )
 
     def sample(batch: Batch, names: Sequence[str], style: int) -> Tensor:
-        label = batch["label"] if options.model.label_nc else None
+        label = batch.label if options.model.label_nc else None
         features, warnings = sampler.sample(model.feature_ids(batch), names, style, label)
         for line in warnings:
             warn(f"warning: {line}")
@@ -104,11 +104,11 @@ def _style_of(
     tile = options.results.tile
     with torch.inference_mode(), runtime.autocast():
         if tile is None:
-            batch = to_device(batch, runtime.device)
+            batch = batch.to(runtime.device)
             features = model.features(batch)
         else:
             features = features_in_tiles(model, batch, tile)
-    ids = batch["label"] if options.model.label_nc else batch["inst"]
+    ids = batch.label if options.model.label_nc else batch.inst
     of_image = {
         label: vector[None] for label, vector in mean_features_by_label(features, ids).items()
     }

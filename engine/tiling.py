@@ -5,6 +5,7 @@ The maps stay where they are, in host memory; only a window of them is on the de
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.render import evaluating, render, to_device
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from engine.render import evaluating, render
+from models.pix2pixhd import Pix2PixHDModel
 from models.segments import instance_average
+from util.batch import Batch
 
 Window = tuple[slice, slice]
 """Rows and columns of an image."""
@@ -35,19 +37,18 @@ def render_in_tiles(
         what `render` returns, where the image fits in one tile.
     """
     device = _device_of(model)
-    height, width = batch["label"].shape[-2:]
+    height, width = batch.label.shape[-2:]
     if _fits(batch, tile):
         given = None if features is None else features.to(device)
-        return render(model, to_device(batch, device), given)
+        return render(model, batch.to(device), given)
     if features is None and model.use_features:
         features = features_in_tiles(model, batch, tile)
-
-    maps = [name for name in ("label", "inst") if name in batch]
 
     def generate(window: Window) -> Tensor:
         # A pixel more to each side, so that boundaries of instances are those of the whole image.
         around, inner = with_margin(window, height, width)
-        part: Batch = {name: batch[name][..., around[0], around[1]].to(device) for name in maps}
+        maps = dataclasses.replace(batch, image=None, feat=None)
+        part = maps.map(lambda m: m[..., around[0], around[1]].to(device))
         given = None if features is None else features[..., window[0], window[1]].to(device)
         return model.generate(part, given, inner)
 
@@ -69,13 +70,14 @@ def features_in_tiles(model: Pix2PixHDModel, batch: Batch, tile: int) -> Tensor:
         [N, feat_num, H, W] in [-1, 1], in host memory.
     """
     device = _device_of(model)
-    if "feat" in batch:
-        return batch["feat"]
+    if batch.feat is not None:
+        return batch.feat
     if _fits(batch, tile):
         with evaluating(model):
-            return model.features(to_device(batch, device)).cpu()
+            return model.features(batch.to(device)).cpu()
     assert model.netE is not None, "this model was built without an encoder"
-    image = batch["image"]
+    image = batch.image
+    assert image is not None, "no photograph to encode"
     height, width = image.shape[-2:]
 
     def encode(window: Window) -> Tensor:
@@ -185,7 +187,7 @@ def _with_margin(span: slice, size: int) -> tuple[slice, slice]:
 
 
 def _fits(batch: Batch, tile: int) -> bool:
-    return max(batch["label"].shape[-2:]) <= tile
+    return max(batch.label.shape[-2:]) <= tile
 
 
 def _device_of(model: Pix2PixHDModel) -> torch.device:

@@ -33,5 +33,5 @@ def load_trained(
             )
         trained.netE = create_encoder(model)
     for name in networks:
-        load_network(trained.networks()[name], network_file(folder, epoch, name))
+        load_network(trained.saved_networks()[name], network_file(folder, epoch, name))
     return trained.eval()

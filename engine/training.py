@@ -21,11 +21,15 @@ from engine.processes import launch_id
 from engine.run_folder import locked, set_run_aside, write_all
 from engine.runtime import Runtime, choose_runtime
 from engine.state import Progress, TrainingState
+from engine.step import PIX2PIXHD, Recipe
+from engine.vgg import load_vgg_weights
 from models import create_model, uses_features
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.perceptual import VGGPerceptualLoss
+from models.pix2pixhd import Pix2PixHDModel
 from options.parsing import LAUNCH_FILE, uncropped
 from options.saved import flat, options_texts
-from options.train_options import TrainOptions
+from options.train_options import LossOptions, TrainOptions
+from util.batch import Batch
 from util.errors import UserError
 from util.logger import SilentLogger, TrainingLogger
 
@@ -43,6 +47,7 @@ class Run:
     optimizers: Optimizers
     state: TrainingState
     vote: Vote  # on whether to stop
+    recipe: Recipe = PIX2PIXHD
 
 
 def build(options: TrainOptions) -> Run:
@@ -65,6 +70,7 @@ def build(options: TrainOptions) -> Run:
         options.loss,
         seed,
         checkpoint_activations=options.schedule.checkpoint_activations,
+        vgg=perceptual_loss(options.loss),
     )
     if options.run.verbose:
         runtime.print_rank0(str(model))
@@ -83,6 +89,18 @@ def build(options: TrainOptions) -> Run:
     state = TrainingState(folder, model, optimizers, runtime.world)
     vote = Vote(runtime.world)
     return Run(options, runtime, loader, order, held_out, model, optimizers, state, vote)
+
+
+def perceptual_loss(loss: LossOptions) -> VGGPerceptualLoss | None:
+    """The perceptual loss that the options ask for.
+
+    Raises:
+        UserError: the VGG19 weights cannot be had.
+    """
+    if not loss.vgg_loss:
+        return None
+    weights = load_vgg_weights(loss.vgg_weights)
+    return VGGPerceptualLoss(weights, source=loss.vgg_weights or "torchvision's VGG19")
 
 
 def open_data(options: TrainOptions, runtime: Runtime) -> Loader:

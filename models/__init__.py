@@ -1,4 +1,5 @@
-"""From batches to images and losses. `create_model` is the only door."""
+"""From batches to images and losses. The functions here build networks from the options; below
+them nothing sees an option, but for the rows of GENERATORS."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from models.discriminators import MultiscaleDiscriminator
 from models.encoder import Encoder
 from models.gan_losses import GAN_LOSSES
 from models.generators import GENERATORS, Generator
-from models.perceptual import VGGPerceptualLoss, load_vgg_weights
+from models.perceptual import VGGPerceptualLoss
 from models.pix2pixhd import Pix2PixHDModel
 from util.image_pool import ImagePool
 
@@ -23,21 +24,8 @@ if TYPE_CHECKING:
 
 def create_generator(model: ModelOptions) -> Generator:
     """The generator that the options describe, with fresh weights."""
-    features = model.feat_num if uses_features(model) else 0
-    conditions = condition_channels(model.label_nc, model.input_nc, model.instance)
-    arguments: dict[str, Any] = {
-        "in_channels": conditions + features,
-        "out_channels": model.output_nc,
-        "ngf": model.ngf,
-        "n_downsample": model.n_downsample_global,
-        "n_blocks": model.n_blocks_global,
-        "norm": model.norm,
-        "use_dropout": model.use_dropout,
-    }
-    if model.netG == "local":
-        arguments["n_local_enhancers"] = model.n_local_enhancers
-        arguments["n_blocks_local"] = model.n_blocks_local
-    generator = GENERATORS[model.netG](**arguments)
+    maps = condition_channels(model.label_nc, model.input_nc, model.instance)
+    generator = GENERATORS[model.netG](model, maps, model.feat_num if uses_features(model) else 0)
     initialise(generator)
     return generator
 
@@ -83,13 +71,16 @@ def create_model(
     loss: LossOptions | None = None,
     seed: int = 0,
     checkpoint_activations: bool = False,
+    vgg: VGGPerceptualLoss | None = None,
 ) -> Pix2PixHDModel:
     """The model: for training where `discriminator` and `loss` are given, else for rendering.
 
     For rendering, `netE` is left out; see `engine.trained` for a trained model with its encoder.
 
-    Raises:
-        UserError: the VGG19 weights cannot be had.
+    Args:
+        seed: of the weights.
+        checkpoint_activations: compute those of residual blocks again for the gradient.
+        vgg: the perceptual loss, where there is one.
     """
     torch.manual_seed(seed)
     generator = create_generator(model)
@@ -105,10 +96,6 @@ def create_model(
     }
     if discriminator is None or loss is None:
         return Pix2PixHDModel(**shared)
-    vgg = None
-    if loss.vgg_loss:
-        weights = load_vgg_weights(loss.vgg_weights)
-        vgg = VGGPerceptualLoss(weights, source=loss.vgg_weights or "torchvision's VGG19")
     netD = create_discriminator(model, discriminator, return_features=loss.ganFeat_loss)
     encodes = uses_features(model) and not model.load_features
     return Pix2PixHDModel(

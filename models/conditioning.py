@@ -1,10 +1,24 @@
-"""What the networks see of label and instance maps: pure functions on integer maps."""
+"""From a batch to what the networks see: pure functions, run on the device."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+def image_to_float(pixels: Tensor) -> Tensor:
+    """Photographs as networks take them, float32 in [-1, 1].
+
+    Args:
+        pixels: [N, C, H, W], uint8 or uint16 as files have them; floating point is taken to be in
+            [-1, 1] already.
+    """
+    if pixels.is_floating_point():
+        return pixels
+    largest = {torch.uint8: 255, torch.uint16: 65535}[pixels.dtype]
+    # For bytes bit for bit the usual (x / 255 - 0.5) / 0.5, as all of it is twice that.
+    return pixels.float().div_(largest / 2).sub_(1)
 
 
 def one_hot(label: Tensor, label_nc: int) -> Tensor:
@@ -42,17 +56,17 @@ def instance_boundaries(inst: Tensor) -> Tensor:
 
 
 def condition(label: Tensor, inst: Tensor | None, label_nc: int) -> Tensor:
-    """The input of generator and discriminators: labels (or an image) and instance boundaries.
+    """The maps that generator and discriminators see: labels (or an image) and boundaries.
 
     Args:
-        label: integers [N, 1, H, W], or with `label_nc` 0 an image in [-1, 1], [N, C, H, W].
+        label: integers [N, 1, H, W], or with `label_nc` 0 an image as `image_to_float` takes it.
         inst: integers [N, 1, H, W], or None to leave the boundaries out.
         label_nc: number of labels, or 0.
 
     Returns:
         float32 [N, condition_channels(...), H, W].
     """
-    parts = [one_hot(label, label_nc) if label_nc else label]
+    parts = [one_hot(label, label_nc) if label_nc else image_to_float(label)]
     if inst is not None:
         parts.append(instance_boundaries(inst))
     return torch.cat(parts, dim=1)

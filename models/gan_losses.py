@@ -1,4 +1,4 @@
-"""GAN losses and feature matching (paper, section 3.2). To add one: a row in GAN_LOSSES.
+"""GAN losses and feature matching (paper, section 3.2). To add a GAN loss: a row in GAN_LOSSES.
 
 Losses are computed in float32, whatever precision the networks run in.
 """
@@ -6,7 +6,7 @@ Losses are computed in float32, whatever precision the networks run in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,26 +14,72 @@ from torch.nn import functional as F
 
 from models.discriminators import Activations
 
-GanLoss = Callable[[Tensor, bool], Tensor]
+ScaleReduction = Literal["sum", "mean"]
 
 
-def least_squares(logits: Tensor, is_real: bool) -> Tensor:
+class GanLoss(Protocol):
+    """The two sides of a GAN loss: each takes logits of any shape and returns a scalar."""
+
+    def for_generator(self, logits: Tensor) -> Tensor:
+        """What the generator minimises, of the logits on its images."""
+
+    def for_discriminator(self, logits: Tensor, is_real: bool) -> Tensor:
+        """What the discriminator minimises, of its logits on real images or on fakes."""
+
+
+class LeastSquares:
     """LSGAN (Mao et al. 2017): mean squared distance to 1 for real, to 0 for fake."""
-    return F.mse_loss(logits.float(), torch.full_like(logits, float(is_real), dtype=torch.float32))
+
+    def for_generator(self, logits: Tensor) -> Tensor:
+        return self.for_discriminator(logits, is_real=True)
+
+    def for_discriminator(self, logits: Tensor, is_real: bool) -> Tensor:
+        logits = logits.float()
+        return F.mse_loss(logits, torch.full_like(logits, float(is_real)))
 
 
-def cross_entropy(logits: Tensor, is_real: bool) -> Tensor:
-    """Vanilla GAN: binary cross-entropy of the patches' logits."""
-    target = torch.full_like(logits, float(is_real), dtype=torch.float32)
-    return F.binary_cross_entropy_with_logits(logits.float(), target)
+class CrossEntropy:
+    """Vanilla GAN (Goodfellow et al. 2014), the generator's side non-saturating."""
+
+    def for_generator(self, logits: Tensor) -> Tensor:
+        return self.for_discriminator(logits, is_real=True)
+
+    def for_discriminator(self, logits: Tensor, is_real: bool) -> Tensor:
+        logits = logits.float()
+        target = torch.full_like(logits, float(is_real))
+        return F.binary_cross_entropy_with_logits(logits, target)
 
 
-GAN_LOSSES: dict[str, GanLoss] = {"lsgan": least_squares, "vanilla": cross_entropy}
+class Hinge:
+    """Hinge loss (Lim and Ye 2017): the sides differ, as the generator has no margin to keep."""
+
+    def for_generator(self, logits: Tensor) -> Tensor:
+        return -logits.float().mean()
+
+    def for_discriminator(self, logits: Tensor, is_real: bool) -> Tensor:
+        logits = logits.float()
+        return F.relu(1 - logits if is_real else 1 + logits).mean()
 
 
-def gan_loss(scales: Sequence[Activations], is_real: bool, loss: GanLoss) -> Tensor:
-    """Sum over the discriminators' scales of the loss of their patches, a scalar."""
-    return torch.stack([loss(activations[-1], is_real) for activations in scales]).sum()
+GAN_LOSSES: dict[str, GanLoss] = {
+    "lsgan": LeastSquares(),
+    "vanilla": CrossEntropy(),
+    "hinge": Hinge(),
+}
+
+
+def over_scales(
+    scales: Sequence[Activations],
+    loss: Callable[[Tensor], Tensor],
+    reduction: ScaleReduction = "sum",
+) -> Tensor:
+    """The loss of the logits of each of the discriminators' scales, as one scalar.
+
+    Args:
+        reduction: sum as in pix2pixHD, or mean as in SPADE.
+    """
+    losses = torch.stack([loss(activations[-1]) for activations in scales])
+    return losses.sum() if reduction == "sum" else losses.mean()
 
 
 def feature_matching(fake: Sequence[Activations], real: Sequence[Activations]) -> Tensor:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from http.client import HTTPException
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -13,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.gan_losses import l1_distance
-from util.checkpoint import differing_tensors, load_tensors
+from util.checkpoint import differing_tensors
 from util.errors import UserError
 
 
@@ -106,23 +103,3 @@ class _WithGradient(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradients[0] * gradient, None, None
-
-
-def load_vgg_weights(file: str | None) -> dict[str, Tensor]:
-    """VGG19's state dict, from a file or from torchvision's published weights.
-
-    Raises:
-        UserError: the file cannot be read, or the weights cannot be fetched.
-    """
-    if file:
-        return load_tensors(Path(file), "--vgg_weights")
-    from torchvision.models import VGG19_Weights
-
-    try:
-        return VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
-    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, LookupError) as error:
-        # The first two are the network's; the others come of a damaged file in torch's cache.
-        raise UserError(
-            f"the VGG19 weights for the perceptual loss cannot be fetched ({error!r}); give "
-            "--vgg_weights FILE with a copy of torchvision's file, or train with --no_vgg_loss"
-        ) from error

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.conditioning import condition, pad_to_stride
+from models.conditioning import condition, image_to_float, pad_to_stride
 from models.discriminators import Activations, MultiscaleDiscriminator
 from models.encoder import Encoder
-from models.gan_losses import GanLoss, feature_matching, gan_loss
+from models.gan_losses import GanLoss, ScaleReduction, feature_matching, over_scales
 from models.generators import Generator
 from models.perceptual import VGGPerceptualLoss
 from models.segments import instance_average
+from util.batch import Batch
 from util.image_pool import ImagePool
 
-Batch = dict[str, Any]
-"""`label`, and where there are any `inst`, `image`, `feat`, `path`: see data/aligned_dataset.py."""
+Terms = dict[str, Tensor]
+"""Scalars by name: the terms of a loss, without their weights."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class LossWeight:
+    """How much a term counts."""
+
+    minimised: float  # factor of the term in the sum that is minimised
+    logged: float = 1.0  # factor of the term in logs, which show the values that the reference does
+
+
+@dataclass(frozen=True)
 class StepOutputs:
     """One batch as the losses need it: the images, and what the networks make of them."""
 
     fake: Tensor  # [N, C, H, W] in [-1, 1], with the generator's graph behind it
-    fake_leaf: Tensor  # the same values, where the losses' graphs end
-    perceptual: Tensor | None  # the perceptual loss, unweighted
+    fake_leaf: Tensor  # the same values, where the graphs of losses on the image end
+    encoded: Tensor | None  # features made by E, [N, feat_num, H, W], with E's graph behind them
+    perceptual: Tensor | None  # the perceptual loss, a scalar
     pred_fake: list[Activations]
     pred_real: list[Activations]
     pred_pool: list[Activations]  # of earlier fakes; the same object as `pred_fake` without a pool
@@ -39,6 +48,10 @@ class Pix2PixHDModel(nn.Module):
 
     For rendering, only the generator is needed. A generator that takes features is given those of
     the batch (`feat`), or what the encoder makes of the real image.
+
+    To add a loss: a term in `generator_terms` or `discriminator_terms`, and its row in
+    `loss_weights`. A term may depend on the networks by way of the image (`fake_leaf`, what the
+    discriminators say) or directly (E's output, weights): `engine.step` finds both routes.
     """
 
     def __init__(
@@ -54,6 +67,7 @@ class Pix2PixHDModel(nn.Module):
         vgg: VGGPerceptualLoss | None = None,  # None: no perceptual loss
         use_feature_matching: bool = True,
         lambda_feat: float = 10.0,  # weight of feature matching and of the perceptual loss
+        scale_reduction: ScaleReduction = "sum",  # of the GAN losses of the discriminators' scales
         pool: ImagePool | None = None,  # earlier fakes for the discriminators
     ) -> None:
         super().__init__()
@@ -67,14 +81,37 @@ class Pix2PixHDModel(nn.Module):
         self.features_per_label = features_per_label
         self.gan = gan
         self.use_feature_matching = use_feature_matching
-        self.lambda_feat = lambda_feat
+        self.scale_reduction = scale_reduction
         self.pool = pool or ImagePool(0)
+        self.loss_weights: dict[str, LossWeight] = {
+            "G_GAN": LossWeight(1.0),
+            "G_GAN_Feat": LossWeight(lambda_feat, logged=lambda_feat),
+            "G_VGG": LossWeight(lambda_feat, logged=lambda_feat),
+            "D_real": LossWeight(0.5),
+            "D_fake": LossWeight(0.5),
+        }
+        # Averages of trained networks by their name in files, such as G_ema: see `saved_networks`.
+        self.averaged = nn.ModuleDict()
         self._wrapped: dict[str, nn.Module] = {}  # not modules of this one: names of states stay
 
-    def networks(self) -> dict[str, nn.Module]:
-        """The networks that checkpoints hold, by the letter in their files' names."""
+    # Three questions with three answers: an averaged generator is saved and rendered with, but no
+    # gradient reaches it, so that it is never wrapped in DDP nor known to an optimizer.
+
+    def trained_networks(self) -> dict[str, nn.Module]:
+        """The networks that gradients train, by the letter in their files' names."""
         networks = {"G": self.netG, "D": self.netD, "E": self.netE}
         return {name: network for name, network in networks.items() if network is not None}
+
+    def saved_networks(self) -> dict[str, nn.Module]:
+        """The networks that checkpoints hold, by name: G is in `<epoch>_net_G.pth`."""
+        return self.trained_networks() | dict(self.averaged.items())
+
+    def rendering_network(self, name: str) -> nn.Module:
+        """What renders in the place of a trained network: its average, where there is one."""
+        average = f"{name}_ema"
+        if average in self.averaged:
+            return self.averaged[average]
+        return self.trained_networks()[name]
 
     def generate(
         self,
@@ -90,15 +127,17 @@ class Pix2PixHDModel(nn.Module):
             inner: rows and columns to render, if not all. What the maps show around them tells
                 boundaries of instances alone. Features are then given, for these pixels.
         """
-        condition = self._condition(batch)
+        maps = self._condition(batch)
         if inner is not None:
             assert features is not None or not self.use_features
-            condition = condition[..., inner[0], inner[1]]
-        return self._generate(batch, condition, features)
+            maps = maps[..., inner[0], inner[1]]
+        if features is None and self.use_features:
+            features = self.features(batch)
+        return self._generate(maps, features)
 
     def features(self, batch: Batch) -> Tensor:
         """The batch's own features, [N, feat_num, H, W]: precomputed, or of its real image."""
-        return batch["feat"] if "feat" in batch else self.encode(batch)
+        return batch.feat if batch.feat is not None else self.encode(batch)
 
     def encode(self, batch: Batch) -> Tensor:
         """Features of the real image, constant in each instance (paper, section 3.4).
@@ -106,60 +145,74 @@ class Pix2PixHDModel(nn.Module):
         Returns:
             [N, feat_num, H, W] in [-1, 1], with the encoder's graph behind it.
         """
-        return instance_average(self.encode_pixels(batch["image"]), self.feature_ids(batch))
+        assert batch.image is not None, "no photograph to encode"
+        return instance_average(self.encode_pixels(batch.image), self.feature_ids(batch))
 
     def encode_pixels(self, image: Tensor) -> Tensor:
-        """Features of each pixel, not pooled yet: [N, feat_num, H, W], of [N, C, H, W]."""
+        """Features of each pixel, not pooled yet: [N, feat_num, H, W], of a batch's photographs."""
         assert self.netE is not None, "this model was built without an encoder"
         height, width = image.shape[-2:]
-        padded = pad_to_stride(image, self.netE.stride)
-        return self._in_training("E")(padded)[..., :height, :width]
+        padded = pad_to_stride(image_to_float(image), self.netE.stride)
+        return self._network("E")(padded)[..., :height, :width]
 
     def feature_ids(self, batch: Batch) -> Tensor:
         """The map whose regions share features: of instances, or of labels; [N, 1, H, W]."""
-        return batch["label" if self.features_per_label else "inst"]
+        ids = batch.label if self.features_per_label else batch.inst
+        assert ids is not None, "no instance map"
+        return ids
 
-    def forward(self, batch: Batch) -> StepOutputs:
+    def forward(self, batch: Batch, fake: Tensor | None = None) -> StepOutputs:
         """Synthesise a training batch and show fake and real to the discriminators.
 
         The discriminators see the fake once, for both losses: the generator's loss goes back to
         `fake_leaf` and on through the generator, the discriminators' to their parameters.
+
+        Args:
+            batch: with `image`.
+            fake: an image of this batch from an earlier call, to be judged again.
         """
-        assert self.netD is not None, "this model was built for rendering"
-        condition = self._condition(batch)
-        fake = self._generate(batch, condition)
+        assert self.netD is not None and batch.image is not None, "built for rendering"
+        maps, real = self._condition(batch), image_to_float(batch.image)
+        encoded = None
+        if fake is None:
+            features = self.features(batch) if self.use_features else None
+            encoded = features if self.netE is not None else None
+            fake = self._generate(maps, features)
         fake_leaf = fake.detach().requires_grad_()
         # Before the discriminators look: what this needs is free again by then.
-        perceptual = self.vgg(fake_leaf, batch["image"]) if self.vgg is not None else None
-        fake_pair = _pair(condition, fake_leaf)
-        netD = self._in_training("D")
+        perceptual = self.vgg(fake_leaf, real) if self.vgg is not None else None
+        fake_pair = _pair(maps, fake_leaf)
+        netD = self._network("D")
         pred_fake = netD(fake_pair)
         return StepOutputs(
             fake=fake,
             fake_leaf=fake_leaf,
+            encoded=encoded,
             perceptual=perceptual,
             pred_fake=pred_fake,
-            pred_real=netD(_pair(condition, batch["image"])),
+            pred_real=netD(_pair(maps, real)),
             pred_pool=netD(self.pool.query(fake_pair)) if self.pool.size else pred_fake,
         )
 
-    def generator_losses(self, outputs: StepOutputs) -> dict[str, Tensor]:
-        """The terms of the generator's loss, weighted: their sum is what it minimises."""
+    def generator_terms(self, outputs: StepOutputs) -> Terms:
+        """The terms of the loss of generator and encoder."""
         assert self.gan is not None
-        terms = {"G_GAN": gan_loss(outputs.pred_fake, True, self.gan)}
+        terms = {
+            "G_GAN": over_scales(outputs.pred_fake, self.gan.for_generator, self.scale_reduction)
+        }
         if self.use_feature_matching:
-            matching = feature_matching(outputs.pred_fake, outputs.pred_real)
-            terms["G_GAN_Feat"] = self.lambda_feat * matching
+            terms["G_GAN_Feat"] = feature_matching(outputs.pred_fake, outputs.pred_real)
         if outputs.perceptual is not None:
-            terms["G_VGG"] = self.lambda_feat * outputs.perceptual
+            terms["G_VGG"] = outputs.perceptual
         return terms
 
-    def discriminator_losses(self, outputs: StepOutputs) -> dict[str, Tensor]:
-        """The terms of the discriminators' loss: their mean is what they minimise."""
+    def discriminator_terms(self, outputs: StepOutputs) -> Terms:
+        """The terms of the discriminators' loss."""
         assert self.gan is not None
+        loss, reduction = self.gan.for_discriminator, self.scale_reduction
         return {
-            "D_real": gan_loss(outputs.pred_real, True, self.gan),
-            "D_fake": gan_loss(outputs.pred_pool, False, self.gan),
+            "D_real": over_scales(outputs.pred_real, lambda x: loss(x, is_real=True), reduction),
+            "D_fake": over_scales(outputs.pred_pool, lambda x: loss(x, is_real=False), reduction),
         }
 
     def train_outermost_alone(self, alone: bool) -> bool:
@@ -200,35 +253,35 @@ class Pix2PixHDModel(nn.Module):
         themselves.
         """
         self._wrapped = {}  # the old ones let go of the parameters before new ones take hold
-        self._wrapped = {name: wrap(network) for name, network in self.networks().items()}
+        self._wrapped = {name: wrap(network) for name, network in self.trained_networks().items()}
 
     @property
     def is_wrapped(self) -> bool:
         return bool(self._wrapped)
 
-    def _in_training(self, name: str) -> nn.Module:
-        """The network as wrapped, where gradients are recorded."""
-        network = self.networks()[name]
-        return self._wrapped.get(name, network) if torch.is_grad_enabled() else network
+    def _network(self, name: str) -> nn.Module:
+        """The network as wrapped where gradients are recorded, else what renders in its place."""
+        if torch.is_grad_enabled():
+            return self._wrapped.get(name, self.trained_networks()[name])
+        return self.rendering_network(name)
 
     def _condition(self, batch: Batch) -> Tensor:
         """In the precision that the networks run in: it halves the largest of their inputs."""
-        inst = batch["inst"] if self.use_instance else None
-        given = condition(batch["label"], inst, self.label_nc)
-        kind = given.device.type
-        return (
-            given.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else given
-        )
+        inst = batch.inst if self.use_instance else None
+        maps = condition(batch.label, inst, self.label_nc)
+        kind = maps.device.type
+        return maps.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else maps
 
-    def _generate(self, batch: Batch, condition: Tensor, features: Tensor | None = None) -> Tensor:
-        height, width = condition.shape[-2:]
-        if self.use_features:
-            own = self.features(batch) if features is None else features
-            condition = _pair(condition, own)
-        padded = pad_to_stride(condition, self.netG.stride)
-        return self._in_training("G")(padded)[..., :height, :width]
+    def _generate(self, maps: Tensor, features: Tensor | None) -> Tensor:
+        height, width = maps.shape[-2:]
+        stride = self.netG.stride
+        padded = None if features is None else pad_to_stride(features, stride)
+        noise = None
+        if self.netG.noise_dim:
+            noise = torch.randn(len(maps), self.netG.noise_dim, device=maps.device)
+        return self._network("G")(pad_to_stride(maps, stride), padded, noise)[..., :height, :width]
 
 
-def _pair(condition: Tensor, other: Tensor) -> Tensor:
-    """Condition and image, or features, as one input in the condition's precision."""
-    return torch.cat([condition, other.to(condition.dtype)], dim=1)
+def _pair(maps: Tensor, image: Tensor) -> Tensor:
+    """Condition and image as the discriminators' input, in the condition's precision."""
+    return torch.cat([maps, image.to(maps.dtype)], dim=1)

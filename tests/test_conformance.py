@@ -60,7 +60,7 @@ def test_losses_through_the_api(case: str) -> None:
     dataset = create_dataset(options.data, options.model, phase="train", seed=0, is_train=True)
     loader = create_loader(dataset, options.data, seed=0, is_train=True)
     model = create_model(options.model, options.discriminator, options.loss)
-    for name, network in model.networks().items():
+    for name, network in model.saved_networks().items():
         load_network(network, shared("reference") / case / f"init/latest_net_{name}.pth")
     schedule = options.schedule
     optimizers = Optimizers(model, schedule.lr, schedule.beta1)
@@ -71,7 +71,7 @@ def test_losses_through_the_api(case: str) -> None:
         )
         for batch in loader:
             outputs = model(batch)
-            terms_G, terms_D = model.generator_losses(outputs), model.discriminator_losses(outputs)
+            terms_G, terms_D = model.generator_terms(outputs), model.discriminator_terms(outputs)
             optimizers.step(outputs, sum(terms_G.values()), sum(terms_D.values()) / 2)
             values = {name: term.item() for name, term in (terms_G | terms_D).items()}
             found.append({"step": len(found) + 1, **values})
@@ -87,7 +87,7 @@ def test_inference_through_the_api(case: str) -> None:
     recorded = np.load(shared("reference") / case / "inference.npz")
     del dataset.files[len(recorded.files) :]
     for batch in create_loader(dataset, options.data, seed=0, is_train=False):
-        expected = torch.from_numpy(recorded[Path(batch["path"][0]).name])
+        expected = torch.from_numpy(recorded[Path(batch.path[0]).name])
         torch.testing.assert_close(render(model, batch)[0], expected, rtol=0, atol=1e-4)
 
 
@@ -112,7 +112,7 @@ def test_inference_with_the_real_images_features(tmp_path: Path) -> None:
     dataset = create_dataset(options.data, options.model, phase="train", seed=0, is_train=False)
     del dataset.files[len(recorded.files) :]
     for batch in create_loader(dataset, options.data, seed=0, is_train=False):
-        expected = torch.from_numpy(recorded[Path(batch["path"][0]).name])
+        expected = torch.from_numpy(recorded[Path(batch.path[0]).name])
         torch.testing.assert_close(render(model, batch)[0], expected, rtol=0, atol=1e-4)
 
     where = ("--name", "final", "--checkpoints_dir", case, "--results_dir", tmp_path)

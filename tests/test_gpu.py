@@ -127,7 +127,7 @@ def test_batches_are_sent_ahead() -> None:
     sent = [{"label": torch.full((1, 1, 512, 512), n).pin_memory(), "path": [n]} for n in range(4)]
     found = []
     for batch in batches_on(device, iter(sent)):
-        found.append((int(batch["label"].unique()), batch["path"]))
+        found.append((int(batch.label.unique()), batch.path))
         del batch  # its memory may now be used again, but not before the work on it is done
     assert found == [(n, [n]) for n in range(4)]
 

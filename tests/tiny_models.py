@@ -7,10 +7,16 @@ from typing import Any
 import torch
 
 from engine.optimizers import Optimizers
+from engine.runtime import Runtime
+from engine.step import gradients_of, logged
+from engine.training import perceptual_loss
 from models import create_model
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.pix2pixhd import Pix2PixHDModel
 from options.saved import replaced
 from options.train_options import TrainOptions
+from util.batch import Batch
+
+CPU = Runtime(torch.device("cpu"))
 
 TINY = {
     "label_nc": 4,
@@ -27,18 +33,25 @@ TINY = {
 def tiny_model(seed: int = 0, **changes: Any) -> Pix2PixHDModel:
     """A model to train; `changes` are flags by name, e.g. netG="local"."""
     options = replaced(TrainOptions(), TINY | changes)
-    return create_model(options.model, options.discriminator, options.loss, seed)
+    return model_of(options, seed)
+
+
+def model_of(options: TrainOptions, seed: int = 0, **more: Any) -> Pix2PixHDModel:
+    """The model that the options describe, perceptual loss included."""
+    vgg = perceptual_loss(options.loss)
+    return create_model(options.model, options.discriminator, options.loss, seed, vgg=vgg, **more)
 
 
 def tiny_batch(size: tuple[int, int] = (16, 24), count: int = 2, seed: int = 0) -> Batch:
     """Labels 0 to 3, instances and images of random pixels."""
     random = torch.Generator().manual_seed(seed)
     one_channel = (count, 1, *size)
-    return {
-        "label": torch.randint(0, 4, one_channel, generator=random, dtype=torch.uint8),
-        "inst": torch.randint(0, 9, one_channel, generator=random, dtype=torch.int32),
-        "image": torch.rand((count, 3, *size), generator=random) * 2 - 1,
-    }
+    return Batch(
+        label=torch.randint(0, 4, one_channel, generator=random, dtype=torch.uint8),
+        path=[f"{number}.png" for number in range(count)],
+        inst=torch.randint(0, 9, one_channel, generator=random, dtype=torch.int32),
+        image=torch.rand((count, 3, *size), generator=random) * 2 - 1,
+    )
 
 
 def take_step(
@@ -48,10 +61,12 @@ def take_step(
     weight_G: float = 1.0,
     weight_D: float = 1.0,
 ) -> dict[str, torch.Tensor]:
-    """One update from the weighted losses; returns their terms."""
+    """One update from the losses, each times a weight; returns their terms."""
     outputs = model(batch)
-    terms_G, terms_D = model.generator_losses(outputs), model.discriminator_losses(outputs)
-    loss_G = torch.stack(list(terms_G.values())).sum()
-    loss_D = torch.stack(list(terms_D.values())).mean()
-    optimizers.step(outputs, weight_G * loss_G, weight_D * loss_D)
-    return {name: term.detach() for name, term in (terms_G | terms_D).items()}
+    gradients = {}
+    for name, weight in (("G", weight_G), ("D", weight_D)):
+        result = gradients_of(model, CPU, outputs, name, lambda loss, weight=weight: weight * loss)
+        gradients |= result.gradients
+    optimizers.update(gradients)
+    both = model.generator_terms(outputs) | model.discriminator_terms(outputs)
+    return logged(both, model.loss_weights)

@@ -1,12 +1,18 @@
-"""Generators: from the condition to an image. To add one: a file here, and a row in GENERATORS."""
+"""Generators: from label maps to an image.
+
+To add one: a file here with a class and the function that builds it from the options, a row in
+GENERATORS, and its name (with options of its own, if any) in `options/base_options.py`.
+"""
 
 from __future__ import annotations
 
-from models.generators.base import Generator
-from models.generators.global_generator import GlobalGenerator
-from models.generators.local_enhancer import LocalEnhancer
+from models.generators.base import BuildGenerator, Generator
+from models.generators.global_generator import GlobalGenerator, build_global
+from models.generators.local_enhancer import LocalEnhancer, build_local
 
-GENERATORS: dict[str, type[Generator]] = {
-    "global": GlobalGenerator,
-    "local": LocalEnhancer,
+GENERATORS: dict[str, BuildGenerator] = {
+    "global": build_global,
+    "local": build_local,
 }
+
+__all__ = ["GENERATORS", "Generator", "GlobalGenerator", "LocalEnhancer"]

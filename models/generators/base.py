@@ -1,16 +1,41 @@
-"""What every generator is."""
+"""What every generator is, and what a row of the table is."""
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from options.base_options import ModelOptions
 
 
 class Generator(nn.Module):
-    """Maps [N, in_channels, H, W] to [N, out_channels, H, W] in [-1, 1].
+    """From label maps, and what else it asks for, to an image.
+
+    `forward(maps, features, noise)` returns [N, out_channels, H, W] in [-1, 1]:
+
+    - maps: [N, C, H, W], one-hot labels (or an image) and instance boundaries;
+    - features: [N, feat_num, H, W] in [-1, 1], or None in a run without features;
+    - noise: [N, noise_dim] from N(0, 1), or None where `noise_dim` is 0.
 
     H and W must be multiples of `stride`, and at least twice as large.
     """
 
     stride: int
+    # Numbers of noise for each image; the model draws them.
+    noise_dim: int = 0
     # Names begin so of the parameters that train alone during --niter_fix_global, if any do.
     outermost_prefixes: tuple[str, ...] = ()
+
+
+BuildGenerator = Callable[["ModelOptions", int, int], Generator]
+"""A row of GENERATORS: from the options, the channels of the maps and those of the features (0 in a
+run without) to a generator. It alone reads the options that are this generator's own."""
+
+
+def joined(maps: Tensor, features: Tensor | None) -> Tensor:
+    """Maps and features as one input, [N, C + feat_num, H, W], in the precision of the maps."""
+    return maps if features is None else torch.cat([maps, features.to(maps.dtype)], dim=1)

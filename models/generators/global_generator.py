@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from models.blocks import (
@@ -12,7 +14,10 @@ from models.blocks import (
     output_convolution,
     upsampling,
 )
-from models.generators.base import Generator
+from models.generators.base import Generator, joined
+
+if TYPE_CHECKING:
+    from options.base_options import ModelOptions
 
 
 class GlobalGenerator(Generator):
@@ -20,7 +25,7 @@ class GlobalGenerator(Generator):
 
     def __init__(
         self,
-        in_channels: int,  # of the condition
+        in_channels: int,  # of maps and features together
         out_channels: int = 3,  # of the image
         ngf: int = 64,  # filters of the first layer
         n_downsample: int = 4,  # times the resolution is halved
@@ -41,10 +46,24 @@ class GlobalGenerator(Generator):
         layers += output_convolution(ngf, out_channels)
         self.model = nn.Sequential(*layers)
 
-    def forward(self, condition: Tensor) -> Tensor:
-        return self.model(condition)
+    def forward(
+        self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        return self.model(joined(maps, features))
 
     def without_output(self) -> nn.Sequential:
         """The network up to its last feature map, [N, ngf, H, W]."""
         output_layers = 3  # padding, convolution, tanh
         return self.model[:-output_layers]
+
+
+def build_global(options: ModelOptions, map_channels: int, feature_channels: int) -> Generator:
+    return GlobalGenerator(
+        in_channels=map_channels + feature_channels,
+        out_channels=options.output_nc,
+        ngf=options.ngf,
+        n_downsample=options.n_downsample_global,
+        n_blocks=options.n_blocks_global,
+        norm=options.norm,
+        use_dropout=options.use_dropout,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from models.blocks import (
@@ -13,8 +15,11 @@ from models.blocks import (
     output_convolution,
     upsampling,
 )
-from models.generators.base import Generator
+from models.generators.base import Generator, joined
 from models.generators.global_generator import GlobalGenerator
+
+if TYPE_CHECKING:
+    from options.base_options import ModelOptions
 
 
 class LocalEnhancer(Generator):
@@ -27,7 +32,7 @@ class LocalEnhancer(Generator):
 
     def __init__(
         self,
-        in_channels: int,  # of the condition
+        in_channels: int,  # of maps and features together
         out_channels: int = 3,  # of the image
         ngf: int = 32,  # filters of the first layer of the outermost stage
         n_downsample: int = 4,  # of the global generator
@@ -66,12 +71,28 @@ class LocalEnhancer(Generator):
             self.add_module(f"model{n}_2", nn.Sequential(*back))
         self.downsample = average_pool()
 
-    def forward(self, condition: Tensor) -> Tensor:
-        pyramid = [condition]
+    def forward(
+        self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        pyramid = [joined(maps, features)]
         for _ in range(self.n_local_enhancers):
-            pyramid.append(self.downsample(pyramid[-1]))
-        features = self.model(pyramid.pop())
+            pyramid.append(self.downsample(pyramid[-1]))  # [N, C, H / 2, W / 2], ...
+        x = self.model(pyramid.pop())  # [N, ngf * 2^N, H / 2^N, W / 2^N]
         for n in range(1, self.n_local_enhancers + 1):
             front, back = getattr(self, f"model{n}_1"), getattr(self, f"model{n}_2")
-            features = back(front(pyramid.pop()) + features)
-        return features
+            x = back(front(pyramid.pop()) + x)  # twice as high and wide
+        return x
+
+
+def build_local(options: ModelOptions, map_channels: int, feature_channels: int) -> Generator:
+    return LocalEnhancer(
+        in_channels=map_channels + feature_channels,
+        out_channels=options.output_nc,
+        ngf=options.ngf,
+        n_downsample=options.n_downsample_global,
+        n_blocks=options.n_blocks_global,
+        n_local_enhancers=options.n_local_enhancers,
+        n_blocks_local=options.n_blocks_local,
+        norm=options.norm,
+        use_dropout=options.use_dropout,
+    )

@@ -16,9 +16,10 @@ from PIL import Image
 from shared_data import shared
 
 from data import create_dataset, create_loader
-from data.loader import Batch, Loader
+from data.loader import Loader
 from data.sampler import EpochSampler
 from options.base_options import DataOptions, ModelOptions
+from util.batch import Batch
 from util.errors import UserError
 
 MakeSet = Callable[..., Path]
@@ -99,9 +100,9 @@ def test_fewer_images_than_a_batch(make_set: MakeSet) -> None:
 
 def test_a_batch(make_set: MakeSet) -> None:
     (batch,) = loader(make_set(), batchSize=4, serial_batches=True)
-    assert batch["label"].shape == batch["inst"].shape == (4, 1, 8, 8)
-    assert batch["image"].shape == (4, 3, 8, 8)
-    assert [Path(path).stem for path in batch["path"]] == ["000", "001", "002", "003"]
+    assert batch.label.shape == batch.inst.shape == (4, 1, 8, 8)
+    assert batch.image.shape == (4, 3, 8, 8)
+    assert [Path(path).stem for path in batch.path] == ["000", "001", "002", "003"]
 
 
 def test_any_number_of_workers_gives_the_same_batches(make_set: MakeSet) -> None:
@@ -136,7 +137,7 @@ def test_an_epoch_left_halfway_does_not_leak_into_the_next(make_set: MakeSet) ->
 def test_order_is_the_seeds_or_the_files(make_set: MakeSet) -> None:
     root = make_set(count=6)
     orders = [
-        [batch["path"] for batch in epoch(loader(root, **changes), 1)]
+        [batch.path for batch in epoch(loader(root, **changes), 1)]
         for changes in ({}, {"seed": 1}, {"serial_batches": True})
     ]
     assert orders[2] == sorted(orders[0])
@@ -152,7 +153,7 @@ def test_the_programs_own_random_numbers_are_left_alone(make_set: MakeSet) -> No
 
 def test_testing_takes_all_in_order(make_set: MakeSet) -> None:
     batches = list(loader(make_set(count=5), is_train=False, batchSize=2))
-    names = [[Path(path).stem for path in batch["path"]] for batch in batches]
+    names = [[Path(path).stem for path in batch.path] for batch in batches]
     assert names == [["000", "001"], ["002", "003"], ["004"]]
 
 
@@ -164,7 +165,7 @@ def test_a_users_mistake_comes_out_of_a_worker_as_it_is(make_set: MakeSet, worke
     seen, told = [], []
     try:
         for batch in loader(root, nThreads=workers, serial_batches=True):
-            seen += batch["path"]
+            seen += batch.path
     except UserError as error:
         told = error.problems
     assert len(seen) == 2
@@ -208,12 +209,12 @@ def test_real_cityscapes() -> None:
     batches = list(create_loader(dataset, data, seed=0, is_train=True))
     assert len(batches) == 8
     for batch in batches:
-        assert batch["label"].shape == batch["inst"].shape == (1, 1, 64, 128)
-        ids = batch["inst"]
+        assert batch.label.shape == batch.inst.shape == (1, 1, 64, 128)
+        ids = batch.inst
         labels = torch.where(ids >= 1000, ids // 1000, ids)
         assert ids.max() > 24000
         # Cityscapes' two maps disagree on a few outlines of void.
-        assert (labels == batch["label"]).float().mean() > 0.99
+        assert (labels == batch.label).float().mean() > 0.99
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])

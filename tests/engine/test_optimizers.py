@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
 
 import pytest
 import torch
 from tiny_models import take_step, tiny_batch, tiny_model
 
-from engine.optimizers import Optimizers, learning_rate
+from engine.optimizers import Gradients, Optimizers, learning_rate
 from engine.runtime import Runtime
+from engine.step import forward, gradients_of
 from models.conditioning import condition
-from models.gan_losses import feature_matching, gan_loss
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.gan_losses import feature_matching, over_scales
+from models.pix2pixhd import Pix2PixHDModel
+from util.batch import Batch
 
 LR = 2e-4
 
@@ -22,43 +24,45 @@ def plain_gradients(
     model: Pix2PixHDModel, batch: Batch
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Losses and gradients in three discriminator passes and two whole backward passes."""
-    given = condition(batch["label"], batch["inst"], model.label_nc)
+    given = condition(batch.label, batch.inst, model.label_nc)
     fake = model.generate(batch)
     shown = model.pool.query(torch.cat([given, fake.detach()], dim=1))
     on_shown = model.netD(shown)
-    pred_real = model.netD(torch.cat([given, batch["image"]], dim=1))
+    pred_real = model.netD(torch.cat([given, batch.image], dim=1))
     pred_fake = model.netD(torch.cat([given, fake], dim=1))
-    terms = {"G_GAN": gan_loss(pred_fake, True, model.gan)}
+    terms = {"G_GAN": over_scales(pred_fake, model.gan.for_generator)}
     if model.use_feature_matching:
-        terms["G_GAN_Feat"] = model.lambda_feat * feature_matching(pred_fake, pred_real)
+        terms["G_GAN_Feat"] = model.loss_weights["G_GAN_Feat"].logged * feature_matching(
+            pred_fake, pred_real
+        )
     loss_G = sum(terms.values())
-    terms["D_real"] = gan_loss(pred_real, True, model.gan)
-    terms["D_fake"] = gan_loss(on_shown, False, model.gan)
+    judge = model.gan.for_discriminator
+    terms["D_real"] = over_scales(pred_real, lambda logits: judge(logits, is_real=True))
+    terms["D_fake"] = over_scales(on_shown, lambda logits: judge(logits, is_real=False))
     loss_D = (terms["D_real"] + terms["D_fake"]) * 0.5
     gradients = {}
     for loss, letter in ((loss_G, "G"), (loss_D, "D")):
         model.zero_grad()
         loss.backward(retain_graph=True)
-        for name, parameter in model.networks()[letter].named_parameters():
+        for name, parameter in model.saved_networks()[letter].named_parameters():
             gradients[letter + name] = parameter.grad.clone()
     return terms, gradients
 
 
 class Watched(Optimizers):
-    """Keeps the gradients until the next step, for tests to look at."""
+    """Leaves the gradients where tests find them."""
 
-    def step(self, *arguments: Any) -> None:
-        super().forget_gradients()
-        super().step(*arguments)
-
-    def forget_gradients(self) -> None:
-        pass
+    def update(self, gradients: Mapping[str, Gradients]) -> None:
+        super().update(gradients)
+        for found in gradients.values():
+            for parameter, gradient in found.items():
+                parameter.grad = gradient
 
 
 def gradients(model: Pix2PixHDModel) -> dict[str, torch.Tensor]:
     return {
         letter + name: parameter.grad
-        for letter, network in model.networks().items()
+        for letter, network in model.saved_networks().items()
         for name, parameter in network.named_parameters()
     }
 
@@ -173,16 +177,15 @@ def test_mixed_precision_step() -> None:
     optimizers = Watched(model, LR, beta1=0.5, scale_gradients=True)
     optimizers.scaler.load_state_dict(optimizers.scaler.state_dict() | {"scale": 64.0})
     before = deepcopy(model.state_dict())
-    with torch.autocast("cpu", dtype=torch.float16):
-        outputs = model(batch)
-        found = model.generator_losses(outputs)
-        loss_G, loss_D = sum(found.values()), sum(model.discriminator_losses(outputs).values()) / 2
-    optimizers.step(outputs, loss_G, loss_D)
+    runtime = Runtime(torch.device("cpu"), dtype=torch.float16)
+    outputs = forward(model, runtime, batch)
+    result = gradients_of(model, runtime, outputs, "GD", optimizers.scaler.scale)
+    optimizers.update(result.gradients)
     assert optimizers.scaler.get_scale() == 64.0  # nothing overflowed
     assert outputs.pred_fake[0][-1].dtype == torch.float16
     assert outputs.fake.dtype == torch.float32  # float16 is too coarse for the image itself
     assert outputs.fake_leaf.grad is None  # the discriminators' loss does not go on to the image
-    for name, term in found.items():
+    for name, term in result.terms.items():
         assert term.item() == pytest.approx(terms[name].item(), rel=2e-2), name
     for letter in "GD":  # the optimizer has divided by the scale
         names = [name for name in plain if name[0] == letter]

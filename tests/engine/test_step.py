@@ -15,11 +15,12 @@ from torch import Tensor
 from engine.optimizers import Optimizers
 from engine.runtime import Runtime
 from models import create_model
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.pix2pixhd import Pix2PixHDModel
 from options.saved import replaced
 from options.train_options import TrainOptions
 from scripts.benchmarks.plain_step import PlainStep, networks_of
 from train import train_step
+from util.batch import Batch
 
 LR = 2e-4
 ROUNDING = (2e-6, 1e-3, 3e-3)  # of a network's gradient and of a loss, at each of three steps
@@ -71,7 +72,7 @@ def watched(model: Pix2PixHDModel, adams: PlainStep | Optimizers) -> Gradients:
 
     def note(letters: str) -> None:
         for letter in letters:
-            network = model.networks().get(letter)
+            network = model.saved_networks().get(letter)
             for name, parameter in network.named_parameters() if network else ():
                 gradient = parameter.grad
                 gradients[f"{letter}.{name}"] = (
@@ -94,7 +95,7 @@ def of(letter: str, tensors: Gradients) -> Gradients:
 def weights(model: Pix2PixHDModel) -> Gradients:
     return {
         f"{letter}.{name}": parameter.detach().clone()
-        for letter, network in model.networks().items()
+        for letter, network in model.saved_networks().items()
         for name, parameter in network.named_parameters()
     }
 
@@ -110,7 +111,7 @@ def compare(model: Pix2PixHDModel, options: TrainOptions, batch: Batch) -> None:
         for name, term in expected_terms.items():
             assert terms[name].item() == pytest.approx(term.item(), rel=rounding), name
         assert found.keys() == expected.keys()
-        for letter in model.networks():
+        for letter in model.saved_networks():
             whole = norm(of(letter, expected))
             assert whole > 0, letter
             for name, gradient in of(letter, expected).items():
@@ -119,7 +120,7 @@ def compare(model: Pix2PixHDModel, options: TrainOptions, batch: Batch) -> None:
     after, expected_after = weights(model), weights(other)
     for name, weight in expected_after.items():
         assert torch.all((after[name] - weight).abs()[sure[name]] <= DRIFT), name
-    for letter in model.networks():
+    for letter in model.saved_networks():
         compared = torch.cat([part.flatten() for part in of(letter, sure).values()])
         assert compared.float().mean() > 0.2, letter
 

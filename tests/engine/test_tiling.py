@@ -27,10 +27,11 @@ from engine.tiling import (
 from models import create_encoder
 from models.conditioning import condition
 from models.generators import Generator
-from models.pix2pixhd import Batch, Pix2PixHDModel
+from models.pix2pixhd import Pix2PixHDModel
 from models.segments import instance_average
 from options.base_options import ModelOptions
 from options.saved import replaced
+from util.batch import Batch
 
 SIZES = [(1000, 371), (97, 96), (96, 700), (193, 1001)]
 
@@ -209,7 +210,7 @@ def test_given_features_are_cut_like_the_maps() -> None:
         rtol=0,
         atol=1e-6,
     )
-    batch["feat"] = features
+    batch = replace(batch, feat=features)
     assert features_in_tiles(model, batch, 64) is features
     torch.testing.assert_close(
         render_in_tiles(model, batch, None, 64), render(model, batch), rtol=0, atol=1e-6
@@ -251,9 +252,9 @@ def test_boundaries_do_not_appear_where_windows_end() -> None:
         "label": torch.zeros(1, 1, 64, 200, dtype=torch.uint8),
         "inst": torch.ones(1, 1, 64, 200, dtype=torch.int32),
     }
-    batch["inst"][..., 40:] = 2  # the second window begins there
+    batch.inst[..., 40:] = 2  # the second window begins there
     assert slice(40, 104) in spans(200, 64, 8)
     render_in_tiles(model, batch, None, 64)
-    drawn = condition(batch["label"], batch["inst"], 4)[:, -1]
+    drawn = condition(batch.label, batch.inst, 4)[:, -1]
     for span, seen in zip(spans(200, 64, 8), model.netG.seen, strict=True):
         assert torch.equal(seen[:, -1, :, : span.stop - span.start], drawn[..., span])

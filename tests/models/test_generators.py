@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
 
 from models.blocks import NORM_LAYERS, average_pool, initialise
 from models.generators import GENERATORS, Generator
+from options.base_options import ModelOptions
+from options.saved import replaced
 
 CASES = [(name, {}) for name in GENERATORS] + [("local", {"n_local_enhancers": 2})]
+MAPS, FEATURES = 4, 1  # channels
 every_generator = pytest.mark.parametrize(
     ("name", "changes"), CASES, ids=lambda value: value if isinstance(value, str) else ""
 )
@@ -20,15 +23,18 @@ dropout_or_not = pytest.mark.parametrize("use_dropout", [False, True])
 
 def build(name: str, changes: dict[str, Any]) -> Generator:
     torch.manual_seed(0)
-    tiny = {"in_channels": 5, "ngf": 2, "n_downsample": 2, "n_blocks": 1}
-    generator = GENERATORS[name](**(tiny | changes))
+    tiny = {"netG": name, "ngf": 2, "n_downsample_global": 2, "n_blocks_global": 1}
+    options = replaced(ModelOptions(), tiny | changes)
+    generator = GENERATORS[name](options, MAPS, FEATURES)
     initialise(generator)
     return generator
 
 
-def condition_for(generator: Generator, rows: int = 2, columns: int = 3) -> torch.Tensor:
-    """A condition of so many strides."""
-    return torch.rand(2, 5, rows * generator.stride, columns * generator.stride)
+def inputs_for(generator: Generator, rows: int = 2, columns: int = 3) -> tuple[torch.Tensor, ...]:
+    """Maps, features and noise, of so many strides."""
+    height, width = rows * generator.stride, columns * generator.stride
+    maps, features = torch.rand(2, MAPS, height, width), torch.rand(2, FEATURES, height, width)
+    return maps, features, torch.randn(2, generator.noise_dim)
 
 
 @every_generator
@@ -38,9 +44,9 @@ def test_output_is_a_finite_image_of_the_input_size(
     name: str, changes: dict[str, Any], norm: str, use_dropout: bool
 ) -> None:
     generator = build(name, changes | {"norm": norm, "use_dropout": use_dropout})
-    condition = condition_for(generator)
-    image = generator(condition)
-    assert image.shape == (2, 3, *condition.shape[-2:])
+    inputs = inputs_for(generator)
+    image = generator(*inputs)
+    assert image.shape == (2, 3, *inputs[0].shape[-2:])
     assert image.isfinite().all()
 
 
@@ -50,7 +56,7 @@ def test_output_is_bounded(name: str, changes: dict[str, Any]) -> None:
     with torch.no_grad():
         for parameter in list(generator.parameters())[-2:]:  # of the output convolution
             parameter.mul_(1000)
-    image = generator(condition_for(generator))
+    image = generator(*inputs_for(generator))
     assert 0.99 < image.abs().max() <= 1
 
 
@@ -61,7 +67,7 @@ def test_every_parameter_gets_a_gradient(
     name: str, changes: dict[str, Any], norm: str, use_dropout: bool
 ) -> None:
     generator = build(name, changes | {"norm": norm, "use_dropout": use_dropout, "ngf": 4})
-    generator(condition_for(generator)).square().sum().backward()
+    generator(*inputs_for(generator)).square().sum().backward()
     for key, parameter in generator.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
@@ -72,10 +78,10 @@ def test_every_parameter_gets_a_gradient(
 @pytest.mark.parametrize(
     ("name", "changes", "stride"),
     [
-        ("global", {"n_downsample": 4}, 16),
-        ("global", {"n_downsample": 1}, 2),
-        ("local", {"n_downsample": 2}, 8),
-        ("local", {"n_downsample": 2, "n_local_enhancers": 2}, 16),
+        ("global", {"n_downsample_global": 4}, 16),
+        ("global", {"n_downsample_global": 1}, 2),
+        ("local", {"n_downsample_global": 2}, 8),
+        ("local", {"n_downsample_global": 2, "n_local_enhancers": 2}, 16),
     ],
 )
 def test_stride(name: str, changes: dict[str, Any], stride: int) -> None:
@@ -85,10 +91,10 @@ def test_stride(name: str, changes: dict[str, Any], stride: int) -> None:
 @every_generator
 def test_dropout_acts_in_training_alone(name: str, changes: dict[str, Any]) -> None:
     generator = build(name, changes | {"use_dropout": True})
-    condition = condition_for(generator)
-    assert not torch.equal(generator(condition), generator(condition))
+    inputs = inputs_for(generator)
+    assert not torch.equal(generator(*inputs), generator(*inputs))
     generator.eval()
-    assert torch.equal(generator(condition), generator(condition))
+    assert torch.equal(generator(*inputs), generator(*inputs))
 
 
 @every_generator
@@ -99,18 +105,23 @@ def test_dropout_keeps_the_keys(name: str, changes: dict[str, Any]) -> None:
 
 @every_generator
 def test_channels_in_and_out(name: str, changes: dict[str, Any]) -> None:
-    generator = build(name, changes | {"in_channels": 1, "out_channels": 1})
-    assert generator(condition_for(generator)[:, :1]).shape[1] == 1
+    generator = build(name, changes | {"output_nc": 1})
+    assert generator(*inputs_for(generator)).shape[1] == 1
+
+
+def test_the_flag_offers_what_the_table_has() -> None:
+    assert set(get_args(get_type_hints(ModelOptions)["netG"])) == set(GENERATORS)
 
 
 def test_local_enhancer_adds_the_inner_features_to_its_own() -> None:
     generator = build("local", {"n_local_enhancers": 2})
-    condition = condition_for(generator)
+    inputs = inputs_for(generator)
+    condition = torch.cat(inputs[:2], dim=1)
     half = average_pool()(condition)
     inner = generator.model(average_pool()(half))
     inner = generator.model1_2(generator.model1_1(half) + inner)
     expected = generator.model2_2(generator.model2_1(condition) + inner)
-    assert torch.equal(generator(condition), expected)
+    assert torch.equal(generator(*inputs), expected)
 
 
 def test_outermost_prefixes_name_the_last_stage() -> None:

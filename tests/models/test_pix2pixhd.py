@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from shared_data import shared
 from tiny_models import TINY, take_step, tiny_batch, tiny_model
 
 from engine.optimizers import Optimizers
-from engine.render import pictures, render, to_device
+from engine.render import pictures, render
+from engine.step import logged
 from models import create_model
 from models.conditioning import condition
 from models.gan_losses import GAN_LOSSES
@@ -32,7 +34,7 @@ def test_padding_does_not_move_the_picture() -> None:
     """What is beyond the right and lower border is cut off, nothing else."""
     model, batch = tiny_model(), tiny_batch((13, 9))
     padded = torch.nn.functional.pad(
-        condition(batch["label"], batch["inst"], 4), (0, 1, 0, 1), mode="replicate"
+        condition(batch.label, batch.inst, 4), (0, 1, 0, 1), mode="replicate"
     )
     assert torch.equal(model.generate(batch), model.netG(padded)[..., :13, :9])
 
@@ -43,8 +45,8 @@ def test_padding_does_not_move_the_picture() -> None:
 def test_image_to_image(input_nc: int, output_nc: int, instance: bool) -> None:
     flags = {"label_nc": 0, "input_nc": input_nc, "output_nc": output_nc, "instance": instance}
     model, batch = tiny_model(**flags), tiny_batch()
-    batch["label"] = torch.rand(2, input_nc, 16, 24)
-    batch["image"] = batch["image"][:, :output_nc]
+    batch = replace(batch, label=torch.rand(2, input_nc, 16, 24))
+    batch = replace(batch, image=batch.image[:, :output_nc])
     assert model.generate(batch).shape == (2, output_nc, 16, 24)
     terms = take_step(model, Optimizers(model, 2e-4, 0.5), batch)
     assert all(term.isfinite() for term in terms.values())
@@ -52,15 +54,15 @@ def test_image_to_image(input_nc: int, output_nc: int, instance: bool) -> None:
 
 def test_without_instances_the_batch_needs_none() -> None:
     batch = tiny_batch()
-    del batch["inst"]
+    batch = replace(batch, inst=None)
     assert tiny_model(instance=False).generate(batch).shape == (2, 3, 16, 24)
 
 
 def test_discriminators_see_condition_and_image() -> None:
     model, batch = tiny_model(), tiny_batch()
     outputs = model(batch)
-    given = condition(batch["label"], batch["inst"], 4)
-    pred_real = model.netD(torch.cat([given, batch["image"]], dim=1))
+    given = condition(batch.label, batch.inst, 4)
+    pred_real = model.netD(torch.cat([given, batch.image], dim=1))
     pred_fake = model.netD(torch.cat([given, model.generate(batch)], dim=1))
     assert torch.equal(outputs.pred_real[1][-1], pred_real[1][-1])
     assert torch.equal(outputs.pred_fake[1][-1], pred_fake[1][-1])
@@ -73,8 +75,8 @@ def test_terms_follow_the_flags() -> None:
     for matching in (True, False):
         model = tiny_model(ganFeat_loss=matching)
         outputs = model(batch)
-        names[matching] = list(model.generator_losses(outputs))
-        assert list(model.discriminator_losses(outputs)) == ["D_real", "D_fake"]
+        names[matching] = list(model.generator_terms(outputs))
+        assert list(model.discriminator_terms(outputs)) == ["D_real", "D_fake"]
     assert names == {True: ["G_GAN", "G_GAN_Feat"], False: ["G_GAN"]}
 
 
@@ -88,7 +90,7 @@ def test_lambda_feat_weighs_feature_matching() -> None:
     values = []
     for weight in (10.0, 1.0):
         model = tiny_model(lambda_feat=weight)
-        values.append(model.generator_losses(model(batch)))
+        values.append(logged(model.generator_terms(model(batch)), model.loss_weights))
     assert values[0]["G_GAN_Feat"].item() == pytest.approx(10 * values[1]["G_GAN_Feat"].item())
     assert values[0]["G_GAN"].item() == pytest.approx(values[1]["G_GAN"].item())
 
@@ -97,8 +99,9 @@ def test_perceptual_loss_sees_fake_and_real_and_is_weighted() -> None:
     model, batch = tiny_model(lambda_feat=5.0), tiny_batch()
     model.vgg = lambda fake, real: (fake - 2 * real).mean()
     outputs = model(batch)
-    expected = 5.0 * (model.generate(batch) - 2 * batch["image"]).mean().item()
-    assert model.generator_losses(outputs)["G_VGG"].item() == pytest.approx(expected)
+    expected = 5.0 * (model.generate(batch) - 2 * batch.image).mean().item()
+    terms = logged(model.generator_terms(outputs), model.loss_weights)
+    assert terms["G_VGG"].item() == pytest.approx(expected)
 
 
 def test_same_seed_same_weights() -> None:
@@ -113,14 +116,14 @@ def test_the_perceptual_loss_does_not_change_the_initial_weights() -> None:
     without, with_it = tiny_model(3), tiny_model(3, vgg_loss=True, vgg_weights=file)
     for mine, other in zip(without.netD.parameters(), with_it.netD.parameters(), strict=True):
         assert torch.equal(mine, other)
-    assert "G_VGG" in with_it.generator_losses(with_it(tiny_batch()))
+    assert "G_VGG" in with_it.generator_terms(with_it(tiny_batch()))
 
 
 def test_a_model_to_render_with_has_the_same_generator_and_nothing_else() -> None:
     options = replaced(ModelOptions(), TINY)
     model, whole = create_model(options, seed=5), tiny_model(seed=5)
-    assert list(model.networks()) == ["G"]
-    assert list(whole.networks()) == ["G", "D"]
+    assert list(model.saved_networks()) == ["G"]
+    assert list(whole.saved_networks()) == ["G", "D"]
     for mine, other in zip(model.netG.parameters(), whole.netG.parameters(), strict=True):
         assert torch.equal(mine, other)
     with pytest.raises(AssertionError):
@@ -141,15 +144,15 @@ def test_rendering_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize("label_nc", [4, 0])
 def test_pictures(label_nc: int) -> None:
-    batch = to_device(tiny_batch((8, 12)) | {"path": ["a", "b"]}, torch.device("cpu"))
-    assert batch["path"] == ["a", "b"]
+    batch = tiny_batch((8, 12)).to(torch.device("cpu"))
+    assert batch.path == ["0.png", "1.png"]
     if not label_nc:
-        batch["label"] = torch.rand(2, 1, 8, 12)
-    fake = batch["image"].flip(0)
+        batch = replace(batch, label=torch.rand(2, 1, 8, 12))
+    fake = batch.image.flip(0)
     shown = pictures(batch, [fake], label_nc, sample=1)
     assert list(shown) == ["input_label", "synthesized_image", "real_image"]
     assert all(picture.shape == (8, 12, 3) for picture in shown.values())
     first = pictures(batch, [fake], label_nc)
     assert (shown["synthesized_image"] == first["real_image"]).all()
-    del batch["image"]
+    batch = replace(batch, image=None)
     assert list(pictures(batch, [fake], label_nc)) == ["input_label", "synthesized_image"]

@@ -1,0 +1,177 @@
+"""One training step: from a batch to the image, the terms of the losses and the gradients.
+
+What varies between methods is data, a `Recipe`; updates are apart, in `engine.optimizers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from engine.optimizers import Gradients, Optimizers
+from engine.runtime import Runtime
+from models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs, Terms
+from util.batch import Batch
+
+UpdateOrder = Literal["together", "D_first", "G_first"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """In which order a step does its work.
+
+    The reduction over the discriminators' scales and the losses themselves are the model's.
+    """
+
+    update_order: UpdateOrder = "together"
+    """together: both losses use D as it stood before this step's updates, and one look of D at the
+    fake serves both (pix2pixHD). D_first: G's loss uses D as just updated (pix2pix). G_first: D is
+    updated after G (SPADE)."""
+
+    generator_forwards: Literal[1, 2] = 1
+    """Where one is updated after the other: 2 to synthesise the fake anew in between (SPADE), 1 to
+    show D the same fake again (pix2pix)."""
+
+
+PIX2PIXHD = Recipe()
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step makes of a batch."""
+
+    image: Tensor  # the synthesised images, [N, C, H, W] in [-1, 1]
+    terms: Terms  # as logs show them; scalars on the device, so that reading one waits for it
+    gradients: dict[str, Gradients]  # of the parameters of each optimizer, "G" or "D"
+
+
+def train_step(
+    model: Pix2PixHDModel,
+    optimizers: Optimizers,
+    runtime: Runtime,
+    batch: Batch,
+    recipe: Recipe = PIX2PIXHD,
+) -> tuple[Tensor, Terms]:
+    """One update of generator (with encoder) and discriminators.
+
+    Returns:
+        `image` and `terms` of a `StepResult`; the gradients' memory is free again.
+    """
+    scale = optimizers.scaler.scale
+    if recipe.update_order == "together":
+        result = compute_gradients(model, runtime, batch, "GD", scale)
+        optimizers.update(result.gradients)
+        return result.image, result.terms
+    first, second = "DG" if recipe.update_order == "D_first" else "GD"
+    outputs = forward(model, runtime, batch)
+    before = gradients_of(model, runtime, outputs, first, scale)
+    optimizers.update(before.gradients)
+    fake = outputs.fake if recipe.generator_forwards == 1 else None
+    outputs = forward(model, runtime, batch, fake)
+    after = gradients_of(model, runtime, outputs, second, scale)
+    optimizers.update(after.gradients)
+    return before.image, before.terms | after.terms
+
+
+def compute_gradients(
+    model: Pix2PixHDModel,
+    runtime: Runtime,
+    batch: Batch,
+    networks: str = "GD",
+    scale: Callable[[Tensor], Tensor] = lambda loss: loss,
+) -> StepResult:
+    """From a batch to image, terms and gradients; no weight changes.
+
+    Args:
+        networks: whose gradients: "G" stands for generator and encoder, "D" for the discriminators.
+        scale: multiplies the losses, so that gradients in float16 do not vanish.
+    """
+    return gradients_of(model, runtime, forward(model, runtime, batch), networks, scale)
+
+
+def forward(
+    model: Pix2PixHDModel, runtime: Runtime, batch: Batch, fake: Tensor | None = None
+) -> StepOutputs:
+    with runtime.autocast():
+        outputs: StepOutputs = model(batch, fake)
+    return outputs
+
+
+def gradients_of(
+    model: Pix2PixHDModel,
+    runtime: Runtime,
+    outputs: StepOutputs,
+    networks: str,
+    scale: Callable[[Tensor], Tensor],
+) -> StepResult:
+    """As `compute_gradients`, of what the networks made of a batch.
+
+    Both gradients are taken before either update: the graph of the discriminators' look at the
+    fake serves both losses, and must not change between them.
+    """
+    terms: Terms = {}
+    found: dict[str, Gradients] = {}
+    if "G" in networks:
+        with runtime.autocast():
+            terms_G = model.generator_terms(outputs)
+        loss_G = scale(total(terms_G, model.loss_weights))
+        # By way of the image: through what the discriminators and VGG19 say of it ...
+        (of_image,) = torch.autograd.grad(loss_G, outputs.fake_leaf, retain_graph=True)
+        trained = _trained(model, "GE")
+        # ... and on through G and E. The loss is a root once more for what goes round the image, as
+        # a KL divergence of E's output does; where nothing does, none of its graph is walked.
+        roots = [outputs.fake, loss_G]
+        found["G"] = _gradients(
+            roots, [of_image, torch.ones_like(loss_G)], trained, model.is_wrapped
+        )
+        terms |= terms_G
+    if "D" in networks:
+        with runtime.autocast():
+            terms_D = model.discriminator_terms(outputs)
+        loss_D = scale(total(terms_D, model.loss_weights))
+        found["D"] = _gradients([loss_D], None, _trained(model, "D"), model.is_wrapped)
+        terms |= terms_D
+    return StepResult(outputs.fake.detach(), logged(terms, model.loss_weights), found)
+
+
+def total(terms: Mapping[str, Tensor], weights: Mapping[str, LossWeight]) -> Tensor:
+    """The weighted sum of a loss's terms: what is minimised."""
+    for name, term in terms.items():
+        assert term.requires_grad, f"{name}: no gradient would come of this term"
+    return torch.stack([weights[name].minimised * term for name, term in terms.items()]).sum()
+
+
+def logged(terms: Mapping[str, Tensor], weights: Mapping[str, LossWeight]) -> Terms:
+    """The terms as logs show them."""
+    return {name: weights[name].logged * term.detach() for name, term in terms.items()}
+
+
+def _trained(model: Pix2PixHDModel, letters: str) -> list[nn.Parameter]:
+    """The parameters that are trained now: frozen ones are left out."""
+    networks = model.trained_networks()
+    return [
+        parameter
+        for letter in letters
+        if letter in networks
+        for parameter in networks[letter].parameters()
+        if parameter.requires_grad
+    ]
+
+
+def _gradients(
+    roots: list[Tensor],
+    grad_outputs: list[Tensor] | None,
+    parameters: list[nn.Parameter],
+    is_wrapped: bool,
+) -> Gradients:
+    """Gradients by parameter. A parameter that gets none is an error, here or in DDP."""
+    if not is_wrapped:
+        found = torch.autograd.grad(roots, parameters, grad_outputs)
+        return dict(zip(parameters, found, strict=True))
+    # DDP averages over the processes where gradients are accumulated, which `grad` never does.
+    torch.autograd.backward(roots, grad_outputs, inputs=parameters)
+    return {p: p.grad for p in parameters if p.grad is not None}
