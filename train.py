@@ -19,11 +19,11 @@ from torch import Tensor
 
 from engine.distributed import mean, shut_down, wrap_ddp
 from engine.optimizers import learning_rate
-from engine.render import Pictures, batches_on, pictures, render
+from engine.render import Pictures, batches_on, pictures
 from engine.state import Progress
 from engine.step import train_step
 from engine.stop_signal import StopSignal
-from engine.training import Run, build, load_start, open_logger, opened_folder
+from engine.training import Run, build, open_logger, opened_folder, save_options
 from options.train_options import TrainOptions
 from util.batch import Batch
 from util.logger import TrainingLogger
@@ -36,32 +36,34 @@ def train(options: TrainOptions) -> None:
         UserError: the data, the weights or the run's folder are not as they should be.
     """
     run = build(options)
-    progress = load_start(run)
     schedule = options.schedule
     last_epoch = schedule.niter + schedule.niter_decay
-    if progress.epoch > last_epoch:
-        name = options.run.name
-        run.runtime.print_rank0(
-            f"{name} has trained its {last_epoch} epochs; raise --niter to go on"
-        )
-        return
-    with opened_folder(run), StopSignal() as stop, open_logger(run, progress) as logger:
-        for epoch in range(progress.epoch, last_epoch + 1):
-            lr = learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
-            run.optimizers.set_learning_rate(lr)
-            train_outermost_alone(run, epoch <= options.run.niter_fix_global)
-            logger.start_epoch(epoch, last_epoch, run.order.epoch_size, progress.images_done)
-            train_epoch(run, progress, logger, stop)
-            logger.end_epoch()
-            progress = Progress(
-                epoch + 1, before=progress.step - progress.images_done + run.order.epoch_size
-            )
-            save_epoch(run, progress, is_last=epoch == last_epoch)
+    with opened_folder(run) as progress:
+        if progress.epoch > last_epoch:
+            done = f"{options.run.name} has trained its {last_epoch} epochs"
+            run.runtime.print_rank0(f"{done}; raise --niter to go on")
+            return
+        save_options(run)
+        with StopSignal() as stop, open_logger(run, progress) as logger:
+            for epoch in range(progress.epoch, last_epoch + 1):
+                lr = learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
+                run.optimizers.set_learning_rate(lr)
+                train_outermost_alone(run, epoch <= options.run.niter_fix_global)
+                logger.start_epoch(epoch, last_epoch, run.order.epoch_size, progress.images_done)
+                progress = train_epoch(run, progress, logger, stop)
+                logger.end_epoch()
+                evaluate(run, epoch, progress.step, logger)
+                save_epoch(run, progress, is_last=epoch == last_epoch)
+            run.state.wait()
     run.vote.settle()
 
 
-def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: StopSignal) -> None:
-    """Train on what is left of an epoch; log, show and save as often as the options say."""
+def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: StopSignal) -> Progress:
+    """Train on what is left of an epoch; log, show and save as often as the options say.
+
+    Returns:
+        Where the next epoch begins.
+    """
     options, images = run.options, run.options.data.batchSize
     run.order.start(progress.epoch, progress.images_done)
     lap = time.monotonic(), progress.images_done
@@ -88,10 +90,12 @@ def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: Stop
         if crossed(options.log.save_latest_freq, step, images) or signal_number:
             run.state.save(progress)
         if signal_number:
+            run.state.wait()
             logger.say(f"stopped and saved after {step} images; --continue_train goes on")
             logger.close()
             shut_down(128 + signal_number)
             sys.exit(128 + signal_number)
+    return Progress(progress.epoch + 1, before=progress.step)
 
 
 def train_outermost_alone(run: Run, alone: bool) -> None:
@@ -101,12 +105,18 @@ def train_outermost_alone(run: Run, alone: bool) -> None:
         run.model.wrap_networks(lambda network: wrap_ddp(network, run.runtime.device))
 
 
+def evaluate(run: Run, epoch: int, step: int, logger: TrainingLogger) -> None:
+    """Take the metrics of the held-out images, where it is time to."""
+    if run.options.log.eval_freq and epoch % run.options.log.eval_freq == 0:
+        logger.log_scalars(step, run.validation.evaluate(run.model, run.runtime), epoch=epoch)
+
+
 def save_epoch(run: Run, progress: Progress, is_last: bool) -> None:
     """Save at the end of an epoch, where it is the last or its number says so."""
     finished = progress.epoch - 1
     if finished % run.options.log.save_epoch_freq == 0:
-        run.state.save(progress, epoch=str(finished))
-    if finished % run.options.log.save_epoch_freq == 0 or is_last:
+        run.state.save(progress, epochs=[str(finished), "latest"])
+    elif is_last:
         run.state.save(progress)
 
 
@@ -114,12 +124,7 @@ def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     """The first sample of a training batch, and the held-out one as the generator is now."""
     label_nc = run.options.model.label_nc
     shown = pictures(batch, [fake], label_nc)
-    if run.held_out is not None:
-        held_out = run.held_out.to(run.runtime.device)
-        with run.runtime.autocast():
-            rendered = pictures(held_out, [render(run.model, held_out)], label_nc)
-        shown |= {f"held_out_{name}": picture for name, picture in rendered.items()}
-    return shown
+    return shown | run.validation.pictures(run.model, run.runtime, label_nc)
 
 
 def crossed(frequency: int, step: int, images: int) -> bool:

@@ -7,14 +7,17 @@ another. The plain `*_net_*.pth` beside it are for rendering and for other progr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
-from engine.distributed import barrier, gather
+from engine.distributed import gather
 from engine.optimizers import Optimizers
 from engine.processes import World
 from models.pix2pixhd import Pix2PixHDModel
@@ -53,6 +56,10 @@ class TrainingState:
 
     Of several processes all take part, and the first writes. Networks and optimizers are the same
     in all of them; pool and random states are each one's own.
+
+    Files are written by a thread from a copy in host memory, while training goes on: the networks
+    of the recipes and their optimizers are some 3 GB, which a disk takes many seconds for. As each
+    file takes its place in one rename, a run that is killed meanwhile has the save before.
     """
 
     def __init__(
@@ -66,37 +73,61 @@ class TrainingState:
         self.model = model
         self.optimizers = optimizers
         self.world = world or World()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="save")
+        self._pending: Future[None] | None = None
 
-    def save(self, progress: Progress, epoch: str = "latest") -> None:
-        """Write the networks' weights under `epoch`; with "latest" also all the rest.
+    def save(self, progress: Progress, epochs: Sequence[str] = ("latest",)) -> None:
+        """Write the networks' weights under these names; with "latest" also all the rest.
+
+        Returns when all is copied; `wait` returns when it is on the disk.
 
         Raises:
-            UserError: the folder cannot be written; earlier files are as they were.
+            UserError: the files of the save before could not be written.
         """
+        self.wait()
         owns: list[dict[str, Any]] = []
-        if epoch == "latest":
+        if "latest" in epochs:
             own = {"pool": self.model.pool.state_dict(), "random": _random_states()}
             owns = gather(own, self.world)
-        if self.world.is_main:
-            self._write(progress, epoch, owns)
-        barrier(self.world)  # so that none ends the program while the first still writes
-
-    def _write(self, progress: Progress, epoch: str, owns: list[dict[str, Any]]) -> None:
-        networks = {name: _weights(net) for name, net in self.model.saved_networks().items()}
-        if epoch == "latest":
+        if not self.world.is_main:
+            return
+        networks = {name: _copied(net) for name, net in self.model.saved_networks().items()}
+        state = None
+        if "latest" in epochs:
             state = {
                 "format": FORMAT,
                 "epoch": progress.epoch,
                 "images_done": progress.images_done,
                 "images_before": progress.before,
                 "networks": networks,
-                "optimizers": self.optimizers.state_dict(),
+                "optimizers": _copied(self.optimizers),
                 "processes": owns,
             }
+        self._pending = self._writer.submit(self._write, progress, epochs, networks, state)
+
+    def wait(self) -> None:
+        """Return when the last save is on the disk.
+
+        Raises:
+            UserError: its files could not be written; earlier ones are as they were.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write(
+        self,
+        progress: Progress,
+        epochs: Sequence[str],
+        networks: dict[str, dict[str, Tensor]],
+        state: dict[str, Any] | None,
+    ) -> None:
+        if state is not None:
             save_tensors(state, self._file)
             save_text(f"{progress.epoch}\n{progress.images_done}\n", self.folder / "iter.txt")
-        for name, weights in networks.items():
-            save_tensors(weights, network_file(self.folder, epoch, name))
+        for epoch in epochs:
+            for name, weights in networks.items():
+                save_tensors(weights, network_file(self.folder, epoch, name))
 
     def restore(self, epoch: str = "latest") -> tuple[Progress, list[str]]:
         """Load what `save` wrote, or as much of it as another program left.
@@ -109,13 +140,20 @@ class TrainingState:
                 another architecture.
         """
         if epoch == "latest" and self._file.is_file():
-            return self._restore_all(), []
+            return self._restore_all()
         require_epoch(self.folder, epoch)
-        for name, network in self.model.saved_networks().items():
+        for name, network in self.model.trained_networks().items():
             load_network(network, network_file(self.folder, epoch, name))
-        progress = self._read_place() if epoch == "latest" else _epoch_after(epoch)
+        lines = []
+        for name, network in self.model.averaged.items():
+            file = network_file(self.folder, epoch, name)
+            if file.is_file():
+                load_network(network, file)
+            else:
+                lines.append(self._begin_average(name, str(file)))
+        progress = self._read_progress() if epoch == "latest" else _epoch_after(epoch)
         note = f"{self.folder}: weights of epoch {epoch} without optimizers; those start afresh"
-        return progress, [note]
+        return progress, [note, *lines]
 
     def start_from(self, folder: Path, epoch: str) -> list[str]:
         """Take what fits from another run's weights; the lines tell what was taken, what not.
@@ -128,7 +166,10 @@ class TrainingState:
         for name, network in self.model.saved_networks().items():
             file = network_file(folder, epoch, name)
             if not file.is_file():
-                lines.append(f"{file}: not there, network {name} starts afresh")
+                if name in self.model.averaged:
+                    lines.append(self._begin_average(name, str(file)))
+                else:
+                    lines.append(f"{file}: not there, network {name} starts afresh")
                 continue
             taken, left = load_matching(network, file)
             if name == "G" and not taken:
@@ -145,21 +186,36 @@ class TrainingState:
     def _file(self) -> Path:
         return self.folder / "latest_state.pth"
 
-    def _restore_all(self) -> Progress:
+    def _begin_average(self, name: str, source: str) -> str:
+        """Let an average begin with the weights that it is of; returns the line that says so."""
+        trained = name.removesuffix("_ema")
+        self.model.averaged[name].load_state_dict(
+            self.model.trained_networks()[trained].state_dict()
+        )
+        return f"{source}: not there, {name} begins as a copy of {trained}"
+
+    def _restore_all(self) -> tuple[Progress, list[str]]:
         state = load_tensors(self._file)
         if state.get("format") not in (1, FORMAT):
             raise UserError(
                 f"{self._file}: format {state.get('format')!r}, this version reads {FORMAT}; "
                 "remove the file to go on from the weights alone"
             )
+        lines = []
         try:
+            networks = state["networks"]
             for name, network in self.model.saved_networks().items():
-                fill_network(network, state["networks"].get(name, {}), f"{self._file} ({name})")
+                source = f"{self._file} ({name})"
+                if name in self.model.averaged and name not in networks:
+                    lines.append(self._begin_average(name, source))
+                else:
+                    fill_network(network, networks.get(name, {}), source)
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])
             before = state.get("images_before")
             progress = Progress(int(state["epoch"]), int(state["images_done"]))
-            return replace(_checked(progress), before=None if before is None else int(before))
+            progress = replace(_checked(progress), before=None if before is None else int(before))
+            return progress, lines
         except UserError:
             raise
         except (LookupError, AttributeError, RuntimeError, ValueError, TypeError) as error:
@@ -177,7 +233,7 @@ class TrainingState:
             self.model.pool.load_state_dict(own["pool"], device)
             _set_random_states(own["random"])
 
-    def _read_place(self) -> Progress:
+    def _read_progress(self) -> Progress:
         file = self.folder / "iter.txt"
         try:
             epoch, images_done = (int(word) for word in file.read_text().split())
@@ -204,9 +260,13 @@ def _epoch_after(epoch: str) -> Progress:
     return Progress(int(epoch) + 1)
 
 
-def _weights(network: nn.Module) -> dict[str, Tensor]:
-    """A state dict in the usual memory format, whatever the network computes in."""
-    return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+def _copied(owner: nn.Module | Optimizers) -> dict[str, Any]:
+    """A copy of a state dict in host memory, in the usual memory format whatever is computed in."""
+    return tree_map_only(
+        Tensor,
+        lambda tensor: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format),
+        dict(owner.state_dict()),
+    )
 
 
 def _random_states() -> dict[str, Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from models import create_encoder, create_model
+from models.generators import Generator
 from models.pix2pixhd import Pix2PixHDModel
 from util.checkpoint import load_network, network_file, require_epoch
 from util.errors import UserError
@@ -19,19 +22,27 @@ def load_trained(
 ) -> Pix2PixHDModel:
     """The model of a run, with the weights of the networks asked for: "G", "E" or "GE".
 
+    Where the run has an average of a network, it is taken. A generator that was not asked for is an
+    empty one: it would take 0.7 GB.
+
     Raises:
         UserError: there is no such run or epoch, it has no encoder where one is asked for, or the
             weights are of another architecture.
     """
     require_epoch(folder, epoch)
-    trained = create_model(model)
-    if "E" in networks:
-        if not network_file(folder, epoch, "E").is_file():
-            raise UserError(
-                f"{network_file(folder, epoch, 'E')}: not there, and features of images need the "
-                "run's encoder; give the --name of a run that trained one, without --load_features"
-            )
-        trained.netE = create_encoder(model)
+    with torch.device("meta"):  # fresh weights would be drawn, all 180 million, to be overwritten
+        trained = create_model(model)
+        if "E" in networks:
+            trained.netE = create_encoder(model)
+    if "G" not in networks:
+        trained.netG = Generator()
     for name in networks:
-        load_network(trained.saved_networks()[name], network_file(folder, epoch, name))
+        averaged, file = (network_file(folder, epoch, name + end) for end in ("_ema", ""))
+        if name == "E" and not file.is_file():
+            raise UserError(
+                f"{file}: not there, and features of images need the run's encoder; give the "
+                "--name of a run that trained one, without --load_features"
+            )
+        network = trained.trained_networks()[name].to_empty(device="cpu")
+        load_network(network, averaged if averaged.is_file() else file)
     return trained.eval()

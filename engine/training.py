@@ -16,20 +16,21 @@ from data.sampler import EpochSampler
 from data.validate import validate_dataset
 from engine.batch_norm import synchronise_batch_norm
 from engine.distributed import Vote, barrier, broadcast
+from engine.memory import TRAINING, require_memory
 from engine.optimizers import Optimizers
-from engine.processes import launch_id
+from engine.processes import World, launch_id
 from engine.run_folder import locked, set_run_aside, write_all
 from engine.runtime import Runtime, choose_runtime
 from engine.state import Progress, TrainingState
 from engine.step import PIX2PIXHD, Recipe
+from engine.validation import Validation, open_validation
 from engine.vgg import load_vgg_weights
-from models import create_model, uses_features
+from models import create_model
 from models.perceptual import VGGPerceptualLoss
 from models.pix2pixhd import Pix2PixHDModel
-from options.parsing import LAUNCH_FILE, uncropped
+from options.parsing import LAUNCH_FILE
 from options.saved import flat, options_texts
 from options.train_options import LossOptions, TrainOptions
-from util.batch import Batch
 from util.errors import UserError
 from util.logger import SilentLogger, TrainingLogger
 
@@ -42,7 +43,7 @@ class Run:
     runtime: Runtime
     loader: Loader
     order: EpochSampler  # the loader's
-    held_out: Batch | None  # one sample that is never trained on
+    validation: Validation
     model: Pix2PixHDModel
     optimizers: Optimizers
     state: TrainingState
@@ -60,18 +61,13 @@ def build(options: TrainOptions) -> Run:
     runtime = choose_runtime(options)
     # What one process found when it started, such as a state to go on from, another may not have.
     options = broadcast(options, runtime.world)
+    require_memory(lambda: build_model(options), runtime.device, TRAINING)
     loader = open_data(options, runtime)
     order = loader.batch_sampler
     assert isinstance(order, EpochSampler)
-    held_out = held_out_batch(options, runtime) if runtime.world.is_main else None
-    model = create_model(
-        options.model,
-        options.discriminator,
-        options.loss,
-        seed,
-        checkpoint_activations=options.schedule.checkpoint_activations,
-        vgg=perceptual_loss(options.loss),
-    )
+    validation = open_validation(options, runtime)
+    model = build_model(options, perceptual_loss(options.loss, runtime.world))
+    require_outermost(options, model)
     if options.run.verbose:
         runtime.print_rank0(str(model))
     runtime.prepare(model)
@@ -88,10 +84,34 @@ def build(options: TrainOptions) -> Run:
     folder = Path(options.run.checkpoints_dir) / options.run.name
     state = TrainingState(folder, model, optimizers, runtime.world)
     vote = Vote(runtime.world)
-    return Run(options, runtime, loader, order, held_out, model, optimizers, state, vote)
+    return Run(options, runtime, loader, order, validation, model, optimizers, state, vote)
 
 
-def perceptual_loss(loss: LossOptions) -> VGGPerceptualLoss | None:
+def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:
+    """The networks of the options, with fresh weights."""
+    return create_model(
+        options.model,
+        options.discriminator,
+        options.loss,
+        options.run.seed,
+        checkpoint_activations=options.schedule.checkpoint_activations,
+        vgg=vgg,
+    )
+
+
+def require_outermost(options: TrainOptions, model: Pix2PixHDModel) -> None:
+    """
+    Raises:
+        UserError: --niter_fix_global, and the generator has no part that could train alone.
+    """
+    if options.run.niter_fix_global > 0 and not model.netG.outermost_prefixes:
+        raise UserError(
+            f"--niter_fix_global {options.run.niter_fix_global} with --netG {options.model.netG}: "
+            "only a local enhancer can be trained alone; add --netG local or leave it out"
+        )
+
+
+def perceptual_loss(loss: LossOptions, world: World | None = None) -> VGGPerceptualLoss | None:
     """The perceptual loss that the options ask for.
 
     Raises:
@@ -99,7 +119,12 @@ def perceptual_loss(loss: LossOptions) -> VGGPerceptualLoss | None:
     """
     if not loss.vgg_loss:
         return None
+    world = world or World()
+    if not world.is_main:
+        barrier(world)  # the first process fetches them into a cache, where the others find them
     weights = load_vgg_weights(loss.vgg_weights)
+    if world.is_main:
+        barrier(world)
     return VGGPerceptualLoss(weights, source=loss.vgg_weights or "torchvision's VGG19")
 
 
@@ -152,29 +177,44 @@ def load_start(run: Run) -> Progress:
     elif schedule.load_pretrain:
         lines = run.state.start_from(Path(schedule.load_pretrain), schedule.which_epoch)
         run.runtime.print_rank0(*lines)
-    barrier(run.runtime.world)  # all have read before the first one renames or writes
     if progress.before is None:
-        progress = dataclasses.replace(progress, before=(progress.epoch - 1) * run.order.epoch_size)
+        before = (progress.epoch - 1) * run.order.epoch_size
+        progress = dataclasses.replace(progress, before=before)
     return progress
 
 
 @contextlib.contextmanager
-def opened_folder(run: Run) -> Iterator[None]:
-    """Make the run's folder, an earlier run's set aside, write the options into it and hold it.
+def opened_folder(run: Run) -> Iterator[Progress]:
+    """Load what the run starts from, and hold its folder until the end.
+
+    A run that goes on is locked before it is read: the process that trained it may be saving yet. A
+    new run reads the weights that it starts from before it sets an earlier one aside, so that a
+    command that fails leaves all as it was.
 
     Raises:
-        UserError: the folder cannot be written, or another process trains in it.
+        UserError: weights cannot be loaded, another process trains the run, or the folder cannot be
+            written.
     """
-    if not run.runtime.world.is_main:
-        yield
-        return
-    if not run.options.schedule.continue_train:
-        run.runtime.print_rank0(*set_run_aside(run.state.folder))
-    launch = launch_id()
-    marker = {LAUNCH_FILE: f"{launch}\n"} if launch else {}
-    with locked(run.state.folder):
+    folder, world = run.state.folder, run.runtime.world
+    goes_on = run.options.schedule.continue_train
+    with contextlib.ExitStack() as stack:
+        if goes_on and world.is_main and folder.is_dir():
+            stack.enter_context(locked(folder))
+        barrier(world)
+        progress = load_start(run)
+        barrier(world)  # all have read before the first one renames or writes
+        if not goes_on and world.is_main:
+            run.runtime.print_rank0(*set_run_aside(folder))
+            stack.enter_context(locked(folder))
+        yield progress
+
+
+def save_options(run: Run) -> None:
+    """Write the options into the run's folder; a run that goes on may have been given new ones."""
+    if run.runtime.world.is_main:
+        launch = launch_id()
+        marker = {LAUNCH_FILE: f"{launch}\n"} if launch else {}
         write_all(run.state.folder, options_texts(run.options) | marker)
-        yield
 
 
 def open_logger(run: Run, progress: Progress) -> TrainingLogger:
@@ -194,25 +234,3 @@ def open_logger(run: Run, progress: Progress) -> TrainingLogger:
         logger.resume_at(progress.step)
         logger.say(f"going on in epoch {progress.epoch}, after {progress.step} images")
     return logger
-
-
-def held_out_batch(options: TrainOptions, runtime: Runtime) -> Batch | None:
-    """The first sample of the test or val folders, where there are any."""
-    data = dataclasses.replace(uncropped(options.data), batchSize=1, nThreads=0)
-    for phase in ("test", "val"):
-        if phase == options.schedule.phase or not list(Path(data.dataroot).glob(f"{phase}_*")):
-            continue
-        try:
-            dataset = create_dataset(
-                data,
-                options.model,
-                phase=phase,
-                seed=options.run.seed,
-                is_train=False,
-                read_features=options.model.load_features,
-                needs_image=uses_features(options.model),
-            )
-            return next(iter(create_loader(dataset, data, seed=0, is_train=False)))
-        except UserError as error:
-            runtime.print_rank0(f"no held-out sample from {phase}_*: {error.problems[0]}")
-    return None

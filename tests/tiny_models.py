@@ -63,10 +63,13 @@ def take_step(
 ) -> dict[str, torch.Tensor]:
     """One update from the losses, each times a weight; returns their terms."""
     outputs = model(batch)
-    gradients = {}
+    gradients, scaled = {}, optimizers.scaler.scale
     for name, weight in (("G", weight_G), ("D", weight_D)):
-        result = gradients_of(model, CPU, outputs, name, lambda loss, weight=weight: weight * loss)
-        gradients |= result.gradients
+
+        def scale(loss: torch.Tensor, weight: float = weight) -> torch.Tensor:
+            return weight * scaled(loss)
+
+        gradients |= gradients_of(model, CPU, outputs, name, scale).gradients
     optimizers.update(gradients)
     both = model.generator_terms(outputs) | model.discriminator_terms(outputs)
     return logged(both, model.loss_weights)

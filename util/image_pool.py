@@ -43,7 +43,9 @@ class ImagePool:
         return image
 
     def state_dict(self) -> dict[str, Any]:
-        return {"images": self.images, "random": self._random.getstate()}
+        # In host memory: read back, they go to whichever device the process has by then.
+        images = [image.cpu() for image in self.images]
+        return {"images": images, "random": self._random.getstate()}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         # A resumed run may have a smaller pool than it began with.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     train(run, range(3))
     run.optimizers.set_learning_rate(5e-4)
     run.save(Progress(2, 6))
+    run.wait()
     saved = deepcopy(everything(run))
     train(run, range(3, 5))
 
@@ -78,10 +80,12 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
 def test_files_for_rendering_and_for_the_reference(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Progress(2, 6))
-    run.save(Progress(3), epoch="2")
+    run.wait()
+    run.save(Progress(3), epochs=["2"])
+    run.wait()
     assert (tmp_path / "iter.txt").read_text() == "2\n6\n"  # a numbered save is not the latest
     for epoch in ("latest", "2"):
-        for letter, network in run.model.networks().items():
+        for letter, network in run.model.saved_networks().items():
             weights = load_tensors(network_file(tmp_path, epoch, letter))
             assert_same(dict(weights), dict(network.state_dict()))
 
@@ -90,7 +94,9 @@ def test_weights_alone_restore_with_a_note(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     train(run, range(1))
     run.save(Progress(4, 2))
-    run.save(Progress(9), epoch="8")
+    run.wait()
+    run.save(Progress(9), epochs=["8"])
+    run.wait()
     (tmp_path / "latest_state.pth").unlink()
     for epoch, place in (("latest", Progress(4, 2)), ("8", Progress(9))):
         again = new_run(tmp_path, seed=1)
@@ -117,6 +123,7 @@ def test_a_checkpoint_of_the_reference_restores() -> None:
 def test_damaged_place(text: str, tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Progress())
+    run.wait()
     (tmp_path / "latest_state.pth").unlink()
     (tmp_path / "iter.txt").write_text(text)
     with pytest.raises(UserError, match=r"iter\.txt"):
@@ -126,7 +133,8 @@ def test_damaged_place(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("epoch", ["best", "²"])
 def test_which_epoch_must_be_latest_or_a_number_to_go_on_from(epoch: str, tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    run.save(Progress(), epoch=epoch)
+    run.save(Progress(), epochs=[epoch])
+    run.wait()
     with pytest.raises(UserError, match=rf"--which_epoch {epoch}.*--continue_train"):
         run.restore(epoch)
 
@@ -134,7 +142,8 @@ def test_which_epoch_must_be_latest_or_a_number_to_go_on_from(epoch: str, tmp_pa
 def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     for epoch in ("10", "9", "latest"):
-        run.save(Progress(), epoch=epoch)
+        run.save(Progress(), epochs=[epoch])
+    run.wait()
     with pytest.raises(UserError, match=r"'11'.*it has 9, 10, latest"):
         run.restore("11")
 
@@ -148,6 +157,7 @@ EXTRA = {"images_before"}
 def test_damaged_state(key: str, damage: str, tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Progress(2, 6))
+    run.wait()
     file = tmp_path / "latest_state.pth"
     state = load_tensors(file)
     assert set(state) == {*KEYS, *EXTRA}
@@ -163,6 +173,7 @@ def test_damaged_state(key: str, damage: str, tmp_path: Path) -> None:
 def test_damaged_state_of_a_process(own: str, tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Progress())
+    run.wait()
     file = tmp_path / "latest_state.pth"
     state = load_tensors(file)
     for damaged in ({}, {"cpu": torch.zeros(3, dtype=torch.uint8), "cuda": []}):
@@ -175,6 +186,7 @@ def test_damaged_state_of_a_process(own: str, tmp_path: Path) -> None:
 def test_the_state_of_earlier_versions_is_read(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Progress(2, 6))
+    run.wait()
     file = tmp_path / "latest_state.pth"
     state = load_tensors(file)
     [own] = state.pop("processes")
@@ -188,6 +200,7 @@ def test_the_state_of_earlier_versions_is_read(tmp_path: Path) -> None:
 def test_a_process_takes_its_own_state_and_a_new_one_its_own_seed(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Progress())
+    run.wait()
     file = tmp_path / "latest_state.pth"
     state = load_tensors(file)
     [own] = state["processes"]
@@ -208,6 +221,7 @@ def test_a_process_takes_its_own_state_and_a_new_one_its_own_seed(tmp_path: Path
 def test_truncated_state(kept: float, tmp_path: Path) -> None:
     run = new_run(tmp_path)
     run.save(Progress())
+    run.wait()
     file = tmp_path / "latest_state.pth"
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * kept)])
@@ -217,7 +231,9 @@ def test_truncated_state(kept: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("with_state", [True, False])
 def test_another_architecture_lists_tensors(with_state: bool, tmp_path: Path) -> None:
-    new_run(tmp_path).save(Progress())
+    run = new_run(tmp_path)
+    run.save(Progress())
+    run.wait()
     if not with_state:
         (tmp_path / "latest_state.pth").unlink()
     wider = new_run(tmp_path, ngf=4)
@@ -229,18 +245,20 @@ def test_another_architecture_lists_tensors(with_state: bool, tmp_path: Path) ->
 
 def test_starting_from_other_weights_says_what_was_taken(tmp_path: Path) -> None:
     source = new_run(tmp_path, seed=1)
-    source.save(Progress(5), epoch="4")
+    source.save(Progress(5), epochs=["4"])
+    source.wait()
     lines = (run := new_run(tmp_path / "new")).start_from(tmp_path, "4")
     assert_same(run.model.state_dict(), source.model.state_dict())
     assert len(lines) == 2
     for letter, line in zip("GD", lines, strict=True):
-        count = len(run.model.networks()[letter].state_dict())
+        count = len(run.model.saved_networks()[letter].state_dict())
         assert line.endswith(f"4_net_{letter}.pth: all {count} tensors of network {letter} taken")
 
 
 def test_starting_a_local_enhancer_from_a_global_generator(tmp_path: Path) -> None:
     source = new_run(tmp_path, seed=1, ngf=4)
     source.save(Progress())
+    source.wait()
     network_file(tmp_path, "latest", "D").unlink()
     run = new_run(tmp_path / "new", netG="local", ngf=2)
     before = {name: weight.clone() for name, weight in run.model.netG.state_dict().items()}
@@ -252,8 +270,85 @@ def test_starting_a_local_enhancer_from_a_global_generator(tmp_path: Path) -> No
         assert torch.equal(weight, (source.model.netG.state_dict() if inner else before)[name])
 
 
+def test_training_goes_on_while_a_save_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written is the run as it was when it was saved."""
+    run, may_write = new_run(tmp_path), threading.Event()
+
+    def wait_and_save(value: Any, path: Path) -> None:
+        assert may_write.wait(timeout=60)
+        save_tensors(value, path)
+
+    monkeypatch.setattr("engine.state.save_tensors", wait_and_save)
+    train(run, range(2))
+    saved = deepcopy(everything(run))
+    run.save(Progress(1, 2))
+    train(run, range(2, 4))  # returns although nothing is written
+    assert not list(tmp_path.iterdir())
+    may_write.set()
+    run.wait()
+    again = new_run(tmp_path, seed=9)
+    again.restore()
+    assert_same(everything(again), saved)
+
+
+def test_a_save_that_failed_is_told_by_the_next(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    (tmp_path / "latest_state.pth").mkdir()
+    run.save(Progress())
+    with pytest.raises(UserError, match=r"latest_state\.pth: cannot be written"):
+        run.save(Progress())
+
+
+def test_earlier_fakes_leave_their_device() -> None:
+    """A state dict that named a GPU would be read back onto that one, absent or another rank's."""
+    pool = tiny_model(pool_size=1).pool
+    pool.images = [torch.zeros(1, device="meta")]
+    with pytest.raises(NotImplementedError):  # meta tensors cannot be copied: so it was tried
+        pool.state_dict()
+
+
+def with_average(run: TrainingState) -> TrainingState:
+    run.model.averaged["G_ema"] = deepcopy(run.model.netG)
+    return run
+
+
+def test_an_average_is_saved_and_restored_but_not_trained(tmp_path: Path) -> None:
+    run = with_average(new_run(tmp_path))
+    train(run, range(1))
+    average = deepcopy(run.model.averaged["G_ema"].state_dict())
+    assert not torch.equal(average["model.1.weight"], run.model.netG.state_dict()["model.1.weight"])
+    run.save(Progress())
+    run.wait()
+    assert_same(dict(load_tensors(network_file(tmp_path, "latest", "G_ema"))), dict(average))
+    for forget in (lambda: None, (tmp_path / "latest_state.pth").unlink):
+        forget()
+        again = with_average(new_run(tmp_path, seed=9))
+        again.restore()
+        assert_same(dict(again.model.averaged["G_ema"].state_dict()), dict(average))
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_an_average_that_an_older_save_lacks_begins_with_its_network(
+    with_state: bool, tmp_path: Path
+) -> None:
+    run = new_run(tmp_path)
+    train(run, range(1))
+    run.save(Progress())
+    run.wait()
+    if not with_state:
+        (tmp_path / "latest_state.pth").unlink()
+    again = with_average(new_run(tmp_path, seed=9))
+    *_, line = again.restore()[1]
+    assert line.endswith("not there, G_ema begins as a copy of G")
+    assert_same(again.model.averaged["G_ema"].state_dict(), run.model.netG.state_dict())
+
+
 def test_starting_from_weights_of_which_nothing_fits(tmp_path: Path) -> None:
-    new_run(tmp_path, ngf=4, norm="instance").save(Progress())
+    run = new_run(tmp_path, ngf=4, norm="instance")
+    run.save(Progress())
+    run.wait()
     with pytest.raises(UserError, match="not one tensor fits"):
         new_run(tmp_path / "new", ngf=3, output_nc=1, norm="instance").start_from(
             tmp_path, "latest"

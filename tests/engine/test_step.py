@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 import torch
 from shared_data import shared
-from tiny_models import TINY, tiny_batch
+from tiny_models import TINY, model_of, tiny_batch
 from torch import Tensor
 
 from engine.optimizers import Optimizers
 from engine.runtime import Runtime
-from models import create_model
+from engine.step import train_step
 from models.pix2pixhd import Pix2PixHDModel
 from options.saved import replaced
 from options.train_options import TrainOptions
-from scripts.benchmarks.plain_step import PlainStep, networks_of
-from train import train_step
+from scripts.plain_step import PlainStep
 from util.batch import Batch
 
 LR = 2e-4
@@ -48,16 +47,12 @@ def options_of(flags: dict[str, Any]) -> TrainOptions:
     return replaced(TrainOptions(), TINY | flags)
 
 
-def model_of(options: TrainOptions) -> Pix2PixHDModel:
-    return create_model(options.model, options.discriminator, options.loss, seed=3)
-
-
-def plain(model: Pix2PixHDModel, options: TrainOptions) -> tuple[Step, Gradients]:
-    step = PlainStep(networks_of(model), options)
+def plain(model: Pix2PixHDModel) -> tuple[Step, Gradients]:
+    step = PlainStep(model, foreach=False)
     return step, watched(model, step)
 
 
-def ours(model: Pix2PixHDModel, options: TrainOptions) -> tuple[Step, Gradients]:
+def ours(model: Pix2PixHDModel) -> tuple[Step, Gradients]:
     runtime, optimizers = Runtime(torch.device("cpu")), Optimizers(model, LR, beta1=0.5)
 
     def take(batch: Batch) -> dict[str, Tensor]:
@@ -100,10 +95,10 @@ def weights(model: Pix2PixHDModel) -> Gradients:
     }
 
 
-def compare(model: Pix2PixHDModel, options: TrainOptions, batch: Batch) -> None:
+def compare(model: Pix2PixHDModel, batch: Batch) -> None:
     """Take three steps both ways, from the same weights."""
     other = deepcopy(model)
-    (plain_step, expected), (our_step, found) = plain(other, options), ours(model, options)
+    (plain_step, expected), (our_step, found) = plain(other), ours(model)
     sure = {name: torch.ones_like(weight, dtype=bool) for name, weight in weights(model).items()}
     for rounding in ROUNDING:
         expected_terms, terms = plain_step(batch), our_step(batch)
@@ -128,12 +123,12 @@ def compare(model: Pix2PixHDModel, options: TrainOptions, batch: Batch) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_our_step_is_the_plain_step(case: str) -> None:
     options = options_of(CASES[case])
-    compare(model_of(options), options, tiny_batch(size=(32, 48), count=1))
+    compare(model_of(options, seed=3), tiny_batch(size=(32, 48), count=1))
 
 
 def test_in_a_batch_of_odd_sizes() -> None:
     options = options_of({"batchSize": 2, "netG": "local"})
-    compare(model_of(options), options, tiny_batch(size=(33, 47), count=2))
+    compare(model_of(options, seed=3), tiny_batch(size=(33, 47), count=2))
 
 
 @pytest.mark.parametrize("netG", ["global", "local"])
@@ -141,19 +136,17 @@ def test_with_the_perceptual_loss(netG: str) -> None:
     weights_file = shared("weights", "vgg19_features_fp16.pth")
     flags = {"vgg_loss": True, "vgg_weights": str(weights_file), "netG": netG}
     options = options_of(flags)
-    compare(model_of(options), options, tiny_batch(size=(32, 48), count=1))
+    compare(model_of(options, seed=3), tiny_batch(size=(32, 48), count=1))
 
 
 def test_while_the_outermost_enhancer_trains_alone() -> None:
     options = options_of({"netG": "local"})
-    model = model_of(options)
+    model = model_of(options, seed=3)
     model.train_outermost_alone(True)
-    compare(model, options, tiny_batch(size=(32, 48), count=1))
+    compare(model, tiny_batch(size=(32, 48), count=1))
 
 
 def test_with_activations_computed_twice() -> None:
     options = options_of({"netG": "local"})
-    model = create_model(
-        options.model, options.discriminator, options.loss, seed=3, checkpoint_activations=True
-    )
-    compare(model, options, tiny_batch(size=(32, 48), count=1))
+    model = model_of(options, seed=3, checkpoint_activations=True)
+    compare(model, tiny_batch(size=(32, 48), count=1))

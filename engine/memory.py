@@ -1,0 +1,62 @@
+"""How much memory networks take, asked before it is taken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from util.errors import UserError
+
+TRAINING = 4  # of each weight: itself, its gradient and Adam's two moments
+
+
+def require_memory(
+    build: Callable[[], nn.Module], device: torch.device, copies: int = 1
+) -> nn.Module:
+    """Refuse networks that cannot be held, instead of hanging in the allocator.
+
+    Activations are not counted: this is about flags with some zeros too many.
+
+    Args:
+        build: makes the networks; called with the meta device, where nothing is allocated.
+        device: that is to hold them.
+        copies: of each weight.
+
+    Returns:
+        The networks on the meta device.
+
+    Raises:
+        UserError: they take more than the device has.
+    """
+    there = memory_of(device)
+    try:
+        with torch.device("meta"):
+            networks = build()
+        weights = sum(p.numel() * p.element_size() for p in networks.parameters())
+        needed: float = weights * copies
+    except (RuntimeError, OverflowError) as error:  # sizes that no 64-bit number holds
+        raise UserError(_refusal("more than can be counted", there)) from error
+    if needed > there:
+        raise UserError(_refusal(gib(needed), there))
+    return networks
+
+
+def memory_of(device: torch.device) -> int:
+    """Bytes of memory that the device has in all."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def gib(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB"
+
+
+def _refusal(needed: str, there: int) -> str:
+    return (
+        f"the networks would take {needed} for their weights, and there are {gib(there)}; lower "
+        "--ngf, --ndf, --nef, --label_nc or the numbers of layers"
+    )

@@ -1,0 +1,132 @@
+"""Held-out images: one is shown as training goes on, and metrics are taken of some of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data import create_dataset, create_loader
+from data.loader import Loader
+from engine.distributed import gather
+from engine.render import Pictures, pictures, render
+from engine.runtime import Runtime
+from metrics import METRICS
+from models import uses_features
+from models.conditioning import image_to_float
+from models.pix2pixhd import Pix2PixHDModel
+from options.parsing import uncropped
+from options.train_options import TrainOptions
+from util.batch import Batch
+from util.errors import UserError
+
+PHASES = ("test", "val")  # folders of held-out images, in the order that they are looked for
+
+
+@dataclass(frozen=True)
+class Validation:
+    """This process's share of the held-out images."""
+
+    loader: Loader | None = None  # None: there are no held-out images
+    metrics: Sequence[str] = ()  # rows of METRICS
+    sample: Batch | None = None  # the first image, on rank 0
+
+    def pictures(self, model: Pix2PixHDModel, runtime: Runtime, label_nc: int) -> Pictures:
+        """The first image as the generator renders it now, by names for the training page."""
+        if self.sample is None:
+            return {}
+        batch = self.sample.to(runtime.device)
+        with runtime.autocast():
+            shown = pictures(batch, [render(model, batch)], label_nc)
+        return {f"held_out_{name}": picture for name, picture in shown.items()}
+
+    def evaluate(self, model: Pix2PixHDModel, runtime: Runtime) -> dict[str, float]:
+        """Render the images, all processes their shares, and take the metrics.
+
+        Returns:
+            Figures by name (`val_<metric>`), on rank 0; elsewhere nothing.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
+        assert self.loader is not None, "no held-out images"
+        metrics = {f"val_{name}": METRICS[name]() for name in self.metrics}
+        for batch in self.loader:
+            batch = batch.to(runtime.device)
+            with runtime.autocast():
+                fake = render(model, batch)
+            for metric in metrics.values():
+                metric.update(fake, image_to_float(batch.image))
+        of_all = gather(metrics, runtime.world)
+        for others in of_all[1:]:
+            for name, metric in of_all[0].items():
+                metric.merge(others[name])
+        return {name: metric.compute() for name, metric in of_all[0].items()} if of_all else {}
+
+
+def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
+    """The held-out images of the run: those of the test or val folders, where there are any.
+
+    Raises:
+        UserError: the options ask for metrics, and there is no such metric, or nothing to take it
+            of.
+    """
+    metrics = metric_names(options.log.metrics) if options.log.eval_freq else []
+    reasons = []
+    for phase in PHASES:
+        if phase == options.schedule.phase:
+            continue
+        if not list(Path(options.data.dataroot).glob(f"{phase}_*")):
+            continue
+        try:
+            return _opened(options, runtime, phase, metrics)
+        except UserError as error:
+            reasons.append(f"no held-out images from {phase}_*: {error.problems[0]}")
+    if metrics:
+        raise UserError(
+            f"--eval_freq {options.log.eval_freq}: there are no held-out images to evaluate "
+            f"({'; '.join(reasons) or f'no test_* or val_* in {options.data.dataroot}'}); add some "
+            "to test_label and test_img, or leave the flag out"
+        )
+    runtime.print_rank0(*reasons)
+    return Validation()
+
+
+def metric_names(listed: str) -> list[str]:
+    """The names in a comma list.
+
+    Raises:
+        UserError: one of them is in no row of METRICS.
+    """
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names:
+        raise UserError(
+            f"--metrics {listed!r}: {', '.join(unknown) or 'none named'}; expected a comma list "
+            f"of {', '.join(METRICS)}"
+        )
+    return names
+
+
+def _opened(
+    options: TrainOptions, runtime: Runtime, phase: str, metrics: Sequence[str]
+) -> Validation:
+    # One by one: they may differ in size. No workers: there are few of them.
+    data = dataclasses.replace(uncropped(options.data), batchSize=1, nThreads=0)
+    dataset = create_dataset(
+        data,
+        options.model,
+        phase=phase,
+        seed=options.run.seed,
+        is_train=False,
+        read_features=options.model.load_features,
+        needs_image=bool(metrics) or uses_features(options.model),
+    )
+    sample = None
+    if runtime.world.is_main:
+        sample = next(iter(create_loader(dataset, data, seed=0, is_train=False)))
+    if metrics:
+        held_out = dataset.files[: options.log.eval_images]
+        dataset.files = held_out[runtime.world.rank :: runtime.world.size]
+    return Validation(create_loader(dataset, data, seed=0, is_train=False), metrics, sample)

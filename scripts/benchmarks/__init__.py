@@ -1,1 +1,0 @@
-"""The sections of scripts/benchmark.py: a file each, and what they share."""
