@@ -67,11 +67,11 @@ def train_step(
         optimizers.update(result.gradients)
         return result.image, result.terms
     first, second = "DG" if recipe.update_order == "D_first" else "GD"
-    outputs = forward(model, runtime, batch)
+    outputs = forward(model, runtime, batch, first)
     before = gradients_of(model, runtime, outputs, first, scale)
     optimizers.update(before.gradients)
     fake = outputs.fake if recipe.generator_forwards == 1 else None
-    outputs = forward(model, runtime, batch, fake)
+    outputs = forward(model, runtime, batch, second, fake)
     after = gradients_of(model, runtime, outputs, second, scale)
     optimizers.update(after.gradients)
     return before.image, before.terms | after.terms
@@ -90,14 +90,24 @@ def compute_gradients(
         networks: whose gradients: "G" stands for generator and encoder, "D" for the discriminators.
         scale: multiplies the losses, so that gradients in float16 do not vanish.
     """
-    return gradients_of(model, runtime, forward(model, runtime, batch), networks, scale)
+    outputs = forward(model, runtime, batch, networks)
+    return gradients_of(model, runtime, outputs, networks, scale)
 
 
 def forward(
-    model: Pix2PixHDModel, runtime: Runtime, batch: Batch, fake: Tensor | None = None
+    model: Pix2PixHDModel,
+    runtime: Runtime,
+    batch: Batch,
+    networks: str = "GD",
+    fake: Tensor | None = None,
 ) -> StepOutputs:
+    """What the networks make of a batch, as the losses of these networks need it.
+
+    Args:
+        fake: an image of this batch from an earlier call, to be shown to D again.
+    """
     with runtime.autocast():
-        outputs: StepOutputs = model(batch, fake)
+        outputs: StepOutputs = model(batch, fake, for_generator="G" in networks)
     return outputs
 
 

@@ -161,7 +161,9 @@ class Pix2PixHDModel(nn.Module):
         assert ids is not None, "no instance map"
         return ids
 
-    def forward(self, batch: Batch, fake: Tensor | None = None) -> StepOutputs:
+    def forward(
+        self, batch: Batch, fake: Tensor | None = None, for_generator: bool = True
+    ) -> StepOutputs:
         """Synthesise a training batch and show fake and real to the discriminators.
 
         The discriminators see the fake once, for both losses: the generator's loss goes back to
@@ -170,6 +172,7 @@ class Pix2PixHDModel(nn.Module):
         Args:
             batch: with `image`.
             fake: an image of this batch from an earlier call, to be judged again.
+            for_generator: also what its loss alone needs, the perceptual loss.
         """
         assert self.netD is not None and batch.image is not None, "built for rendering"
         maps, real = self._condition(batch), image_to_float(batch.image)
@@ -180,7 +183,7 @@ class Pix2PixHDModel(nn.Module):
             fake = self._generate(maps, features)
         fake_leaf = fake.detach().requires_grad_()
         # Before the discriminators look: what this needs is free again by then.
-        perceptual = self.vgg(fake_leaf, real) if self.vgg is not None else None
+        perceptual = self.vgg(fake_leaf, real) if self.vgg is not None and for_generator else None
         fake_pair = _pair(maps, fake_leaf)
         netD = self._network("D")
         pred_fake = netD(fake_pair)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 import torch
+import torch.distributed as dist
 from shared_data import shared
-from tiny_models import TINY, model_of, tiny_batch
+from tiny_models import CPU, TINY, model_of, tiny_batch
 from torch import Tensor
 
+from engine.distributed import wrap_ddp
 from engine.optimizers import Optimizers
 from engine.runtime import Runtime
-from engine.step import train_step
-from models.pix2pixhd import Pix2PixHDModel
+from engine.step import Recipe, UpdateOrder, compute_gradients, gradients_of, train_step
+from models.conditioning import condition
+from models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs
 from options.saved import replaced
 from options.train_options import TrainOptions
 from scripts.plain_step import PlainStep
@@ -150,3 +154,142 @@ def test_with_activations_computed_twice() -> None:
     options = options_of({"netG": "local"})
     model = model_of(options, seed=3, checkpoint_activations=True)
     compare(model, tiny_batch(size=(32, 48), count=1))
+
+
+class Regularised(Pix2PixHDModel):
+    """With a term on E's output, which does not go by way of the image, and one on D's weights."""
+
+    def generator_terms(self, outputs: StepOutputs) -> dict[str, Tensor]:
+        self.loss_weights.setdefault("E_norm", LossWeight(30.0))
+        return super().generator_terms(outputs) | {"E_norm": outputs.encoded.square().mean()}
+
+    def discriminator_terms(self, outputs: StepOutputs) -> dict[str, Tensor]:
+        self.loss_weights.setdefault("D_norm", LossWeight(0.25))
+        norm = torch.stack([p.square().mean() for p in self.netD.parameters()]).sum()
+        return super().discriminator_terms(outputs) | {"D_norm": norm}
+
+
+def regularised() -> Pix2PixHDModel:
+    model = model_of(options_of(CASES["instance features"]), seed=3)
+    model.__class__ = Regularised
+    return model
+
+
+def full_gradients(model: Pix2PixHDModel, batch: Batch) -> Gradients:
+    """By a backward pass of each loss through everything, as losses are written down."""
+    outputs = model(batch)
+    given = condition(batch.label, batch.inst, model.label_nc)
+    seen = replace(outputs, pred_fake=model.netD(torch.cat([given, outputs.fake], dim=1)))
+    found = {}
+    for terms, letters in (
+        (model.generator_terms(seen), "GE"),
+        (model.discriminator_terms(outputs), "D"),
+    ):
+        loss = sum(model.loss_weights[name].minimised * term for name, term in terms.items())
+        parameters = {
+            f"{letter}.{name}": parameter
+            for letter in letters
+            for name, parameter in model.trained_networks()[letter].named_parameters()
+        }
+        values = torch.autograd.grad(loss, parameters.values(), retain_graph=True)
+        found |= dict(zip(parameters, values, strict=True))
+    return found
+
+
+@pytest.fixture
+def process_group() -> Iterator[None]:
+    """Of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_term_may_go_round_the_image(wrapped: bool, process_group: None) -> None:
+    model, batch = regularised(), tiny_batch(size=(32, 48), count=1)
+    expected = full_gradients(model, batch)
+    model.loss_weights["E_norm"] = LossWeight(0.0)
+    by_way_of_the_image = full_gradients(model, batch)
+    model.loss_weights["E_norm"] = LossWeight(30.0)
+    if wrapped:
+        model.wrap_networks(lambda network: wrap_ddp(network, CPU.device))
+    result = compute_gradients(model, CPU, batch)
+    assert set(result.terms) == {"G_GAN", "G_GAN_Feat", "E_norm", "D_real", "D_fake", "D_norm"}
+    of = {id(p): gradient for part in result.gradients.values() for p, gradient in part.items()}
+    found = {
+        f"{letter}.{name}": of[id(parameter)]
+        for letter, network in model.trained_networks().items()
+        for name, parameter in network.named_parameters()
+    }
+    for letter in "GED":
+        names = [name for name in expected if name[0] == letter]
+        whole = torch.cat([expected[name].flatten() for name in names])
+        ours = torch.cat([found[name].flatten() for name in names])
+        assert (ours - whole).norm() <= 1e-5 * whole.norm(), letter
+    names = [name for name in expected if name[0] == "E"]
+    direct = torch.cat([(expected[n] - by_way_of_the_image[n]).flatten() for n in names])
+    assert direct.norm() > 0.1 * torch.cat([expected[n].flatten() for n in names]).norm()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_term_has_a_gradient_for_its_network(case: str) -> None:
+    model, batch = model_of(options_of(CASES[case]), seed=3), tiny_batch(size=(32, 48), count=1)
+    weights, terms = dict(model.loss_weights), compute_gradients(model, CPU, batch).terms
+    assert len(terms) >= 3
+    for name in terms:
+        model.loss_weights |= {other: LossWeight(0.0) for other in weights}
+        model.loss_weights[name] = LossWeight(1.0)
+        for part, gradients in compute_gradients(model, CPU, batch).gradients.items():
+            is_own = name[0] == part
+            assert any(gradient.any() for gradient in gradients.values()) == is_own, (name, part)
+
+
+def test_a_term_without_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(options_of({}), seed=3)
+    monkeypatch.setattr("models.pix2pixhd.feature_matching", lambda fake, real: torch.ones(()))
+    with pytest.raises(AssertionError, match="G_GAN_Feat: no gradient"):
+        compute_gradients(model, CPU, tiny_batch())
+
+
+def test_no_weight_changes_before_the_update() -> None:
+    model = model_of(options_of({}), seed=3)
+    before = weights(model)
+    compute_gradients(model, CPU, tiny_batch())
+    assert all(torch.equal(weight, before[name]) for name, weight in weights(model).items())
+
+
+@pytest.mark.parametrize("forwards", [1, 2])
+@pytest.mark.parametrize("order", ["D_first", "G_first"])
+def test_orders_of_updates(order: UpdateOrder, forwards: Literal[1, 2]) -> None:
+    """One network is updated, and the other one's loss sees it as it is then."""
+    model, batch = model_of(options_of({}), seed=3), tiny_batch(size=(32, 48), count=1)
+    by_hand = deepcopy(model)
+    recipe = Recipe(order, forwards)
+    _, terms = train_step(model, Optimizers(model, LR, beta1=0.5), CPU, batch, recipe)
+
+    optimizers = Optimizers(by_hand, LR, beta1=0.5)
+    first, second = order[0], "GD".replace(order[0], "")
+    before = compute_gradients(by_hand, CPU, batch, first)
+    fake = by_hand(batch).fake
+    optimizers.update(before.gradients)
+    outputs = by_hand(batch, fake=fake if forwards == 1 else None)
+    after = gradients_of(by_hand, CPU, outputs, second, lambda loss: loss)
+    optimizers.update(after.gradients)
+    for name, term in (before.terms | after.terms).items():
+        assert terms[name].item() == pytest.approx(term.item(), rel=1e-5), name
+    for name, weight in weights(by_hand).items():
+        assert torch.allclose(weights(model)[name], weight, rtol=0, atol=1e-2 * LR), name
+    # It matters: with both updated together, the second one's loss is another.
+    together = compute_gradients(model_of(options_of({}), seed=3), CPU, batch).terms
+    differs = "G_GAN" if second == "G" else "D_fake"
+    moved = abs(together[differs].item() - terms[differs].item()) > 1e-5
+    assert moved or (order, forwards) == ("G_first", 1)
+
+
+def test_scales_may_be_averaged() -> None:
+    model, batch = model_of(options_of({"num_D": 2}), seed=3), tiny_batch()
+    summed = compute_gradients(model, CPU, batch).terms
+    model.scale_reduction = "mean"
+    averaged = compute_gradients(model, CPU, batch).terms
+    for name in ("G_GAN", "D_real", "D_fake"):
+        assert averaged[name].item() == pytest.approx(summed[name].item() / 2)
