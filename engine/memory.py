@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -13,9 +14,10 @@ from util.errors import UserError
 TRAINING = 4  # of each weight: itself, its gradient and Adam's two moments
 
 
-def require_memory(
-    build: Callable[[], nn.Module], device: torch.device, copies: int = 1
-) -> nn.Module:
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def require_memory(build: Callable[[], Network], device: torch.device, copies: int = 1) -> Network:
     """Refuse networks that cannot be held, instead of hanging in the allocator.
 
     Activations are not counted: this is about flags with some zeros too many.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from engine.memory import require_memory
 from models import create_encoder, create_model
 from models.generators import Generator
 from models.pix2pixhd import Pix2PixHDModel
@@ -30,10 +31,15 @@ def load_trained(
             weights are of another architecture.
     """
     require_epoch(folder, epoch)
-    with torch.device("meta"):  # fresh weights would be drawn, all 180 million, to be overwritten
-        trained = create_model(model)
+
+    def build() -> Pix2PixHDModel:
+        built = create_model(model)
         if "E" in networks:
-            trained.netE = create_encoder(model)
+            built.netE = create_encoder(model)
+        return built
+
+    # On the meta device: fresh weights would be drawn, all 180 million, to be overwritten.
+    trained = require_memory(build, torch.device("cpu"))
     if "G" not in networks:
         trained.netG = Generator()
     for name in networks:

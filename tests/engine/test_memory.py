@@ -1,0 +1,62 @@
+"""Networks that no machine could hold are refused before anything is allocated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from programs import run_test, run_train, tiny_run, write_tiny_data
+from torch import nn
+
+from engine.memory import memory_of, require_memory
+from util.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+def test_what_fits_is_returned_without_memory() -> None:
+    network = require_memory(lambda: nn.Linear(1000, 1000), CPU)
+    assert network.weight.is_meta
+
+
+def test_copies_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.memory.memory_of", lambda device: 10 * 4 * 1_001_000)
+    require_memory(lambda: nn.Linear(1000, 1000), CPU, copies=10)
+    with pytest.raises(UserError, match=r"would take 0\.0 GiB .* there are 0\.0 GiB; lower --ngf"):
+        require_memory(lambda: nn.Linear(1000, 1000), CPU, copies=11)
+
+
+def test_this_machine_has_memory() -> None:
+    assert 2**28 < memory_of(CPU) < 2**50
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("--ngf", "30000"), "would take"),
+        (("--ngf", "1000000000000"), "more than can be counted"),
+    ],
+)
+def test_programs_refuse_such_networks(
+    flags: tuple[str, ...], expected: str, tmp_path: Path
+) -> None:
+    write_tiny_data(tmp_path)
+    outcome = run_train(*tiny_run(tmp_path), *flags)
+    assert outcome.code == 2
+    assert expected in outcome.err and "lower --ngf" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert not (tmp_path / "ck").exists()
+
+
+def test_rendering_refuses_them_too(tmp_path: Path) -> None:
+    data = write_tiny_data(tmp_path, phase="test")
+    folder = tmp_path / "ck/published"
+    folder.mkdir(parents=True)
+    (folder / "latest_net_G.pth").write_bytes(b"")
+    outcome = run_test(
+        *("--name", "published", "--checkpoints_dir", tmp_path / "ck", "--dataroot", data),
+        *("--ngf", "30000", "--label_nc", "5", "--gpu_ids", "-1"),
+    )
+    assert outcome.code == 2
+    assert "would take" in outcome.err
