@@ -56,6 +56,7 @@ class Validation:
             batch = batch.to(runtime.device)
             with runtime.autocast():
                 fake = render(model, batch)
+            assert batch.image is not None
             for metric in metrics.values():
                 metric.update(fake, image_to_float(batch.image))
         of_all = gather(metrics, runtime.world)

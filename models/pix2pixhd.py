@@ -279,10 +279,16 @@ class Pix2PixHDModel(nn.Module):
         height, width = maps.shape[-2:]
         stride = self.netG.stride
         padded = None if features is None else pad_to_stride(features, stride)
-        noise = None
-        if self.netG.noise_dim:
-            noise = torch.randn(len(maps), self.netG.noise_dim, device=maps.device)
+        noise = self._noise(len(maps), maps.device)
         return self._network("G")(pad_to_stride(maps, stride), padded, noise)[..., :height, :width]
+
+    def _noise(self, count: int, device: torch.device) -> Tensor | None:
+        """What the generator asks for, [count, noise_dim] from N(0, 1): new in each training step,
+        the same for each rendering, which can then be made again."""
+        if not self.netG.noise_dim:
+            return None
+        fixed = None if self.training else torch.Generator(device).manual_seed(0)
+        return torch.randn(count, self.netG.noise_dim, generator=fixed, device=device)
 
 
 def _pair(maps: Tensor, image: Tensor) -> Tensor:

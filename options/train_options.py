@@ -101,6 +101,15 @@ class LogOptions:
     save_epoch_freq: int = 10
     """Epochs between saves under the epoch's number."""
 
+    eval_freq: int = 0
+    """Epochs between evaluations of held-out images (those of test_* or val_*); 0 for none."""
+
+    eval_images: int = 16
+    """Most held-out images to evaluate."""
+
+    metrics: str = "l1"
+    """Figures to evaluate: a comma list of l1, psnr."""
+
     html: bool = True
     """Keep web/index.html with pictures and loss curves."""
 
@@ -139,6 +148,7 @@ def problems(options: TrainOptions) -> list[str]:
     found += at_least(
         1, options.log, "print_freq", "display_freq", "save_latest_freq", "save_epoch_freq"
     )
+    found += at_least(0, options.log, "eval_freq") + at_least(1, options.log, "eval_images")
     found += at_least(0, loss, "pool_size") + not_below(0.0, loss, "lambda_feat")
     found += at_least(0, schedule, "niter", "niter_decay") + not_below(0.0, schedule, "lr")
     if not 0 <= schedule.beta1 < 1:
@@ -153,11 +163,6 @@ def problems(options: TrainOptions) -> list[str]:
     if schedule.continue_train and schedule.debug:
         found.append(
             "--continue_train with --debug: the run would end with its first epoch; drop one"
-        )
-    if options.run.niter_fix_global > 0 and options.model.netG != "local":
-        found.append(
-            f"--niter_fix_global {options.run.niter_fix_global} with --netG {options.model.netG}: "
-            "only a local enhancer can be trained alone; add --netG local or leave it out"
         )
     if options.run.compile and schedule.checkpoint_activations and options.model.norm == "batch":
         found.append(

@@ -16,6 +16,8 @@ from shared_data import shared
 from data import create_dataset, create_loader
 from engine.optimizers import Optimizers, learning_rate
 from engine.render import render
+from engine.runtime import Runtime
+from engine.step import train_step
 from engine.trained import load_trained
 from models import create_model
 from options.parsing import parse_test, parse_train
@@ -64,16 +66,15 @@ def test_losses_through_the_api(case: str) -> None:
         load_network(network, shared("reference") / case / f"init/latest_net_{name}.pth")
     schedule = options.schedule
     optimizers = Optimizers(model, schedule.lr, schedule.beta1)
+    runtime = Runtime(torch.device("cpu"))
     found: list[dict[str, Any]] = []
     for epoch in range(1, schedule.niter + schedule.niter_decay + 1):
         optimizers.set_learning_rate(
             learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
         )
         for batch in loader:
-            outputs = model(batch)
-            terms_G, terms_D = model.generator_terms(outputs), model.discriminator_terms(outputs)
-            optimizers.step(outputs, sum(terms_G.values()), sum(terms_D.values()) / 2)
-            values = {name: term.item() for name, term in (terms_G | terms_D).items()}
+            _, terms = train_step(model, optimizers, runtime, batch)
+            values = {name: term.item() for name, term in terms.items()}
             found.append({"step": len(found) + 1, **values})
     expect_losses(found, case)
 

@@ -18,9 +18,10 @@ from test_conformance import expect_losses, flags
 from engine.optimizers import Optimizers
 from engine.render import batches_on
 from engine.runtime import Runtime
-from models import create_model
+from engine.step import train_step
+from engine.training import build_model, perceptual_loss
 from options.parsing import parse_train
-from train import train_step
+from util.batch import Batch
 
 pytestmark = [
     pytest.mark.gpu,
@@ -101,17 +102,18 @@ def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
     """train_1024p_24G with the perceptual loss, in bfloat16 with --checkpoint_activations."""
     options = parse_train(["--netG", "local", "--ngf", "32", "--num_D", "3"])
     runtime = Runtime(torch.device("cuda", 0), torch.bfloat16, channels_last=True)
-    vgg = replace(options.loss, vgg_weights=str(shared("weights", "vgg19_features_fp16.pth")))
-    model = runtime.prepare(
-        create_model(options.model, options.discriminator, vgg, checkpoint_activations=True)
-    )
+    loss = replace(options.loss, vgg_weights=str(shared("weights", "vgg19_features_fp16.pth")))
+    schedule = replace(options.schedule, checkpoint_activations=True)
+    options = replace(options, loss=loss, schedule=schedule)
+    model = runtime.prepare(build_model(options, perceptual_loss(loss)))
     optimizers = Optimizers(model, lr=2e-4, beta1=0.5)
     size = (1, 1, 1024, 2048)
-    batch = {
-        "label": torch.randint(0, 35, size, dtype=torch.uint8, device="cuda"),
-        "inst": torch.randint(0, 99, size, dtype=torch.int32, device="cuda"),
-        "image": torch.rand(1, 3, *size[2:], device="cuda") * 2 - 1,
-    }
+    batch = Batch(
+        label=torch.randint(0, 35, size, dtype=torch.uint8),
+        path=["a"],
+        inst=torch.randint(0, 99, size, dtype=torch.int32),
+        image=torch.randint(0, 256, (1, 3, *size[2:]), dtype=torch.uint8),
+    ).to(runtime.device)
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(11e9 / total)
     try:
@@ -124,12 +126,12 @@ def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
 
 def test_batches_are_sent_ahead() -> None:
     device = torch.device("cuda", 0)
-    sent = [{"label": torch.full((1, 1, 512, 512), n).pin_memory(), "path": [n]} for n in range(4)]
+    sent = [Batch(torch.full((1, 1, 512, 512), n), [str(n)]).pin_memory() for n in range(4)]
     found = []
     for batch in batches_on(device, iter(sent)):
         found.append((int(batch.label.unique()), batch.path))
         del batch  # its memory may now be used again, but not before the work on it is done
-    assert found == [(n, [n]) for n in range(4)]
+    assert found == [(n, [str(n)]) for n in range(4)]
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

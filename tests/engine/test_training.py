@@ -1,0 +1,81 @@
+"""How a training run begins: what is read, locked and written in which order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from programs import metrics, run_train, tiny_run, write_tiny_data
+
+import engine.training
+from engine.processes import World
+from engine.run_folder import locked
+from options.train_options import LossOptions
+
+QUICK = ("--niter_decay", "0", "--print_freq", "1", "--no_html")
+
+
+def test_a_run_is_read_only_when_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a second process goes on from a state that the first replaces before it lets go."""
+    write_tiny_data(tmp_path)
+    goes_on = (*tiny_run(tmp_path), *QUICK, "--continue_train", "--niter")
+    assert run_train(*tiny_run(tmp_path), *QUICK, "--niter", "1").code == 0
+    first_ends = [lambda: run_train(*goes_on, "2")]
+
+    @contextlib.contextmanager
+    def lock_when_the_first_has_ended(folder: Path) -> Iterator[None]:
+        if first_ends:
+            assert first_ends.pop()().code == 0
+        with locked(folder):
+            yield
+
+    monkeypatch.setattr(engine.training, "locked", lock_when_the_first_has_ended)
+    outcome = run_train(*goes_on, "3")
+    assert "going on in epoch 3, after 8 images" in outcome.out
+    assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == list(range(1, 13))
+
+
+def test_a_new_run_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    assert run_train(*tiny_run(tmp_path), *QUICK, "--niter", "1").code == 0
+    before = sorted(path.name for path in (tmp_path / "ck/tiny").iterdir())
+    for flags in (
+        ("--load_pretrain", tmp_path / "nowhere"),
+        ("--niter_fix_global", "1"),
+        ("--eval_freq", "1"),
+        ("--metrics", "beauty", "--eval_freq", "1"),
+    ):
+        outcome = run_train(*tiny_run(tmp_path), *QUICK, *flags)
+        assert outcome.code == 2, flags
+        assert len(outcome.err.splitlines()) == 1 and flags[0] in outcome.err + "--load_pretrain"
+        assert [path.name for path in (tmp_path / "ck").iterdir()] == ["tiny"]
+        assert sorted(path.name for path in (tmp_path / "ck/tiny").iterdir()) == before
+
+
+@pytest.mark.parametrize(("rank", "order"), [(0, ["load", "wait"]), (1, ["wait", "load"])])
+def test_the_first_process_fetches_vgg_and_the_others_wait(
+    rank: int, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cold cache each would download the same half gigabyte."""
+    done: list[str] = []
+
+    def wait(world: World) -> None:
+        done.append("wait")
+
+    monkeypatch.setattr(engine.training, "load_vgg_weights", lambda file: done.append("load"))
+    monkeypatch.setattr(engine.training, "VGGPerceptualLoss", lambda weights, source: None)
+    monkeypatch.setattr(engine.training, "barrier", wait)
+    engine.training.perceptual_loss(LossOptions(), World(rank, 2, rank, 2))
+    assert done == order
+
+
+def test_only_a_local_enhancer_can_train_alone(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    outcome = run_train(*tiny_run(tmp_path), "--niter_fix_global", "1")
+    assert outcome.code == 2
+    assert "--niter_fix_global 1 with --netG global" in outcome.err
+    assert not (tmp_path / "ck").exists()

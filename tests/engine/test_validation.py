@@ -1,0 +1,115 @@
+"""Held-out images are evaluated as training goes on, whoever renders them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
+
+import metrics as metrics_package
+from engine.processes import World
+from engine.runtime import Runtime
+from engine.training import build_model
+from engine.validation import metric_names, open_validation
+from options.parsing import parse_train
+from util.errors import UserError
+
+ONE_EPOCH = ("--niter", "1", "--niter_decay", "0", "--no_html")
+
+
+class Whiteness:
+    """A metric of a test's own: the mean level of the images, from 0 to 1."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def update(self, fake: torch.Tensor, real: torch.Tensor) -> None:
+        self.values += ((fake.mean(dim=(1, 2, 3)) + 1) / 2).tolist()
+
+    def merge(self, other: Whiteness) -> None:
+        self.values += other.values
+
+    def compute(self) -> float:
+        return float(np.mean(self.values))
+
+
+def test_figures_are_those_of_the_files_that_are_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(metrics_package.METRICS, "white", Whiteness)
+    write_tiny_data(tmp_path)
+    write_tiny_data(tmp_path, phase="test", count=3)
+    flags = ("--print_freq", "2", "--eval_freq", "2", "--metrics", "white, l1")
+    outcome = run_train(
+        *tiny_run(tmp_path), *flags, "--niter", "2", "--niter_decay", "1", "--no_html"
+    )
+    assert outcome.code == 0, outcome.err
+    records = [line for line in metrics(tmp_path / "ck/tiny") if "val_white" in line]
+    assert [record["step"] for record in records] == [8]  # of three epochs of four images
+
+    monkeypatch.setattr("train.learning_rate", lambda *_: 0.0)
+    again = (*tiny_run(tmp_path, "still"), "--load_pretrain", tmp_path / "ck/tiny", "--eval_freq")
+    assert run_train(*again, "1", *flags[4:], *ONE_EPOCH).code == 0
+    [record] = [line for line in metrics(tmp_path / "ck/still") if "val_l1" in line]
+    where = ("--name", "still", "--checkpoints_dir", tmp_path / "ck", "--results_dir", tmp_path)
+    assert run_test(*where, "--gpu_ids", "-1").code == 0
+    shown = [
+        np.asarray(Image.open(file)) / 255
+        for file in sorted((tmp_path / "still/test_latest/images").glob("*synthesized_image.png"))
+    ]
+    real = [
+        np.asarray(Image.open(file)) / 255
+        for file in sorted((tmp_path / "data/test_img").glob("*.png"))
+    ]
+    assert record["val_white"] == pytest.approx(np.mean(shown), abs=1e-3)
+    assert record["val_l1"] == pytest.approx(np.abs(np.array(shown) - real).mean(), abs=2e-3)
+
+
+@pytest.mark.parametrize("images", [1, 3, 5])
+def test_processes_share_the_images(
+    images: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_data(tmp_path)
+    write_tiny_data(tmp_path, phase="val", count=5)
+    flags = [*map(str, tiny_run(tmp_path)), "--eval_freq", "1", "--metrics", "l1,psnr"]
+    options = parse_train([*flags, "--eval_images", str(images)])
+    model = build_model(options)
+    cpu = torch.device("cpu")
+    alone = Runtime(cpu)
+    whole = open_validation(options, alone).evaluate(model, alone)
+
+    runtimes = [Runtime(cpu, world=World(rank, 2, rank, 2)) for rank in range(2)]
+    shares = [open_validation(options, runtime) for runtime in runtimes]
+    assert [share.sample is None for share in shares] == [False, True]
+    gathered: list[object] = []
+    monkeypatch.setattr(
+        "engine.validation.gather", lambda value, world: gathered.append(value) or []
+    )
+    for share, runtime in zip(shares, runtimes, strict=True):
+        assert share.evaluate(model, runtime) == {}
+    monkeypatch.setattr("engine.validation.gather", lambda value, world: gathered)
+    shares[1].loader.dataset.dataset.files.clear()
+    gathered_again = shares[0].evaluate(model, runtimes[0])
+    assert gathered_again == pytest.approx(whole, rel=1e-6)
+
+
+def test_unknown_metrics_are_listed() -> None:
+    with pytest.raises(UserError, match=r"--metrics 'l1,beauty': beauty; expected .* l1, psnr"):
+        metric_names("l1,beauty")
+    with pytest.raises(UserError, match="none named"):
+        metric_names(" , ")
+
+
+def test_without_photographs_there_is_nothing_to_evaluate(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    held_out = write_tiny_data(tmp_path, phase="test")
+    for file in (held_out / "test_img").iterdir():
+        file.unlink()
+    outcome = run_train(*tiny_run(tmp_path), "--eval_freq", "1", *ONE_EPOCH)
+    assert outcome.code == 2
+    assert "--eval_freq 1: there are no held-out images" in outcome.err
+    assert "test_img" in outcome.err
