@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-from street_canvas import Canvas, Floats, Place
-from street_things import Barrier, Building, Car, Person, Post, Rider, Street, Thing, Tree
+from toy_streets.canvas import Canvas, Floats, Place
+from toy_streets.scene import Barrier, Building, Car, Person, Post, Rider, Street, Thing, Tree
 
 _UNTIL = 60.0  # m; farther away, nothing but a house casts a shadow that one can see
 _BENEATH = 0.55  # of the light does not come under a car, not even on a grey day

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 from PIL import Image
-from street_canvas import (
+from toy_streets.canvas import (
     PARKING,
     ROAD,
     SIDEWALK,
@@ -17,8 +17,8 @@ from street_canvas import (
     Place,
     noise_tile,
 )
-from street_palette import Vector, dim, mix
-from street_things import Scene, Street
+from toy_streets.palette import Vector, dim, mix
+from toy_streets.scene import Scene, Street
 
 _UP: Vector = (0.0, 1.0, 0.0)
 

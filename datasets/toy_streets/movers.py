@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from street_canvas import Canvas
-from street_palette import Colour, Vector, dim, mix
-from street_things import Car, Person, Rider, Street
+from toy_streets.canvas import Canvas
+from toy_streets.palette import Colour, Vector, dim, mix
+from toy_streets.scene import Car, Person, Rider, Street
 
 _TYRE, _HUB, _GLASS = (34, 34, 38), (150, 152, 156), (50, 58, 68)
 _TROUSERS, _HELMET = (44, 48, 62), (228, 228, 224)

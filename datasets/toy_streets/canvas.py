@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from street_palette import Colour, Light, Vector, dim
-from street_things import View
+from toy_streets.palette import Colour, Light, Vector, dim
+from toy_streets.scene import View
 
 # Cityscapes' label ids, as far as a toy street has them.
 ROAD, SIDEWALK, PARKING = 7, 8, 9

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Literal
 
-from street_palette import (
+from toy_streets.palette import (
     CARS,
     COATS,
     FACADES,
@@ -19,7 +19,7 @@ from street_palette import (
     body_colour,
     draw_light,
 )
-from street_things import (
+from toy_streets.scene import (
     SIGNS,
     Barrier,
     Building,
