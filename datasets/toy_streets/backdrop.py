@@ -7,6 +7,7 @@ from random import Random
 
 import numpy as np
 from PIL import Image
+
 from toy_streets.canvas import (
     PARKING,
     ROAD,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+
 from toy_streets.palette import Colour, Light, Vector, dim
 from toy_streets.scene import View
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
 from toy_streets.canvas import Canvas, Floats, Place
 from toy_streets.scene import Barrier, Building, Car, Person, Post, Rider, Street, Thing, Tree
 

@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import make_toy_streets as toys
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+import make_toy_streets as toys
 from toy_streets import files, painter
 
 SCRIPT = Path(__file__).parents[2] / "datasets" / "make_toy_streets.py"
