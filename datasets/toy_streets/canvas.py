@@ -8,7 +8,7 @@ leaves it as it is (a window in a façade stays façade).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,22 +39,19 @@ Place = tuple[float, float]
 Floats = NDArray[np.floating[Any]]  # in 32 bits wherever it is a whole picture
 
 
-class Tone:
-    """How the light and the air show the colours of one surface: channel * gain + veil."""
+# How the light and the air show the colours of one surface.
+Tone = Callable[[Vector], Colour]
 
-    __slots__ = ("_gain", "_veil")
 
-    def __init__(self, gain: Vector, veil: Vector) -> None:
-        self._gain, self._veil = gain, veil
-
-    def __call__(self, colour: Vector) -> Colour:
-        """The colour as it is seen."""
-        gain, veil = self._gain, self._veil
+def _toned(gain: Vector, veil: Vector) -> Tone:
+    def tone(colour: Vector) -> Colour:
         return (
             min(255, int(colour[0] * gain[0] + veil[0])),
             min(255, int(colour[1] * gain[1] + veil[1])),
             min(255, int(colour[2] * gain[2] + veil[2])),
         )
+
+    return tone
 
 
 class Canvas:
@@ -102,12 +99,12 @@ class Canvas:
             (ambient[1] * sky + sun[1] * direct) * clear,
             (ambient[2] * sky + sun[2] * direct) * clear,
         )
-        return Tone(gain, dim(self.light.horizon, haze))
+        return _toned(gain, dim(self.light.horizon, haze))
 
     def glow(self, z: float) -> Tone:
         """The tone of what shines by itself."""
         haze = self.haze(z)
-        return Tone((1.0 - haze,) * 3, dim(self.light.horizon, haze))
+        return _toned((1.0 - haze,) * 3, dim(self.light.horizon, haze))
 
     def haze(self, z: float) -> float:
         """The part of a colour at `z` that the air has taken, in 0..1."""
