@@ -85,11 +85,8 @@ def _shadow(canvas: Canvas, thing: Thing, street: Street) -> list[list[Place]]:
         case Tree():
             up, radius = thing.trunk + thing.tall, thing.radius
             turns = [step * math.pi / 6 for step in range(12)]
-            middle_x, middle_z = x + lean_x * up, z + lean_z * up
-            crown = [
-                (middle_x + radius * math.cos(turn), middle_z + radius * math.sin(turn))
-                for turn in turns
-            ]
+            top_x, top_z = x + lean_x * up, z + lean_z * up
+            crown = [(top_x + radius * math.cos(t), top_z + radius * math.sin(t)) for t in turns]
             return [crown, curtain((x - 0.15, z), (x + 0.15, z), up)]
         case Car():
             base = _footprint(thing, street)
