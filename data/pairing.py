@@ -38,7 +38,7 @@ def list_images(
         extensions: what the names of images end with, in lower case.
 
     Raises:
-        UserError: there is no such folder, or no image in it.
+        UserError: there is no such folder, no image in it, or a pipe or device called one.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; {_surroundings(folder.parent)}; {hint}")
@@ -48,6 +48,10 @@ def list_images(
         found = f"only {_some(others)}" if others else "an empty folder"
         known = " ".join(sorted(extensions))
         raise UserError(f"{folder}: no images ({found}), expected files of {known}; {hint}")
+    for path in images:
+        # A pipe would be waited for without end. Links to nothing are told when they are read.
+        if not os.path.isfile(path) and os.path.exists(path):  # noqa: PTH110, PTH113 (never raise)
+            raise UserError(f"{path}: a pipe, socket or device, expected a file; remove it")
     return sorted(images, key=str)
 
 

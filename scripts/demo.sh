@@ -11,10 +11,10 @@ if [ "${1:-}" = --features ]; then
     name=toy_styles features=(--instance_feat --nef 8 --n_downsample_E 2) styles=(--styles 3)
 fi
 
-python datasets/make_toy_streets.py --out datasets/toy_streets
+python datasets/make_toy_streets.py --out datasets/streets
 # Crops halve the time of a step. Two layers in the discriminators look at patches of 34x34 pixels,
 # which suits images this small.
-python train.py --name $name --dataroot datasets/toy_streets \
+python train.py --name $name --dataroot datasets/streets \
     --resize_or_crop crop --fineSize 128 --no_vgg_loss \
     --netG local --ngf 8 --n_downsample_global 2 --n_blocks_global 4 --n_blocks_local 2 \
     --ndf 24 --n_layers_D 2 --lr 0.0003 --niter 5 --niter_decay 3 --display_freq 200 \

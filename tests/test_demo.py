@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_the_demo_ends_with_a_gallery(tmp_path: Path, features: list[str]) -> None:
     """In a copy of the project, with the environment that runs this test."""
     copy = tmp_path / "project"
-    unwanted = shutil.ignore_patterns(".*", "checkpoints", "results", "toy_streets", "__pycache__")
+    unwanted = shutil.ignore_patterns(".*", "checkpoints", "results", "streets", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=unwanted)
     (copy / ".venv").symlink_to(sys.prefix)
     short = ["--niter", "1", "--niter_decay", "0", "--max_dataset_size", "20", "--gpu_ids", "-1"]

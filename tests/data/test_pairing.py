@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -34,6 +35,24 @@ def test_walks_linked_folders_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "set/city").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/back").symlink_to(tmp_path / "set")
     assert [path.name for path in list_images(tmp_path / "set")] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("ending", [".png", ".npz"])
+def test_pipes_and_devices_are_no_images(tmp_path: Path, ending: str) -> None:
+    """To open the pipe would take for ever."""
+    touch(tmp_path, "a.png")
+    (tmp_path / "link.png").symlink_to("a.png")
+    (tmp_path / "to nothing.png").symlink_to("nowhere")  # told by whoever reads it
+    names = ["a.png", "link.png", "to nothing.png"]
+    assert [path.name for path in list_images(tmp_path)] == names
+    os.mkfifo(tmp_path / f"scene{ending}")
+    message = rf"scene\{ending}: a pipe, socket or device, expected a file; remove it$"
+    with pytest.raises(UserError, match=message):
+        list_images(tmp_path, extensions={".png", ".npz"})
+    (tmp_path / f"scene{ending}").unlink()
+    (tmp_path / f"scene{ending}").symlink_to("/dev/zero")
+    with pytest.raises(UserError, match=message):
+        list_images(tmp_path, extensions={".png", ".npz"})
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,27 @@ def test_truncated_file(new_format: bool, kept: float, tmp_path: Path) -> None:
         load_tensors(file)
 
 
+@pytest.mark.parametrize("compute_crcs", [True, False])
+def test_flipped_bytes_are_found_by_the_crc(compute_crcs: bool, tmp_path: Path) -> None:
+    file = tmp_path / "latest_net_G.pth"
+    computed = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(compute_crcs)
+    try:
+        save_tensors({"a": torch.ones(10), "b": torch.ones(1000)}, file)
+    finally:
+        torch.serialization.set_crc32_options(computed)
+    assert load_tensors(file)["b"].sum() == 1000
+    content = bytearray(file.read_bytes())
+    middle = content.rindex(torch.ones(100).numpy().tobytes())
+    content[middle : middle + 64] = bytes(byte ^ 0xFF for byte in content[middle : middle + 64])
+    file.write_bytes(content)
+    if compute_crcs:
+        with pytest.raises(UserError, match=r"latest_net_G\.pth: damaged, .*data/1.*; take an"):
+            load_tensors(file)
+    else:  # nothing in the file tells
+        assert load_tensors(file)["b"].sum() != 1000
+
+
 def damaged_files(seed: int) -> Iterator[bytes]:
     """200 files of noise, and 200 good ones with some bytes changed and perhaps the end cut off."""
     chance = random.Random(seed)

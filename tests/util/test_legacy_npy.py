@@ -5,6 +5,8 @@ from __future__ import annotations
 import copyreg
 import pickle
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from util.errors import UserError
 from util.legacy_npy import load_legacy_npy
 
+ROOT = Path(__file__).parents[2]
 ARRAY = np.array([[0.5, -1.25, 3.0], [1e-30, 7.0, -0.0]])
 
 
@@ -160,15 +163,10 @@ def test_everything_but_arrays_of_numbers_is_refused(payload: Any, tmp_path: Pat
     expect_refusal(file_of(tmp_path, pickled({1: payload})), "refused")
 
 
-def test_bytes_are_decoded_by_no_other_codec(tmp_path: Path) -> None:
-    stream = b"\x80\x02}K\x01c_codecs\nencode\nX\x01\x00\x00\x00aX\x06\x00\x00\x00base64\x86Rs."
-    expect_refusal(file_of(tmp_path, stream), "refused", "base64")
-
-
 def test_raw_bytes_are_not_taken_for_objects(tmp_path: Path) -> None:
     """NumPy itself would take these eight bytes for the address of an object."""
     stream = pickled({1: np.zeros(1)}).replace(b"\x8c\x02f8", b"\x8c\x02O8")
-    expect_refusal(file_of(tmp_path, stream), "refused", "array of objects")
+    expect_refusal(file_of(tmp_path, stream), "refused", "an array of '<O8'")
 
 
 def test_persistent_ids_and_extensions_are_refused(tmp_path: Path) -> None:
@@ -185,7 +183,7 @@ def test_sizes_that_the_file_does_not_have(tmp_path: Path) -> None:
     assert load_legacy_npy(file_of(tmp_path, bomb)) == {}
     expect_refusal(file_of(tmp_path, b"\x80\x04\x8e" + struct.pack("<Q", 2**50) + b"short."))
     lie = pickled({1: np.zeros((1, 3))}).replace(b"K\x01K\x03\x86", b"K\x09K\x03\x86")
-    expect_refusal(file_of(tmp_path, lie), "24 bytes for an array of shape (9, 3)")
+    expect_refusal(file_of(tmp_path, lie), "cannot reshape array of size 3")
 
 
 def test_an_array_mentioned_often_is_made_once(tmp_path: Path) -> None:
@@ -194,11 +192,50 @@ def test_an_array_mentioned_often_is_made_once(tmp_path: Path) -> None:
     assert all(value is found[0] for value in found.values())
 
 
-def test_changed_stand_ins_do_not_outlive_a_file(tmp_path: Path) -> None:
-    # BUILD on a function sets its attributes.
-    stream = b"\x80\x02}K\x01cnumpy\ndtype\n}X\x01\x00\x00\x00aK\x01sbs."
-    expect_refusal(file_of(tmp_path, stream), "a function in the dictionary")
-    assert load_legacy_npy(file_of(tmp_path, pickled({1: ARRAY})))
+def test_arrays_that_share_their_bytes_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """100 MB in a file of 0.2 MB."""
+    reduced = np.zeros(12_500).__reduce__()
+    sharing = [type("Sharing", (), {"__reduce__": lambda _: reduced})() for _ in range(1000)]
+    stream = pickled(dict(enumerate(sharing)))
+    assert len(stream) < 200_000
+    expect_refusal(file_of(tmp_path, stream), "refused", "arrays of more bytes than the file")
+
+
+READ_ALL = """
+import sys
+from pathlib import Path
+from util.errors import UserError
+from util.legacy_npy import load_legacy_npy
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        load_legacy_npy(path)
+    except UserError as error:
+        assert len(error.problems) == 1
+(peak,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+assert int(peak.split()[1]) < 600_000, peak  # KiB
+"""
+
+
+def test_no_file_ends_the_interpreter_or_fills_the_memory(tmp_path: Path) -> None:
+    """In another process: flipped bytes, and files made to break pickle's machinery."""
+    chance = np.random.default_rng(0)
+    for protocol in (0, 2, 4):
+        whole = wrapped(pickled({7: ARRAY, 8: ARRAY[:0], 9: np.float32(0.5)}, protocol))
+        for number in range(1000):
+            damaged = bytearray(whole)
+            for place in chance.integers(128, len(whole), 1 + number % 3):
+                damaged[place] = chance.integers(256)
+            (tmp_path / f"{protocol}_{number}").write_bytes(damaged)
+        for end in range(0, len(whole), 7):
+            (tmp_path / f"{protocol}_cut_{end}").write_bytes(whole[:end])
+    deep = b"\x85" * 3_000_000
+    (tmp_path / "hash of a deep tuple").write_bytes(wrapped(b"\x80\x02})" + deep + b"K\x01s."))
+    (tmp_path / "deep value").write_bytes(wrapped(b"\x80\x02}K\x01)" + deep + b"s."))
+    huge = b"\x80\x05}K\x01\x96" + struct.pack("<Q", 2**30)
+    (tmp_path / "huge bytearray").write_bytes(wrapped(huge + b"s."))
+    command = [sys.executable, "-c", READ_ALL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_dictionary(tmp_path: Path) -> None:
@@ -209,20 +246,3 @@ def test_no_dictionary(tmp_path: Path) -> None:
     expect_refusal(path, "cannot be read")
     expect_refusal(tmp_path / "none.npy", "there is no file")
     expect_refusal(tmp_path, "cannot be read")
-
-
-def test_truncated_or_damaged_anywhere(tmp_path: Path) -> None:
-    whole = wrapped(pickled({7: ARRAY, 8: ARRAY[:0]}))
-    path = tmp_path / "file.npy"
-    for end in range(0, len(whole), 3):
-        path.write_bytes(whole[:end])
-        expect_refusal(path)
-    random = np.random.default_rng(0)
-    for _ in range(400):
-        damaged = bytearray(whole)
-        damaged[random.integers(128, len(whole))] = random.integers(256)
-        path.write_bytes(damaged)
-        try:
-            load_legacy_npy(path)
-        except UserError as error:
-            assert len(error.problems) == 1

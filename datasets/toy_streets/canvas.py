@@ -8,15 +8,16 @@ leaves it as it is (a window in a façade stays façade).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from street_palette import Colour, Light, Vector, dim
-from street_things import View
+
+from toy_streets.palette import Colour, Light, Vector, dim
+from toy_streets.scene import View
 
 # Cityscapes' label ids, as far as a toy street has them.
 ROAD, SIDEWALK, PARKING = 7, 8, 9
@@ -38,22 +39,19 @@ Place = tuple[float, float]
 Floats = NDArray[np.floating[Any]]  # in 32 bits wherever it is a whole picture
 
 
-class Tone:
-    """How the light and the air show the colours of one surface: channel * gain + veil."""
+# How the light and the air show the colours of one surface.
+Tone = Callable[[Vector], Colour]
 
-    __slots__ = ("_gain", "_veil")
 
-    def __init__(self, gain: Vector, veil: Vector) -> None:
-        self._gain, self._veil = gain, veil
-
-    def __call__(self, colour: Vector) -> Colour:
-        """The colour as it is seen."""
-        gain, veil = self._gain, self._veil
+def _toned(gain: Vector, veil: Vector) -> Tone:
+    def tone(colour: Vector) -> Colour:
         return (
             min(255, int(colour[0] * gain[0] + veil[0])),
             min(255, int(colour[1] * gain[1] + veil[1])),
             min(255, int(colour[2] * gain[2] + veil[2])),
         )
+
+    return tone
 
 
 class Canvas:
@@ -101,12 +99,12 @@ class Canvas:
             (ambient[1] * sky + sun[1] * direct) * clear,
             (ambient[2] * sky + sun[2] * direct) * clear,
         )
-        return Tone(gain, dim(self.light.horizon, haze))
+        return _toned(gain, dim(self.light.horizon, haze))
 
     def glow(self, z: float) -> Tone:
         """The tone of what shines by itself."""
         haze = self.haze(z)
-        return Tone((1.0 - haze,) * 3, dim(self.light.horizon, haze))
+        return _toned((1.0 - haze,) * 3, dim(self.light.horizon, haze))
 
     def haze(self, z: float) -> float:
         """The part of a colour at `z` that the air has taken, in 0..1."""

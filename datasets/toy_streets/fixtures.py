@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from street_canvas import (
+from toy_streets.canvas import (
     FENCE,
     POLE,
     TRAFFIC_LIGHT,
@@ -15,8 +15,8 @@ from street_canvas import (
     Canvas,
     Place,
 )
-from street_palette import Colour, Vector, dim, mix
-from street_things import STOREY, Barrier, Building, Post, Street, Tree
+from toy_streets.palette import Colour, Vector, dim, mix
+from toy_streets.scene import STOREY, Barrier, Building, Post, Street, Tree
 
 _WHITE, _BLACK, _STEEL = (240, 240, 236), (36, 36, 40), (112, 116, 120)
 _RED, _BLUE, _YELLOW = (200, 44, 42), (36, 84, 168), (240, 190, 50)

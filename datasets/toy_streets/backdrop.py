@@ -7,7 +7,8 @@ from random import Random
 
 import numpy as np
 from PIL import Image
-from street_canvas import (
+
+from toy_streets.canvas import (
     PARKING,
     ROAD,
     SIDEWALK,
@@ -17,8 +18,8 @@ from street_canvas import (
     Place,
     noise_tile,
 )
-from street_palette import Vector, dim, mix
-from street_things import Scene, Street
+from toy_streets.palette import Vector, dim, mix
+from toy_streets.scene import Scene, Street
 
 _UP: Vector = (0.0, 1.0, 0.0)
 
@@ -27,6 +28,7 @@ _PAVING, _KERB, _GRASS = (176, 167, 155), (208, 203, 194), (124, 150, 82)
 _FAR = 400.0  # m; from there the ground is its own horizon
 # Where a ribbon along the street bends: close together near the camera.
 _STATIONS = [1.6 * 1.2**step for step in range(31)]
+_ALL_ALONG = (_STATIONS[0], _STATIONS[-1])
 
 
 def paint_sky(canvas: Canvas, grain: np.random.Generator) -> None:
@@ -86,25 +88,18 @@ def paint_ground(canvas: Canvas, scene: Scene) -> None:
     for side in (-1, 1):
         half, kerb, edge = street.half_road, street.kerb(side), street.edge(side)
         if kerb > half:
-            _strip(canvas, street, side * half, side * kerb, _PARKING, PARKING)
+            _ribbon(canvas, street, (side * half, side * kerb), _PARKING, PARKING)
         # Between houses there is no grass: some stand a little back from the others.
         outer = edge + 1.6 if street.verge(side).kind == "houses" else edge
-        _strip(canvas, street, side * kerb, side * outer, _PAVING, SIDEWALK)
+        _ribbon(canvas, street, (side * kerb, side * outer), _PAVING, SIDEWALK)
         _paving_joints(canvas, street, side * kerb, side * outer)
-        _strip(canvas, street, side * kerb, side * (kerb + 0.22), _KERB, SIDEWALK)
-    _strip(canvas, street, -street.half_road, street.half_road, _ASPHALT, ROAD)
+        _ribbon(canvas, street, (side * kerb, side * (kerb + 0.22)), _KERB, SIDEWALK)
+    _ribbon(canvas, street, (-street.half_road, street.half_road), _ASPHALT, ROAD)
     _markings(canvas, street)
 
 
-def _strip(
-    canvas: Canvas, street: Street, left: float, right: float, colour: Vector, ident: int
-) -> None:
-    """A ribbon between two lines along the street."""
-    _ribbon(canvas, street, (left, right), (_STATIONS[0], _STATIONS[-1]), colour, ident)
-
-
 def _ribbon(
-    canvas: Canvas, street: Street, us: Place, zs: Place, colour: Vector, ident: int
+    canvas: Canvas, street: Street, us: Place, colour: Vector, ident: int, zs: Place = _ALL_ALONG
 ) -> None:
     """The part of the ground between two u and two z."""
     stations = [zs[0], *(z for z in _STATIONS if zs[0] < z < zs[1]), zs[1]]
@@ -117,9 +112,9 @@ def _paving_joints(canvas: Canvas, street: Street, inner: float, outer: float) -
     joint = dim(_PAVING, 0.88)
     for number in range(10):
         z = 6.0 + 2.0 * number
-        _ribbon(canvas, street, (inner, outer), (z, z + 0.012 * z), joint, SIDEWALK)
+        _ribbon(canvas, street, (inner, outer), joint, SIDEWALK, (z, z + 0.012 * z))
     middle = (inner + outer) / 2
-    _ribbon(canvas, street, (middle - 0.04, middle + 0.04), (4, 30), joint, SIDEWALK)
+    _ribbon(canvas, street, (middle - 0.04, middle + 0.04), joint, SIDEWALK, (4, 30))
 
 
 def _markings(canvas: Canvas, street: Street) -> None:
@@ -128,17 +123,17 @@ def _markings(canvas: Canvas, street: Street) -> None:
     clear = (street.crossing - 1.6, street.crossing + 4.6) if street.crossing else (0.0, 0.0)
     paint = mix(_PAINT, _ASPHALT, 0.12)
     for edge in (-half + 0.22, half - 0.22):
-        _ribbon(canvas, street, (edge - 0.07, edge + 0.07), (2, clear[0] or 120), paint, ROAD)
+        _ribbon(canvas, street, (edge - 0.07, edge + 0.07), paint, ROAD, (2, clear[0] or 120))
         if clear[1]:
-            _ribbon(canvas, street, (edge - 0.07, edge + 0.07), (clear[1], 120), paint, ROAD)
+            _ribbon(canvas, street, (edge - 0.07, edge + 0.07), paint, ROAD, (clear[1], 120))
     for line in range(-1, 2) if half > 4 else (0,):
         u = line * half / 2
         for z in range(2, 110, 8):
             if not clear[0] - 3 < z < clear[1]:
-                _ribbon(canvas, street, (u - 0.08, u + 0.08), (z, z + 3.6), paint, ROAD)
+                _ribbon(canvas, street, (u - 0.08, u + 0.08), paint, ROAD, (z, z + 3.6))
     if street.crossing:
-        _ribbon(canvas, street, (0, half - 0.3), (clear[0], clear[0] + 0.45), paint, ROAD)
+        _ribbon(canvas, street, (0, half - 0.3), paint, ROAD, (clear[0], clear[0] + 0.45))
         for bar in range(round(half * 2)):
             u = -half + 0.25 + bar
             zs = (street.crossing, street.crossing + 3.2)
-            _ribbon(canvas, street, (u, u + 0.52), zs, paint, ROAD)
+            _ribbon(canvas, street, (u, u + 0.52), paint, ROAD, zs)

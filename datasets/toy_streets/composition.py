@@ -5,21 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Literal
 
-from street_palette import (
-    CARS,
-    COATS,
-    FACADES,
-    FOLIAGE,
-    HAIRS,
-    HEDGES,
-    ROOFS,
-    SKINS,
-    WALLS,
-    Colour,
-    body_colour,
-    draw_light,
-)
-from street_things import (
+from toy_streets import palette
+from toy_streets.palette import Colour, body_colour, draw_light
+from toy_streets.scene import (
     SIGNS,
     Barrier,
     Building,
@@ -44,7 +32,7 @@ def compose(rng: Random) -> Scene:
     view = View(rng.uniform(1.8, 2.5), rng.uniform(-0.06, 0.06), rng.uniform(0.46, 0.56))
     light = draw_light(rng)
     street = _street(rng)
-    leaf = body_colour(rng, FOLIAGE, 6)
+    leaf = body_colour(rng, palette.FOLIAGE, 6)
     things: list[Thing] = []
     for side in (-1, 1):
         if street.verge(side).kind == "park":
@@ -110,9 +98,11 @@ def _houses(rng: Random, street: Street, side: int, leaf: Colour) -> list[Thing]
                 ridge=rng.uniform(2.4, 4.0) if pitched and rng.random() < 0.85 else 0.0,
                 detached=gap > 0,
                 bay=rng.uniform(2.6, 3.6),
-                shop=body_colour(rng, COATS) if not gardens and rng.random() < 0.4 else None,
-                roof=body_colour(rng, ROOFS, 8),
-                body=body_colour(rng, FACADES, 9),
+                shop=body_colour(rng, palette.COATS)
+                if not gardens and rng.random() < 0.4
+                else None,
+                roof=body_colour(rng, palette.ROOFS, 8),
+                body=body_colour(rng, palette.FACADES, 9),
             )
         )
         gap = rng.uniform(3, 7) if gardens or rng.random() < 0.18 else 0.0
@@ -147,7 +137,7 @@ def _barrier(
     rng: Random, street: Street, side: int, kind: Literal["hedge", "wall", "fence"]
 ) -> list[Thing]:
     """A barrier all along the pavement's outer edge, in pieces short enough to follow a bend."""
-    colour = body_colour(rng, HEDGES if kind == "hedge" else WALLS, 8)
+    colour = body_colour(rng, palette.HEDGES if kind == "hedge" else palette.WALLS, 8)
     height = rng.uniform(0.7, 1.3)
     u = side * (street.edge(side) + 0.3)
     return [Barrier(kind, u, z, z + 4.0, height, colour) for z in range(5, 77, 4)]
@@ -157,8 +147,8 @@ def _tree(rng: Random, u: float, z: float, leaf: Colour) -> Tree:
     radius = rng.uniform(1.6, 2.8)
     if rng.random() < 0.2:  # a poplar
         return Tree(u, z, 1.6, radius * 0.6, radius * 1.6, _shade_of(rng, leaf))
-    return Tree(u, z, rng.uniform(1.8, 2.8), radius, radius * rng.uniform(0.8, 1.1),
-                _shade_of(rng, leaf))  # fmt: skip
+    trunk, tall = rng.uniform(1.8, 2.8), radius * rng.uniform(0.8, 1.1)
+    return Tree(u, z, trunk, radius, tall, _shade_of(rng, leaf))
 
 
 def _shade_of(rng: Random, leaf: Colour) -> Colour:
@@ -168,12 +158,11 @@ def _shade_of(rng: Random, leaf: Colour) -> Colour:
 def _kerbside(rng: Random, street: Street, side: int, leaf: Colour) -> list[Thing]:
     """Lamps at a regular distance, a few signs and, on some streets, a row of trees."""
     kerb = street.kerb(side)
-    things: list[Thing] = []
     start, step = rng.uniform(10, 30), rng.uniform(22, 32)
-    for number in range(4):
-        things.append(Post("lamp", side, side * (kerb + 0.4), start + number * step))
+    lamp, sign = side * (kerb + 0.4), side * (kerb + 0.5)
+    things: list[Thing] = [Post("lamp", side, lamp, start + n * step) for n in range(4)]
     for _ in range(rng.randint(1, 3)):
-        things.append(Post(rng.choice(SIGNS), side, side * (kerb + 0.5), rng.uniform(9, 38)))
+        things.append(Post(rng.choice(SIGNS), side, sign, rng.uniform(9, 38)))
     if rng.random() < 0.35:
         step = rng.uniform(9, 14)
         z = rng.uniform(11, 18)
@@ -219,8 +208,8 @@ def _blocks_crossing(street: Street, z: float) -> bool:
 
 def _car(rng: Random, u: float, z: float, away: bool) -> Car:
     style = rng.choice(("hatch", "hatch", "saloon", "saloon", "estate", "van"))
-    return Car(style, u + rng.uniform(-0.2, 0.2), z + rng.uniform(0, 0.8), away,
-               body_colour(rng, CARS))  # fmt: skip
+    u, z = u + rng.uniform(-0.2, 0.2), z + rng.uniform(0, 0.8)
+    return Car(style, u, z, away, body_colour(rng, palette.CARS))
 
 
 def _walkers(rng: Random, street: Street, side: int) -> list[Thing]:
@@ -254,18 +243,11 @@ def _crossing(rng: Random, street: Street) -> list[Thing]:
 
 
 def _person(rng: Random, u: float, z: float) -> Person:
-    return Person(
-        u=u,
-        z=z,
-        height=rng.uniform(1.55, 1.88),
-        stride=rng.uniform(0.1, 0.6),
-        back=rng.random() < 0.5,
-        skin=rng.choice(SKINS),
-        hair=rng.choice(HAIRS),
-        body=body_colour(rng, COATS),
-    )
+    height, stride, back = rng.uniform(1.55, 1.88), rng.uniform(0.1, 0.6), rng.random() < 0.5
+    skin, hair = rng.choice(palette.SKINS), rng.choice(palette.HAIRS)
+    return Person(u, z, height, stride, back, skin, hair, body_colour(rng, palette.COATS))
 
 
 def _rider(rng: Random, u: float, z: float, across: float) -> Rider:
-    frame = body_colour(rng, CARS)
-    return Rider(u, z, across, rng.choice(SKINS), frame, body_colour(rng, COATS))
+    frame = body_colour(rng, palette.CARS)
+    return Rider(u, z, across, rng.choice(palette.SKINS), frame, body_colour(rng, palette.COATS))

@@ -9,14 +9,15 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from street_backdrop import paint_ground, paint_hills, paint_sky
-from street_canvas import BICYCLE, BUILDING, CAR, PERSON, RIDER, Canvas
-from street_fixtures import paint_barrier, paint_building, paint_post, paint_tree
-from street_movers import paint_car, paint_person, paint_rider
-from street_palette import Colour
-from street_scene import compose
-from street_shade import shade_ground
-from street_things import Barrier, Building, Car, Person, Post, Rider, Scene, Thing, Tree
+
+from toy_streets.backdrop import paint_ground, paint_hills, paint_sky
+from toy_streets.canvas import BICYCLE, BUILDING, CAR, PERSON, RIDER, Canvas
+from toy_streets.composition import compose
+from toy_streets.fixtures import paint_barrier, paint_building, paint_post, paint_tree
+from toy_streets.movers import paint_car, paint_person, paint_rider
+from toy_streets.palette import Colour
+from toy_streets.scene import Barrier, Building, Car, Person, Post, Rider, Scene, Thing, Tree
+from toy_streets.shade import shade_ground
 
 # Half the width of the widest thing, a house apart: that is seen by its street side or not at all.
 _REACH = 3.0

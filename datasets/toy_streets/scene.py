@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from street_palette import Colour, Light
+from toy_streets.palette import Colour, Light
 
 STOREY = 3.1
 CAR_LENGTHS = {"hatch": 4.0, "saloon": 4.5, "estate": 4.6, "van": 5.0}

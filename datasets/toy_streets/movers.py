@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from street_canvas import Canvas
-from street_palette import Colour, Vector, dim, mix
-from street_things import Car, Person, Rider, Street
+from toy_streets.canvas import Canvas
+from toy_streets.palette import Colour, Vector, dim, mix
+from toy_streets.scene import Car, Person, Rider, Street
 
 _TYRE, _HUB, _GLASS = (34, 34, 38), (150, 152, 156), (50, 58, 68)
 _TROUSERS, _HELMET = (44, 48, 62), (228, 228, 224)
@@ -96,10 +96,8 @@ def _paint_flank(canvas: Canvas, body: _Body, profile: tuple[Vector, ...], ident
     turns = [step * math.pi / 6 for step in range(12)]
     for t in (0.85, body.car.length - 0.85):
         for radius, colour in ((0.34, _TYRE), (0.18, _HUB)):
-            wheel = [
-                body.at(side * 0.9, 0.34 + radius * math.sin(turn), t + radius * math.cos(turn))
-                for turn in turns
-            ]
+            circle = [(radius * math.cos(turn), radius * math.sin(turn)) for turn in turns]
+            wheel = [body.at(side * 0.9, 0.34 + up, t + along) for along, up in circle]
             canvas.face(wheel, tone(colour), ident)
 
 
@@ -130,14 +128,9 @@ def _glass(canvas: Canvas, normal: Vector) -> Vector:
 
 def _shrunk(face: list[Vector], scale: float) -> list[Vector]:
     """A polygon drawn in toward its middle."""
-    middle = [sum(point[axis] for point in face) / len(face) for axis in range(3)]
+    mx, my, mz = (sum(along) / len(face) for along in zip(*face, strict=True))
     return [
-        (
-            middle[0] + (x - middle[0]) * scale,
-            middle[1] + (y - middle[1]) * scale,
-            middle[2] + (z - middle[2]) * scale,
-        )
-        for x, y, z in face
+        (mx + (x - mx) * scale, my + (y - my) * scale, mz + (z - mz) * scale) for x, y, z in face
     ]
 
 
@@ -164,11 +157,8 @@ def paint_person(canvas: Canvas, person: Person, street: Street, ident: int, sun
     shade = [(0.04, 0.84), (0.19, 0.84), (0.2, 0.6), (0.25, 0.3), (0.06, 0.3)]
     canvas.face([at(dark * dx, up) for dx, up in shade], tone(dim(person.body, 0.82)), ident)
     canvas.disc(at(0.0, 0.92), 0.115, 0.14, tone(person.skin), ident)
-    hair = tone(person.hair)
-    if person.back:
-        canvas.disc(at(0.0, 0.935), 0.12, 0.14, hair, ident)
-    else:
-        canvas.disc(at(0.0, 0.97), 0.12, 0.07, hair, ident)
+    up, tall = (0.935, 0.14) if person.back else (0.97, 0.07)
+    canvas.disc(at(0.0, up), 0.12, tall, tone(person.hair), ident)
 
 
 def paint_rider(

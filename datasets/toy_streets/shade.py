@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-from street_canvas import Canvas, Floats, Place
-from street_things import Barrier, Building, Car, Person, Post, Rider, Street, Thing, Tree
+
+from toy_streets.canvas import Canvas, Floats, Place
+from toy_streets.scene import Barrier, Building, Car, Person, Post, Rider, Street, Thing, Tree
 
 _UNTIL = 60.0  # m; farther away, nothing but a house casts a shadow that one can see
 _BENEATH = 0.55  # of the light does not come under a car, not even on a grey day
@@ -84,11 +85,8 @@ def _shadow(canvas: Canvas, thing: Thing, street: Street) -> list[list[Place]]:
         case Tree():
             up, radius = thing.trunk + thing.tall, thing.radius
             turns = [step * math.pi / 6 for step in range(12)]
-            middle_x, middle_z = x + lean_x * up, z + lean_z * up
-            crown = [
-                (middle_x + radius * math.cos(turn), middle_z + radius * math.sin(turn))
-                for turn in turns
-            ]
+            top_x, top_z = x + lean_x * up, z + lean_z * up
+            crown = [(top_x + radius * math.cos(t), top_z + radius * math.sin(t)) for t in turns]
             return [crown, curtain((x - 0.15, z), (x + 0.15, z), up)]
         case Car():
             base = _footprint(thing, street)

@@ -12,34 +12,31 @@ from random import Random
 Colour = tuple[int, int, int]
 Vector = tuple[float, float, float]
 
+
+def _colours(codes: str) -> tuple[Colour, ...]:
+    return tuple((code[0], code[1], code[2]) for code in map(bytes.fromhex, codes.split()))
+
+
 # A façade, a car or a coat takes one of these and then wanders off a little (see `body_colour`),
 # so that nothing in a label map gives the colour away.
-FACADES: tuple[Colour, ...] = (
-    (232, 214, 176), (210, 156, 96), (186, 94, 70), (136, 70, 58), (222, 170, 166),
-    (150, 184, 146), (140, 178, 210), (84, 116, 152), (204, 204, 198), (240, 234, 222),
-    (236, 196, 96), (122, 106, 96), (94, 128, 100), (192, 108, 104), (70, 116, 126),
-    (92, 94, 104),
-)  # fmt: skip
-CARS: tuple[Colour, ...] = (
-    (230, 230, 228), (176, 181, 186), (98, 102, 108), (42, 44, 50), (184, 36, 36),
-    (122, 28, 44), (32, 66, 130), (74, 138, 198), (26, 98, 88), (74, 120, 64),
-    (228, 180, 54), (224, 112, 42), (198, 182, 150), (104, 74, 56), (116, 88, 148),
-    (150, 198, 200),
-)  # fmt: skip
-COATS: tuple[Colour, ...] = (
-    (196, 44, 48), (228, 132, 44), (232, 196, 72), (88, 146, 72), (36, 104, 96),
-    (70, 140, 196), (36, 62, 128), (118, 76, 146), (206, 104, 136), (236, 232, 222),
-    (150, 150, 152), (52, 54, 60), (140, 100, 66), (204, 176, 138), (104, 30, 46),
-)  # fmt: skip
-ROOFS: tuple[Colour, ...] = ((150, 82, 62), (120, 70, 58), (92, 92, 100), (112, 98, 88))
-FOLIAGE: tuple[Colour, ...] = (
-    (92, 134, 62), (80, 124, 66), (108, 140, 60), (70, 112, 62), (128, 146, 70),
-    (98, 128, 56), (86, 130, 74), (188, 146, 60), (178, 104, 54),
-)  # fmt: skip
-HEDGES: tuple[Colour, ...] = ((74, 112, 56), (88, 116, 60))
-WALLS: tuple[Colour, ...] = ((164, 152, 136), (136, 122, 112), (170, 112, 92))
-SKINS: tuple[Colour, ...] = ((236, 196, 168), (214, 166, 132), (168, 118, 86), (104, 72, 54))
-HAIRS: tuple[Colour, ...] = ((40, 32, 28), (92, 62, 40), (188, 150, 96), (150, 146, 142))
+FACADES = _colours(
+    "e8d6b0 d29c60 ba5e46 88463a deaaa6 96b892 8cb2d2 547498 ccccc6 f0eade ecc460 7a6a60 "
+    "5e8064 c06c68 46747e 5c5e68"
+)
+CARS = _colours(
+    "e6e6e4 b0b5ba 62666c 2a2c32 b82424 7a1c2c 204282 4a8ac6 1a6258 4a7840 e4b436 e0702a "
+    "c6b696 684a38 745894 96c6c8"
+)
+COATS = _colours(
+    "c42c30 e4842c e8c448 589248 246860 468cc4 243e80 764c92 ce6888 ece8de 969698 34363c "
+    "8c6442 ccb08a 681e2e"
+)
+ROOFS = _colours("96523e 78463a 5c5c64 706258")
+FOLIAGE = _colours("5c863e 507c42 6c8c3c 46703e 809246 628038 56824a bc923c b26836")
+HEDGES = _colours("4a7038 58743c")
+WALLS = _colours("a49888 887a70 aa705c")
+SKINS = _colours("ecc4a8 d6a684 a87656 684836")
+HAIRS = _colours("28201c 5c3e28 bc9660 96928e")
 
 
 @dataclass(frozen=True)
@@ -99,26 +96,18 @@ def draw_light(rng: Random) -> Light:
     elevation = math.radians(rng.uniform(*hour.elevation))
     azimuth = rng.uniform(0, 2 * math.pi)
     flat = math.cos(elevation)
-    return Light(
-        zenith=hour.zenith,
-        horizon=hour.horizon,
-        sun=hour.sun,
-        ambient=hour.ambient,
-        toward_sun=(flat * math.sin(azimuth), math.sin(elevation), flat * math.cos(azimuth)),
-        haze=rng.uniform(*hour.haze),
-        clouds=rng.uniform(*hour.clouds),
-        lamps=hour.lamps,
-    )
+    toward_sun = (flat * math.sin(azimuth), math.sin(elevation), flat * math.cos(azimuth))
+    haze, clouds = rng.uniform(*hour.haze), rng.uniform(*hour.clouds)
+    colours = (hour.zenith, hour.horizon, hour.sun, hour.ambient)
+    return Light(*colours, toward_sun, haze, clouds, hour.lamps)
 
 
 def body_colour(rng: Random, palette: tuple[Colour, ...], spread: float = 13.0) -> Colour:
     """A colour near one of `palette`'s, each channel off by a normal error of `spread`."""
-    red, green, blue = rng.choice(palette)
-    return (_jitter(rng, red, spread), _jitter(rng, green, spread), _jitter(rng, blue, spread))
-
-
-def _jitter(rng: Random, channel: int, spread: float) -> int:
-    return min(243, max(12, round(rng.gauss(channel, spread))))
+    red, green, blue = (
+        min(243, max(12, round(rng.gauss(channel, spread)))) for channel in rng.choice(palette)
+    )
+    return red, green, blue
 
 
 def mix(first: Vector, second: Vector, part: float) -> Vector:
