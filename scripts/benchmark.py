@@ -23,33 +23,27 @@ import torch
 # Run as a program, Python looks for modules in scripts/ only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from options.checks import at_least
 from options.command_line import read_argv
-from scripts.benchmark_maps import loading, pooling
-from scripts.benchmark_networks import networks
-from scripts.timing import Row, Settings
+from scripts.benchmark_sections import loading, networks, pooling
+from scripts.timing import Settings, Timed
 from util.errors import UserError, run_program
 from util.files import replacing
 
-SECTIONS: dict[str, Callable[[Settings], list[Row]]] = {
+SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
     "training": partial(networks, "training"),
     "rendering": partial(networks, "rendering"),
     "loading": loading,
     "pooling": pooling,
 }
-CHECKOUT_HAS = ("options/train_options.py", "models/models.py")
 
 
 def problems(settings: Settings) -> list[str]:
     """What cannot be done, or would have no effect, one line each."""
     device, folder = settings.device, settings.against
-    least = {"rounds": 1, "samples": 1, "threads": 0, "scale": 0}
-    values = [(name, getattr(settings, name)) for name in least]
-    values += [("workers", number) for number in settings.workers]
-    found = [
-        f"--{name} {value}: must be at least {least.get(name, 0)}"
-        for name, value in values
-        if value < least.get(name, 0)
-    ]
+    found = at_least(1, settings, "rounds", "samples") + at_least(0, settings, "threads", "scale")
+    if min(settings.workers, default=0) < 0:
+        found.append(f"--workers {min(settings.workers)}: must be at least 0")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         found.append(f"--device {device}: expected cpu, cuda or cuda:N")
     elif device != "cpu" and int(device[5:] or 0) >= (count := torch.cuda.device_count()):
@@ -58,19 +52,19 @@ def problems(settings: Settings) -> list[str]:
         found.append("--precision fp16: needs a CUDA device; give fp32 or bf16")
     if folder and not {"all", "training", "rendering"} & set(settings.sections):
         found.append(f"--against {folder}: has no effect; add training or rendering")
-    if folder and (missing := [name for name in CHECKOUT_HAS if not (folder / name).is_file()]):
-        found.append(f"--against {folder}: has no {missing[0]}; give a checkout of pix2pixHD")
+    elif folder and not (folder / "models" / "models.py").is_file():
+        found.append(f"--against {folder}: has no models/models.py; give a checkout of pix2pixHD")
     return found
 
 
 def machine(settings: Settings) -> dict[str, str]:
     """What the figures depend on besides the code."""
     cpuinfo = Path("/proc/cpuinfo")
-    name = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else None
+    names = re.findall(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else []
     facts = {
         "date": datetime.datetime.now().astimezone().date().isoformat(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": name[1] if name else platform.processor(),
+        "processor": names[0] if names else platform.processor(),
         "cpus": str(os.cpu_count()),
         "load": f"{os.getloadavg()[0]:.1f}",
         "threads": str(torch.get_num_threads()),
@@ -85,21 +79,19 @@ def machine(settings: Settings) -> dict[str, str]:
     return facts
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Timed]) -> str:
     """A Markdown table of the rows; "times as fast" is by the first one of the same case."""
-    lines = [
-        ["what", "how", "median (ms)", "quartiles (ms)", "images/s", "times as fast", "peak (GiB)"]
-    ]
-    first: dict[str, float] = {}
+    head = "what|how|median (ms)|quartiles (ms)|images/s|times as fast|peak (GiB)"
+    lines, first = [head.split("|")], dict[str, float]()
     for row in rows:
         if row.failure:
             lines.append([row.case, row.way, row.failure, "", "", "", ""])
             continue
         low, median, high = row.quartiles()
         times = first.setdefault(row.case, median) / median
+        figures = [row.images / median, times, row.peak_memory / 2**30]
         line = [row.case, row.way, f"{1e3 * median:.4g}", f"{1e3 * low:.4g} to {1e3 * high:.4g}"]
-        line += [f"{row.images / median:.3g}", f"{times:.3g}", f"{row.peak_memory / 2**30:.3g}"]
-        lines.append(["" if cell == "0" else cell for cell in line])
+        lines.append(line + [f"{figure:.4g}" if figure else "" for figure in figures])
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     lines = [list(line) for line in zip(*columns, strict=True)]
@@ -119,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     if settings.device != "cpu":
-        torch.cuda.set_device(settings.device)
+        torch.cuda.set_device(int(settings.device[5:] or 0))
         torch.backends.cudnn.benchmark = True  # as in a training
     facts = machine(settings)
     print(", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
@@ -129,9 +121,8 @@ def main(argv: Sequence[str]) -> None:
         print(f"\n{name}\n\n{table(rows)}", flush=True)
         records += [{"section": name} | dataclasses.asdict(row) for row in rows]
     if settings.json:
-        content = json.dumps({"machine": facts, "rows": records}, indent=1)
         with replacing(settings.json) as file:
-            file.write(content.encode() + b"\n")
+            file.write(json.dumps({"machine": facts, "rows": records}, indent=1).encode())
 
 
 if __name__ == "__main__":

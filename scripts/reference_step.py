@@ -1,9 +1,7 @@
 """The public pix2pixHD code's own training step and rendering, timed in a process of their own.
 
 `benchmark.py --against CHECKOUT` starts it in the checkout, whose folders `options`, `models` and
-`util` are named as ours. The task comes as JSON in the first argument, with the keys `section`,
-`flags`, `batch` (a file), `device`, `samples` and `threads`; what was found goes out as JSON in the
-last line.
+`util` are named as ours. The task comes as JSON in argv, what was found goes out in the last line.
 """
 
 from __future__ import annotations
@@ -44,8 +42,10 @@ def main() -> None:
         inner = getattr(model, "module", model)  # on a GPU it is in a DataParallel
         if task["section"] == "training":
             return lambda: train_step(model, inner, maps)
-        inner.opt.use_encoded_image = True  # an option of their test.py alone
-        return lambda: render(inner, maps)
+        # As their test.py, with features of the photograph, if any: an option of that one alone.
+        inner.opt.use_encoded_image = True
+        render = torch.no_grad()(inner.inference)  # theirs turns gradients off in PyTorch 0.4 alone
+        return lambda: render(maps["label"], maps["inst"], maps["image"])
 
     timed = time_calls(build, task["device"], task["samples"])
     print("\n" + json.dumps(dataclasses.asdict(timed)))
@@ -62,12 +62,6 @@ def train_step(model: Any, inner: Any, maps: dict[str, torch.Tensor]) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-
-
-def render(inner: Any, maps: dict[str, torch.Tensor]) -> None:
-    """An image as their `test.py` renders it; features, if any, are of the photograph."""
-    with torch.no_grad():  # they turn gradients off under PyTorch 0.4 alone
-        inner.inference(maps["label"], maps["inst"], maps["image"])
 
 
 def stay_on_cpu() -> None:

@@ -8,6 +8,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,6 @@ import torch
 import tyro
 
 Section = Literal["training", "rendering", "loading", "pooling", "all"]
-Precision = Literal["fp32", "bf16", "fp16"]
 RECIPES = ("train_512p", "train_512p_feat", "train_1024p_24G", "train_1024p_12G")
 
 
@@ -32,35 +32,24 @@ class Settings:
     samples: int = 4  # of a way in a turn: each of ten calls on a GPU, of one on a CPU
     json: Path | None = None  # also write all figures there
     recipe: tuple[str, ...] = RECIPES  # training and rendering: scripts/RECIPE.sh
-    train_flags: str = ""  # one word, added to the flags of recipes and loader: "--batchSize 4"
-    precision: tuple[Precision, ...] = ("fp32",)  # training and rendering: our ways
+    train_flags: str = ""  # further ones of recipes and loader: --train_flags="--batchSize 4"
+    precision: tuple[Literal["fp32", "bf16", "fp16"], ...] = ("fp32",)  # of our networks
     compile: bool = False  # training and rendering: also compiled, which takes minutes
     checkpoint_activations: bool = False  # training: also with that flag
     against: Path | None = None  # training and rendering: also the code of a pix2pixHD checkout
     workers: tuple[int, ...] = (1, 2)  # loading: numbers of processes; 0: in the main process
 
-    @property
-    def network_scale(self) -> int:
-        """Of training and rendering, where a step at full size takes a minute on a CPU."""
-        return self.scale or (8 if self.device == "cpu" else 1)
-
 
 @dataclass
 class Timed:
-    """What the clock found of one way."""
-
-    seconds: list[float] = field(default_factory=list)  # a call, one value for each sample
-    peak_memory: int = 0  # bytes that PyTorch's CUDA allocator held at most; 0 on a CPU
-    failure: str = ""  # why there are no times
-
-
-@dataclass
-class Row(Timed):
-    """A line of a section's table."""
+    """What the clock found of one way: a line of a section's table."""
 
     case: str = ""  # what is done
     way: str = ""  # how
     images: int = 0  # that a call makes
+    seconds: list[float] = field(default_factory=list)  # a call, one value for each sample
+    peak_memory: int = 0  # bytes that PyTorch's CUDA allocator held at most; 0 on a CPU
+    failure: str = ""  # why there are no times
 
     def quartiles(self) -> tuple[float, float, float]:
         """Lower quartile, median and upper quartile, in seconds."""
@@ -82,11 +71,7 @@ def time_calls(build: Build, device: str, samples: int) -> Timed:
     # A wait after each call would hide that the CPU prepares the next one while a GPU computes, as
     # it does in training.
     calls = 10 if on_gpu else 1
-
-    def wait() -> None:
-        if on_gpu:
-            torch.cuda.synchronize(device)
-
+    wait = partial(torch.cuda.synchronize, device) if on_gpu else lambda: None
     try:
         call = build()
         for _ in range(5 if on_gpu else 1):  # a GPU's kernels are chosen in the first calls
@@ -109,13 +94,13 @@ def time_calls(build: Build, device: str, samples: int) -> Timed:
 
 def compare(
     case: str, ways: Mapping[str, Way], settings: Settings, images: int = 0, device: str = ""
-) -> list[Row]:
+) -> list[Timed]:
     """Time ways of doing one thing in turns, so that other work on the machine slows all alike.
 
     They are built anew in each round, as they may be too large to be in memory together.
     """
     device = device or settings.device
-    rows = {name: Row(case=case, way=name, images=images) for name in ways}
+    rows = {name: Timed(case, name, images) for name in ways}
     for _ in range(settings.rounds):
         for name, row in rows.items():
             if row.failure:

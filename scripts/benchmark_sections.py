@@ -1,9 +1,10 @@
-"""Training steps and renderings of the recipes, for `benchmark.py`."""
+"""What `benchmark.py` times: training, rendering, loading, pooling."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import re
@@ -16,10 +17,14 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
+import torchvision
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from data import create_dataset, create_loader
 from engine.optimizers import Optimizers
 from engine.render import render
 from engine.runtime import Runtime
@@ -28,15 +33,21 @@ from engine.training import build_model
 from models import create_generator
 from models.conditioning import image_to_float
 from models.perceptual import VGGPerceptualLoss
+from models.segments import instance_average
 from options.parsing import parse_train
 from options.train_options import TrainOptions
 from scripts.plain_step import PlainStep
-from scripts.timing import Row, Settings, Timed, Way, compare, time_calls
+from scripts.timing import Settings, Timed, Way, compare, time_calls
 from util.batch import Batch
 from util.errors import UserError
 
 SCRIPTS = Path(__file__).resolve().parent
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+IMAGES = 8  # of an epoch of the loader
+
+
+# Weights of a VGG19 for the perceptual loss, whose time does not depend on them.
+random_vgg19 = functools.cache(lambda: torchvision.models.vgg19().state_dict())
 
 
 @dataclass(frozen=True)
@@ -48,14 +59,15 @@ class Recipe:
     batch: Batch
 
 
-def networks(section: str, settings: Settings) -> list[Row]:
+def networks(section: str, settings: Settings) -> list[Timed]:
     """Training steps, the released one against ours; or renderings of label maps, with the encoder
     before the generator where a recipe has features.
 
     Raises:
         UserError: there is no such recipe, or the checkout cannot be used.
     """
-    device, rows = torch.device(settings.device), []
+    device, found = torch.device(settings.device), []
+    checkpoints = settings.checkpoint_activations and section == "training"
     for name in settings.recipe:
         recipe = read_recipe(name, section, settings)
         ways: dict[str, Way] = {}
@@ -63,32 +75,25 @@ def networks(section: str, settings: Settings) -> list[Row]:
             theirs = partial(time_reference, section, recipe, settings.against)
             ways["reference checkout, fp32"] = theirs
         if section == "training":
-            plain = partial(build_step, recipe, Runtime(device), plain=True)
+            plain = partial(build, "plain step", recipe, Runtime(device))
             ways["plain step, fp32"] = partial(time_calls, plain)
-        for precision in settings.precision:
+        for precision, compiles, again in itertools.product(
+            settings.precision, sorted({False, settings.compile}), sorted({False, checkpoints})
+        ):
+            way = f"ours, {precision}{', --compile' * compiles}"
+            way += ", --checkpoint_activations" * again
             # As `train.py` chooses it, but in a precision that may be slow here.
             last = device.type == "cuda" and precision != "fp32"
-            runtime = Runtime(device, DTYPES[precision], channels_last=last)
-            build = partial(build_step if section == "training" else build_rendering, recipe)
-            ours = {f"ours, {precision}": partial(build, runtime)}
-            if settings.compile:
-                compiled = partial(build, dataclasses.replace(runtime, compiles=True))
-                ours[f"ours, {precision}, --compile"] = compiled
-            if settings.checkpoint_activations and section == "training":
-                again = partial(build, runtime, checkpoints=True)
-                ours[f"ours, {precision}, --checkpoint_activations"] = again
-            ways |= {way: partial(time_calls, builds) for way, builds in ours.items()}
+            runtime = Runtime(device, DTYPES[precision], compiles=compiles, channels_last=last)
+            ways[way] = partial(time_calls, partial(build, section, recipe, runtime, again))
         batch, _, height, width = recipe.batch.label.shape
-        rows += compare(f"{name}, {width}x{height}", ways, settings, images=batch)
-    return rows
+        found += compare(f"{name}, {width}x{height}", ways, settings, images=batch)
+    return found
 
 
 def read_recipe(name: str, section: str, settings: Settings) -> Recipe:
-    """The training that scripts/<name>.sh starts; exits with 2 where --train_flags are wrong.
-
-    Raises:
-        UserError: there is no such recipe.
-    """
+    """The training that scripts/<name>.sh starts, if there is one. Exits with 2 where --train_flags
+    are wrong."""
     there = {path.stem: path.read_text() for path in sorted(SCRIPTS.glob("train_*.sh"))}
     if name not in there:
         raise UserError(f"--recipe {name}: no such recipe; there are {', '.join(there)}")
@@ -96,7 +101,8 @@ def read_recipe(name: str, section: str, settings: Settings) -> Recipe:
     # The public code renders with no features but encoded ones.
     left = {"$@"} | ({"--load_features"} if section == "rendering" else set())
     flags = [flag for flag in shlex.split(line) if flag not in left]
-    full, scale = parse_train(flags), settings.network_scale
+    # A step at full size takes a minute on a CPU.
+    full, scale = parse_train(flags), settings.scale or (8 if settings.device == "cpu" else 1)
     # Half as much as the images: a step of narrower networks would be all overhead.
     widths = {"ngf": full.model.ngf, "ndf": full.discriminator.ndf, "nef": full.model.nef}
     for flag, width in widths.items():
@@ -138,45 +144,26 @@ def synthetic_batch(options: TrainOptions, width: int, height: int) -> Batch:
     )
 
 
-@functools.cache
-def random_vgg19() -> dict[str, Tensor]:
-    """Weights of a VGG19 for the perceptual loss, whose time does not depend on them."""
-    from torchvision.models import vgg19
-
-    weights: dict[str, Tensor] = vgg19().state_dict()
-    return weights
-
-
-def build_step(
+def build(
+    what: str,  # training, rendering, or the plain step
     recipe: Recipe,
     runtime: Runtime,
-    plain: bool = False,  # the released step
-    checkpoints: bool = False,
+    checkpoints: bool = False,  # of activations
 ) -> Callable[[], object]:
-    """Networks and optimizers of a recipe; the call takes a step with the batch."""
+    """Networks of a recipe; the call takes a step with the batch, or renders it."""
     torch.compiler.reset()  # earlier ways would count towards the compiler's limit of versions
     schedule = dataclasses.replace(recipe.options.schedule, checkpoint_activations=checkpoints)
     options = dataclasses.replace(recipe.options, schedule=schedule)
-    vgg = VGGPerceptualLoss(random_vgg19()) if options.loss.vgg_loss else None
-    model = runtime.prepare(build_model(options, vgg))
-    batch = recipe.batch.to(runtime.device)
-    if plain:
+    has_vgg = options.loss.vgg_loss and what != "rendering"
+    vgg = VGGPerceptualLoss(random_vgg19()) if has_vgg else None
+    model, batch = runtime.prepare(build_model(options, vgg)), recipe.batch.to(runtime.device)
+    if what == "rendering":
+        return runtime.autocast()(partial(render, model, batch))
+    if what == "plain step":
         return partial(PlainStep(model, schedule.lr, schedule.beta1), batch)
     scales = runtime.dtype == torch.float16
     optimizers = Optimizers(model, schedule.lr, schedule.beta1, scale_gradients=scales)
     return partial(train_step, model, optimizers, runtime, batch)
-
-
-def build_rendering(recipe: Recipe, runtime: Runtime) -> Callable[[], object]:
-    """Networks of a recipe; the call renders the batch."""
-    torch.compiler.reset()
-    model, batch = runtime.prepare(build_model(recipe.options)), recipe.batch.to(runtime.device)
-
-    def call() -> None:
-        with runtime.autocast():
-            render(model, batch)
-
-    return call
 
 
 def time_reference(
@@ -217,3 +204,86 @@ def time_reference(
             "give a checkout of pix2pixHD that runs on this machine"
         )
     return Timed(**json.loads(ended.stdout.splitlines()[-1]))
+
+
+def loading(settings: Settings) -> list[Timed]:
+    """Epochs of PNG triples as large as Cityscapes', with and without --cache. They are in the
+    system's memory after the warm-up: the time of a disk is not in here."""
+    width, height = (side // (settings.scale or 1) for side in (2048, 1024))
+    flags = ["--loadSize", str(width // 2), *shlex.split(settings.train_flags)]
+    ways: dict[str, Way] = {}
+    with TemporaryDirectory() as folder:
+        write_scenes(Path(folder), width, height)
+        for workers in settings.workers:
+            own = [*flags, "--dataroot", folder, "--nThreads", str(workers)]
+            ways[f"PNG, {workers} workers"] = partial(load, own)
+            ways[f"--cache, {workers} workers"] = partial(load, [*own, "--cache", f"{folder}/c"])
+        case = f"{IMAGES} images of {width}x{height}, {' '.join(flags)}"
+        return compare(case, ways, settings, IMAGES, device="cpu")
+
+
+def load(flags: list[str], device: str, samples: int) -> Timed:
+    """Time epochs of training images."""
+    options = parse_train(flags)
+    dataset = create_dataset(options.data, options.model, phase="train", seed=0, is_train=True)
+    loader = create_loader(dataset, options.data, seed=0, is_train=True)
+    return time_calls(lambda: lambda: [None for _ in loader], device, samples)
+
+
+def write_scenes(root: Path, width: int, height: int) -> None:
+    """Write label maps, instance maps and photographs, as PNG."""
+    random = np.random.default_rng(0)
+    for number in range(IMAGES):
+        label = random.integers(35, size=(32, 64))
+        colours = Image.fromarray(random.integers(256, size=(32, 64, 3)).astype(np.uint8))
+        smooth = np.asarray(colours.resize((width, height), Image.Resampling.BICUBIC))
+        # Without noise photographs would be decoded too quickly: so much, in gray levels, makes
+        # files about as long as Cityscapes'.
+        photo = smooth + random.normal(scale=0.7, size=smooth.shape)
+        rows, columns = np.arange(height) * 32 // height, np.arange(width) * 64 // width
+        maps: dict[str, np.ndarray] = {
+            "label": label.astype(np.uint8)[rows][:, columns],
+            "inst": (label * 1000 + 1).astype(np.uint16)[rows][:, columns],
+            "img": photo.clip(0, 255).astype(np.uint8),
+        }
+        for name, pixels in maps.items():
+            folder = root / f"train_{name}"
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def pooling(settings: Settings) -> list[Timed]:
+    """Instance-wise average pooling of one image, forward and backward, against a loop."""
+    width, height = (side // (settings.scale or 1) for side in (1024, 512))
+    found = []
+    for grid in ((5, 5), (20, 25)):  # a quiet street, and more than the fullest has
+        ids = torch.arange(grid[0] * grid[1]).view(1, 1, *grid).float()
+        ids = F.interpolate(ids, size=(height, width), mode="nearest").int()
+        features = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+        maps = features.to(settings.device).requires_grad_(), ids.to(settings.device)
+        ways = {
+            average.__name__: partial(time_calls, partial(build_pooling, average, *maps))
+            for average in (loop_average, instance_average)
+        }
+        found += compare(f"{len(ids.unique())} instances, {width}x{height}", ways, settings)
+    return found
+
+
+def build_pooling(
+    average: Callable[[Tensor, Tensor], Tensor], features: Tensor, ids: Tensor
+) -> Callable[[], object]:
+    """The call makes an average, [N, C, H, W] and [N, 1, H, W] to [N, C, H, W], and a gradient."""
+    return lambda: torch.autograd.grad(average(features, ids), features, features.detach())
+
+
+def loop_average(features: Tensor, ids: Tensor) -> Tensor:
+    """The plain way to pool: one instance after the other, by its mask.
+
+    The released code also loops over the channels, which is slower still.
+    """
+    average = torch.zeros_like(features)
+    for sample in range(len(ids)):
+        for id_ in ids[sample].unique().tolist():
+            mask = ids[sample, 0] == id_
+            average[sample][:, mask] = features[sample][:, mask].mean(1, keepdim=True)
+    return average
