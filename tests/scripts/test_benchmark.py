@@ -63,6 +63,14 @@ def test_precisions_and_checkpoints_are_ways_of_a_step(tmp_path: Path) -> None:
     assert ways(rows, "rendering") == ours
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_tells_its_memory(tmp_path: Path) -> None:
+    flags = [flag.replace("cpu", "cuda") for flag in TINY] + ["--precision", "fp32", "fp16"]
+    rows = rows_of(tmp_path, "training", "rendering", "pooling", *flags)
+    assert all(row["peak_memory"] > 0 for row in rows)
+
+
 @pytest.mark.parametrize("name", timing.RECIPES)
 def test_recipes_are_those_of_the_scripts(name: str) -> None:
     full = read_recipe(name, "training", Settings(device="cpu", scale=1))
