@@ -18,11 +18,8 @@ from util.batch import Batch
 
 
 class PlainStep:
-    """One update of all networks, in the released order.
-
-    The discriminators see the fake once for their own loss and once more for the generator's. The
-    generator's loss goes back through all of their weights, for nothing.
-    """
+    """One update of all networks, in the released order: the discriminators see the fake once for
+    either loss, and the generator's goes back through all of their weights, for nothing."""
 
     def __init__(
         self,
@@ -33,12 +30,10 @@ class PlainStep:
     ) -> None:
         assert model.netD is not None, "this model was built for rendering"
         self.model = model
-        parameters_G = list(model.netG.parameters())
-        if model.netE is not None:
-            parameters_G += model.netE.parameters()
+        netG = torch.nn.ModuleList(net for net in (model.netG, model.netE) if net is not None)
         self.G, self.D = (
-            torch.optim.Adam(parameters, lr=lr, betas=(beta1, 0.999), foreach=foreach)
-            for parameters in (parameters_G, list(model.netD.parameters()))
+            torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, 0.999), foreach=foreach)
+            for net in (netG, model.netD)
         )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,0 +1,129 @@
+"""How long the parts of the system take on this machine, next to a plainer way of doing the same.
+
+python scripts/benchmark.py                                    all sections
+python scripts/benchmark.py training --precision fp32 bf16 --json training.json
+python scripts/benchmark.py training --against ../pix2pixHD    next to the public code
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+# Run as a program, Python looks for modules in scripts/ only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from options.checks import at_least
+from options.command_line import read_argv
+from scripts.benchmark_sections import loading, networks, pooling
+from scripts.timing import Settings, Timed
+from util.errors import UserError, run_program
+from util.files import replacing
+
+SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
+    "training": partial(networks, "training"),
+    "rendering": partial(networks, "rendering"),
+    "loading": loading,
+    "pooling": pooling,
+}
+
+
+def problems(settings: Settings) -> list[str]:
+    """What cannot be done, or would have no effect, one line each."""
+    device, folder = settings.device, settings.against
+    found = at_least(1, settings, "rounds", "samples") + at_least(0, settings, "threads", "scale")
+    if min(settings.workers, default=0) < 0:
+        found.append(f"--workers {min(settings.workers)}: must be at least 0")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        found.append(f"--device {device}: expected cpu, cuda or cuda:N")
+    elif device != "cpu" and int(device[5:] or 0) >= (count := torch.cuda.device_count()):
+        found.append(f"--device {device}: this machine has {count} GPUs; give --device cpu")
+    if "fp16" in settings.precision and device == "cpu":
+        found.append("--precision fp16: needs a CUDA device; give fp32 or bf16")
+    if folder and not {"all", "training", "rendering"} & set(settings.sections):
+        found.append(f"--against {folder}: has no effect; add training or rendering")
+    elif folder and not (folder / "models" / "models.py").is_file():
+        found.append(f"--against {folder}: has no models/models.py; give a checkout of pix2pixHD")
+    return found
+
+
+def machine(settings: Settings) -> dict[str, str]:
+    """What the figures depend on besides the code."""
+    cpuinfo = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else []
+    facts = {
+        "date": datetime.datetime.now().astimezone().date().isoformat(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": names[0] if names else platform.processor(),
+        "cpus": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[0]:.1f}",
+        "threads": str(torch.get_num_threads()),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "device": settings.device,
+    }
+    if settings.device != "cpu":
+        facts["gpu"] = torch.cuda.get_device_name(settings.device)
+        facts["cuda"], facts["cudnn"] = f"{torch.version.cuda}", f"{torch.backends.cudnn.version()}"
+        facts["fp32 convolutions"] = "TF32" if torch.backends.cudnn.allow_tf32 else "full"
+    return facts
+
+
+def table(rows: Sequence[Timed]) -> str:
+    """A Markdown table of the rows; "times as fast" is by the first one of the same case."""
+    head = "what|how|median (ms)|quartiles (ms)|images/s|times as fast|peak (GiB)"
+    lines, first = [head.split("|")], dict[str, float]()
+    for row in rows:
+        if row.failure:
+            lines.append([row.case, row.way, row.failure, "", "", "", ""])
+            continue
+        low, median, high = row.quartiles()
+        times = first.setdefault(row.case, median) / median
+        figures = [row.images / median, times, row.peak_memory / 2**30]
+        line = [row.case, row.way, f"{1e3 * median:.4g}", f"{1e3 * low:.4g} to {1e3 * high:.4g}"]
+        lines.append(line + [f"{figure:.4g}" if figure else "" for figure in figures])
+    columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    lines = [list(line) for line in zip(*columns, strict=True)]
+    lines.insert(1, ["-" * (width - 1) + ":" for width in widths])
+    return "\n".join("| " + " | ".join(map(str.rjust, line, widths)) + " |" for line in lines)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measure what the command line asks for; exits with 2 where it is no command line.
+
+    Raises:
+        UserError: it asks for what is not to be had.
+    """
+    settings = read_argv(Settings, argv, Settings())
+    if found := problems(settings):
+        raise UserError(found)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    if settings.device != "cpu":
+        torch.cuda.set_device(int(settings.device[5:] or 0))
+        torch.backends.cudnn.benchmark = True  # as in a training
+    facts = machine(settings)
+    print(", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
+    records = []
+    for name in SECTIONS if "all" in settings.sections else settings.sections:
+        rows = SECTIONS[name](settings)
+        print(f"\n{name}\n\n{table(rows)}", flush=True)
+        records += [{"section": name} | dataclasses.asdict(row) for row in rows]
+    if settings.json:
+        with replacing(settings.json) as file:
+            file.write(json.dumps({"machine": facts, "rows": records}, indent=1).encode())
+
+
+if __name__ == "__main__":
+    run_program(lambda: main(sys.argv[1:]))
