@@ -27,7 +27,7 @@ from engine.stop_signal import StopSignal
 from engine.training import Run, build, load_start, open_logger, opened_folder
 from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.train_options import TrainOptions
-from util.logger import TrainingLogger
+from util.logger import Logger
 
 
 def train(options: TrainOptions) -> None:
@@ -61,7 +61,7 @@ def train(options: TrainOptions) -> None:
     run.vote.settle()
 
 
-def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: StopSignal) -> None:
+def train_epoch(run: Run, progress: Progress, logger: Logger, stop: StopSignal) -> None:
     """Train on what is left of an epoch; log, show and save as often as the options say."""
     options, images = run.options, run.options.data.batchSize
     run.order.start(progress.epoch, progress.images_done)

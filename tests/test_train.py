@@ -18,7 +18,7 @@ from programs import metrics, run_test, run_train, same_weights, tiny_run, write
 from shared_data import shared
 
 import train
-from util.logger import TrainingLogger
+from util.logger import Logger
 
 # Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
 RANDOM_PARTS = (
@@ -32,14 +32,14 @@ FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
     """Send the signal while the losses of that step are logged."""
-    log_losses = TrainingLogger.log_losses
+    log_losses = Logger.log_losses
 
-    def log_and_stop(self: TrainingLogger, **values: object) -> None:
+    def log_and_stop(self: Logger, **values: object) -> None:
         log_losses(self, **values)  # type: ignore[arg-type]
         if values["step"] == step:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(TrainingLogger, "log_losses", log_and_stop)
+    monkeypatch.setattr(Logger, "log_losses", log_and_stop)
 
 
 @pytest.fixture(scope="module")
