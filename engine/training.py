@@ -177,10 +177,12 @@ def open_logger(run: Run, progress: Progress) -> Logger:
     is_resumed = options.schedule.continue_train
     told = []
     if is_resumed:
-        told = rewind_logs(
-            folder, epoch=progress.epoch, images_done=progress.images_done, step=progress.step
-        )
-        told.append(f"going on in epoch {progress.epoch}, after {progress.step} images")
+        told = [
+            f"going on in epoch {progress.epoch}, after {progress.step} images",
+            *rewind_logs(
+                folder, epoch=progress.epoch, images_done=progress.images_done, step=progress.step
+            ),
+        ]
     sinks: list[Sink] = [Console(), LogFiles(folder)]
     if options.run.tf_log:
         resumed_at = progress.step if is_resumed else None

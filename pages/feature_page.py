@@ -15,15 +15,9 @@ from pages.html import Picture, add_figure, new_page, write_page
 from util.files import writing
 from util.image import save_image
 
-EXAMPLES = "examples"
-PLOTS = "plots"
-OWN_FILES = {
-    EXAMPLES: re.compile(r"label-?\d+_cluster\d+_\d+\.jpg"),
-    PLOTS: re.compile(r"label-?\d+\.png"),
-}
-
 __all__ = ["Example", "FeaturePage", "LabelClusters"]
 
+OWN_FILES = re.compile(r"plots/label-?\d+\.png|examples/label-?\d+_cluster\d+_\d+\.jpg")
 SHOWN_VALUES = 8  # of a centre
 
 
@@ -108,29 +102,26 @@ class FeaturePage:
                                 self._add_examples(found, cluster)
 
     def _add_plot(self, found: LabelClusters, colours: np.ndarray) -> None:
-        file = self._to_write(f"{PLOTS}/label{found.label}.png")
+        file = f"plots/label{found.label}.png"
+        self._written.add(file)
         size = draw_features(found, colours, self.folder / file)
         add_figure(Picture(file, size, alt=f"The features of label {found.label}"))
 
     def _add_examples(self, found: LabelClusters, cluster: int) -> None:
         for number, example in enumerate(found.examples[cluster], 1):
-            stem = f"label{found.label}_cluster{cluster + 1}_{number}"
-            file = self._to_write(f"{EXAMPLES}/{stem}.jpg")
+            file = f"examples/label{found.label}_cluster{cluster + 1}_{number}.jpg"
+            self._written.add(file)
             save_image(example.image, self.folder / file)
             height, width = example.image.shape[:2]
             alt = f"Label {found.label}, cluster {cluster + 1}: {example.caption}"
             add_figure(Picture(file, (width, height), example.caption, alt))
 
-    def _to_write(self, file: str) -> str:
-        self._written.add(file)
-        return file
-
     def _remove_others(self) -> None:
-        for folder, own in OWN_FILES.items():
-            for old in (self.folder / folder).glob("label*"):
-                if own.fullmatch(old.name) and f"{folder}/{old.name}" not in self._written:
-                    with writing(old):
-                        old.unlink()
+        for old in self.folder.glob("*/label*"):
+            file = f"{old.parent.name}/{old.name}"
+            if OWN_FILES.fullmatch(file) and file not in self._written:
+                with writing(old):
+                    old.unlink()
 
 
 def _add_name(label: int, colour: str) -> None:

@@ -116,13 +116,11 @@ def plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
     chosen = directions[:, :-3:-1]  # eigh sorts them upwards
     # Their signs are arbitrary: fixed, so that a run drawn again looks the same.
     chosen = chosen * np.where(chosen[np.abs(chosen).argmax(axis=0), [0, 1]] < 0, -1, 1)
-    names = [f"{order} principal component" for order in ("first", "second")]
-    if (total := variances.sum()) > 0:
-        shares = variances[:-3:-1].clip(0) / total
-        names = [
-            f"{name} ({share:.0%} of the variance)"
-            for name, share in zip(names, shares, strict=True)
-        ]
+    shares = variances[:-3:-1].clip(0) / (variances.sum() or 1)
+    names = [
+        f"{order} principal component ({share:.0%} of the variance)"
+        for order, share in zip(("first", "second"), shares, strict=True)
+    ]
     return chosen, middle, (names[0], names[1])
 
 

@@ -16,8 +16,6 @@ from util.files import writing
 from util.image import save_image, save_thumbnail, thumbnail_size
 from util.image_writer import ImageWriter
 
-IMAGES = "images"
-THUMBNAILS = "images/thumbs"
 # At the end of a link it shows the rows of a page from the last to the first, see style.css.
 DESCENDING = "descending"
 
@@ -91,11 +89,11 @@ class ResultsGallery:
             if what in images:
                 height, width = images[what].shape[:2]
                 picture = Picture(
-                    file=f"{THUMBNAILS}/{stem}_{what}.jpg",
+                    file=f"images/thumbs/{stem}_{what}.jpg",
                     size=thumbnail_size(width, height, self.image_width),
                     caption=in_words(what),
                     alt=f"{in_words(what)} of {name}",
-                    full=f"{IMAGES}/{stem}_{what}.{image_format}",
+                    full=f"images/{stem}_{what}.{image_format}",
                 )
                 writer.submit(self._save, images[what], picture)
                 row.pictures.append(picture)

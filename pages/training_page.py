@@ -124,14 +124,9 @@ def find_pictures(web_dir: Path) -> dict[int, dict[str, Picture]]:
 
 
 def _picture_of(path: Path, size: tuple[int, int], epoch: int, what: str) -> Picture:
-    caption = in_words(what)
-    return Picture(
-        file=f"images/{path.name}",
-        size=size,
-        caption=caption,
-        alt=f"{caption}, epoch {epoch}",
-        written=path.stat().st_mtime,
-    )
+    caption, written = in_words(what), path.stat().st_mtime
+    alt = f"{caption}, epoch {epoch}"
+    return Picture(f"images/{path.name}", size, caption, alt, written=written)
 
 
 def _clock(seconds: float) -> str:

@@ -12,6 +12,7 @@ from util.errors import UserError
 
 HEADER = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)  # a decompression bomb
 HUGE_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + HEADER + struct.pack(">I", zlib.crc32(HEADER))
+HUGE_PNG += b"\0\0\0\0IDAT"
 WHAT = ("input_label", "synthesized_image", "real_image")
 
 

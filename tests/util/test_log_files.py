@@ -93,7 +93,7 @@ def test_a_run_that_goes_on_logs_nothing_twice(tmp_path):
         str(tmp_path / "metrics.jsonl"),
         str(tmp_path / "loss_log.txt"),
     ]
-    assert "4 lines" in told[0] and "3 lines" in told[1]
+    assert "lines: 4" in told[0] and "lines: 3" in told[1]
     before = (tmp_path / "loss_log.txt").stat().st_mtime_ns
     assert rewind_logs(tmp_path, epoch=2, images_done=2, step=6) == []
     assert (tmp_path / "loss_log.txt").stat().st_mtime_ns == before
@@ -144,7 +144,7 @@ def test_a_long_log_is_thinned_evenly_but_not_what_is_rare_in_it(tmp_path):
         log(path, step, G_GAN=0.5)
         if step % 100 == 0:
             append_record(path, {"step": step, "FID": 30.0})
-    records = read_records(path, most=100)
+    records = read_records(path, most=path.stat().st_size // 9)
     assert [r["step"] for r in records if "FID" in r] == list(range(0, 1000, 100))
     losses = [r["step"] for r in records if "G_GAN" in r]
-    assert 50 <= len(losses) <= 100 and len(set(np.diff(losses))) == 1
+    assert len(losses) == 100 and set(np.diff(losses)) == {10}
