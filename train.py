@@ -26,7 +26,7 @@ from engine.stop_signal import StopSignal
 from engine.training import Run, build, open_logger, opened_folder, save_options
 from options.train_options import TrainOptions
 from util.batch import Batch
-from util.logger import TrainingLogger
+from util.logger import Logger
 
 
 def train(options: TrainOptions) -> None:
@@ -58,7 +58,7 @@ def train(options: TrainOptions) -> None:
     run.vote.settle()
 
 
-def train_epoch(run: Run, progress: Progress, logger: TrainingLogger, stop: StopSignal) -> Progress:
+def train_epoch(run: Run, progress: Progress, logger: Logger, stop: StopSignal) -> Progress:
     """Train on what is left of an epoch; log, show and save as often as the options say.
 
     Returns:
@@ -105,7 +105,7 @@ def train_outermost_alone(run: Run, alone: bool) -> None:
         run.model.wrap_networks(lambda network: wrap_ddp(network, run.runtime.device))
 
 
-def evaluate(run: Run, epoch: int, step: int, logger: TrainingLogger) -> None:
+def evaluate(run: Run, epoch: int, step: int, logger: Logger) -> None:
     """Take the metrics of the held-out images, where it is time to."""
     if run.options.log.eval_freq and epoch % run.options.log.eval_freq == 0:
         logger.log_scalars(step, run.validation.evaluate(run.model, run.runtime), epoch=epoch)

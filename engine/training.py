@@ -31,8 +31,11 @@ from models.pix2pixhd import Pix2PixHDModel
 from options.parsing import LAUNCH_FILE
 from options.saved import flat, options_texts
 from options.train_options import LossOptions, TrainOptions
+from pages.training_page import TrainingPage
 from util.errors import UserError
-from util.logger import SilentLogger, TrainingLogger
+from util.log_files import METRICS, LogFiles, rewind_logs
+from util.logger import Console, Logger, Sink
+from util.tensorboard import TensorBoard, require_tensorboard
 
 
 @dataclass
@@ -55,9 +58,12 @@ def build(options: TrainOptions) -> Run:
     """Data, networks and optimizers, checked and on the device; nothing is written yet.
 
     Raises:
-        UserError: the data are not sound, or the VGG19 weights cannot be had.
+        UserError: the data are not sound, the VGG19 weights cannot be had, or TensorBoard is not
+            installed where it is asked for.
     """
     seed = options.run.seed
+    if options.run.tf_log:
+        require_tensorboard()
     runtime = choose_runtime(options)
     # What one process found when it started, such as a state to go on from, another may not have.
     options = broadcast(options, runtime.world)
@@ -217,20 +223,32 @@ def save_options(run: Run) -> None:
         write_all(run.state.folder, options_texts(run.options) | marker)
 
 
-def open_logger(run: Run, progress: Progress) -> TrainingLogger:
-    """The run's logger; on resume it forgets what was logged after the progress."""
-    options = run.options
+def open_logger(run: Run, progress: Progress) -> Logger:
+    """The run's logger; on resume, what was logged after the progress is set aside.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
     if not run.runtime.world.is_main:
-        return SilentLogger()
-    logger = TrainingLogger(
-        run_dir=run.state.folder,
-        name=options.run.name,
-        write_html=options.log.html,
-        display_width=options.run.display_winsize,
-        tensorboard=options.run.tf_log,
-        options=flat(options),
-    )
-    if options.schedule.continue_train:
-        logger.resume_at(progress.step)
-        logger.say(f"going on in epoch {progress.epoch}, after {progress.step} images")
+        return Logger()
+    options, folder = run.options, run.state.folder
+    is_resumed = options.schedule.continue_train
+    told = []
+    if is_resumed:
+        told = [
+            f"going on in epoch {progress.epoch}, after {progress.step} images",
+            *rewind_logs(
+                folder, epoch=progress.epoch, images_done=progress.images_done, step=progress.step
+            ),
+        ]
+    sinks: list[Sink] = [Console(), LogFiles(folder)]
+    if options.run.tf_log:
+        resumed_at = progress.step if is_resumed else None
+        sinks.append(TensorBoard(folder / "logs", flat(options), resumed_at))
+    if options.log.html:
+        width = options.run.display_winsize
+        sinks.append(TrainingPage(folder / "web", options.run.name, width, folder / METRICS))
+    logger = Logger(sinks)
+    for line in told:
+        logger.say(line)
     return logger

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +20,27 @@ DPI = 180
 
 # On a transparent ground this gray is read on white paper as well as on black.
 INK = "#808a94"
+
+
+@dataclass(frozen=True)
+class Example:
+    """An instance that shows what a cluster is like."""
+
+    image: np.ndarray  # uint8 [h,w,3], see cut_out
+    caption: str  # where it is from
+
+
+@dataclass(frozen=True)
+class LabelClusters:
+    """The instances of a label, and the clusters found among them."""
+
+    label: int
+    colour: Sequence[int]  # of the label in other pages, red, green and blue in 0..255
+    points: np.ndarray  # finite [n, feat_num], the features of every instance that was clustered
+    centres: np.ndarray  # [k, feat_num], numbered from 1 in this order: the largest first
+    assignment: np.ndarray  # integers [n] in [0, k), the cluster of each instance
+    examples: Sequence[Sequence[Example]]  # of each of the k clusters, the nearest to it first
+    left_out: int = 0  # instances that were not clustered
 
 
 def cluster_colours(centres: np.ndarray) -> np.ndarray:
@@ -41,23 +65,15 @@ def ink_on(colour: np.ndarray) -> str:
     return "#ffffff" if _luminance(colour) < 0.2 else "#14171a"
 
 
-def draw_features(
-    points: np.ndarray,
-    centres: np.ndarray,
-    assignment: np.ndarray,
-    colours: np.ndarray,
-    out: Path,
-) -> tuple[int, int]:
+def draw_features(found: LabelClusters, colours: np.ndarray, out: Path) -> tuple[int, int]:
     """Draw all points, and the centres with their numbers from 1, on a transparent ground.
 
     One feature is a histogram, two are the axes themselves, more are shown by their first two
     principal components.
 
     Args:
-        points: finite [n, feat_num], n > 0.
-        centres: [k, feat_num].
-        assignment: the cluster of each point, integers [n] in [0, k).
-        colours: uint8 [k,3].
+        found: at least one point.
+        colours: of the clusters, uint8 [k,3].
         out: PNG to write, whole or not at all.
 
     Returns:
@@ -73,15 +89,11 @@ def draw_features(
     axes.spines[:].set_visible(False)
     axes.grid(color=INK, alpha=0.25, linewidth=0.7)
     axes.set_axisbelow(True)
-    if points.shape[1] == 1:
-        _draw_histogram(axes, points[:, 0], centres[:, 0], assignment, colours / 255)
-    else:
-        places, middle, names = plane(points)
-        axes.set_xlabel(names[0], color=INK, fontsize=10)
-        axes.set_ylabel(names[1], color=INK, fontsize=10)
-        _draw_points(
-            axes, (points - middle) @ places, (centres - middle) @ places, assignment, colours / 255
-        )
+    draw = _draw_histogram if found.points.shape[1] == 1 else _draw_points
+    x, y, places = draw(axes, found, colours / 255)
+    axes.set_xlabel(x, color=INK, fontsize=10)
+    axes.set_ylabel(y, color=INK, fontsize=10)
+    _draw_centres(axes, places, colours)
     with replacing(out) as file:
         figure.savefig(file, format="png", transparent=True)
     return round(SIZE[0] * DPI), round(SIZE[1] * DPI)
@@ -104,23 +116,20 @@ def plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
     chosen = directions[:, :-3:-1]  # eigh sorts them upwards
     # Their signs are arbitrary: fixed, so that a run drawn again looks the same.
     chosen = chosen * np.where(chosen[np.abs(chosen).argmax(axis=0), [0, 1]] < 0, -1, 1)
-    names = [f"{order} principal component" for order in ("first", "second")]
-    if (total := variances.sum()) > 0:
-        shares = variances[:-3:-1].clip(0) / total
-        names = [
-            f"{name} ({share:.0%} of the variance)"
-            for name, share in zip(names, shares, strict=True)
-        ]
+    shares = variances[:-3:-1].clip(0) / (variances.sum() or 1)
+    names = [
+        f"{order} principal component ({share:.0%} of the variance)"
+        for order, share in zip(("first", "second"), shares, strict=True)
+    ]
     return chosen, middle, (names[0], names[1])
 
 
 def _draw_points(
-    axes: Axes,
-    points: np.ndarray,
-    centres: np.ndarray,
-    assignment: np.ndarray,
-    colours: np.ndarray,
-) -> None:
+    axes: Axes, found: LabelClusters, colours: np.ndarray
+) -> tuple[str, str, np.ndarray]:
+    """Draw points; returns the names of the axes, and where the centres are, [k, 2]."""
+    directions, origin, names = plane(found.points)
+    points = (found.points - origin) @ directions  # [n, 2]
     # Else the last cluster would hide the others wherever they overlap.
     order = np.random.default_rng(0).permutation(len(points))
     diameter = float(np.clip(120 / np.sqrt(len(points)), 1.5, 7))
@@ -129,64 +138,51 @@ def _draw_points(
         points[order, 0],
         points[order, 1],
         s=diameter**2,
-        c=colours[assignment[order]],
+        c=colours[found.assignment[order]],
         edgecolors=INK,
         linewidths=max(diameter / 20, 0.15),
     )
     axes.set_aspect("equal", adjustable="datalim")  # distances are what is looked at
     axes.margins(0.08)
-    _draw_centres(axes, centres, colours)
+    return *names, (found.centres - origin) @ directions
 
 
 def _draw_histogram(
-    axes: Axes,
-    values: np.ndarray,
-    centres: np.ndarray,
-    assignment: np.ndarray,
-    colours: np.ndarray,
-) -> None:
-    clusters = range(len(centres))
+    axes: Axes, found: LabelClusters, colours: np.ndarray
+) -> tuple[str, str, np.ndarray]:
+    """Draw bars; returns what `_draw_points` does."""
+    values, centres = found.points[:, 0], found.centres[:, 0]
     axes.hist(
-        [values[assignment == cluster] for cluster in clusters],
+        [values[found.assignment == cluster] for cluster in range(len(centres))],
         bins=int(np.clip(2 * np.sqrt(len(values)), 10, 60)),
         stacked=True,
         color=list(colours),
         edgecolor=INK,
         linewidth=0.4,
     )
-    axes.set_xlabel("feature 1", color=INK, fontsize=10)
-    axes.set_ylabel("instances", color=INK, fontsize=10)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     high = axes.get_ylim()[1]
-    # On a line of their own below the bars, at any scale.
+    # The centres are on a line of their own below the bars, at any scale.
     axes.set_ylim(-0.12 * high, high)
-    _draw_centres(axes, np.stack([centres, np.full(len(centres), -0.06 * high)], axis=1), colours)
     axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= high])
+    return "feature 1", "instances", np.stack([centres, np.full(len(centres), -0.06 * high)], 1)
 
 
-def _draw_centres(axes: Axes, centres: np.ndarray, colours: np.ndarray) -> None:
+def _draw_centres(axes: Axes, places: np.ndarray, colours: np.ndarray) -> None:
     # The smallest first: where discs overlap, the largest cluster's is on top.
-    for cluster in reversed(range(len(centres))):
-        colour = colours[cluster]
-        axes.plot(
-            *centres[cluster],
-            "o",
-            markersize=16,
-            color=colour,
-            markeredgecolor=INK,
-            markeredgewidth=1.2,
-            clip_on=False,
-            zorder=3 + 1 / (cluster + 2),
-        )
+    for cluster in reversed(range(len(places))):
+        colour, layer = colours[cluster], 3 + 1 / (cluster + 2)
+        disc: dict[str, Any] = {"ms": 16, "mec": INK, "mew": 1.2, "clip_on": False}
+        axes.plot(*places[cluster], "o", color=colour / 255, zorder=layer, **disc)
         axes.annotate(
             str(cluster + 1),
-            centres[cluster],
+            places[cluster],
             ha="center",
             va="center_baseline",
             fontsize=9,
             fontweight="bold",
-            color=ink_on(colour * 255),
-            zorder=3 + 1 / (cluster + 2),
+            color=ink_on(colour),
+            zorder=layer,
         )
 
 

@@ -5,81 +5,48 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from dominate import tags
 
-from pages.html import add_figure, in_words, new_page, url, write_page
+from pages.html import Picture, add_figure, in_words, new_page, write_page
+from util.files import writing
 from util.image import save_image, save_thumbnail, thumbnail_size
 from util.image_writer import ImageWriter
 
-IMAGES = "images"
-THUMBNAILS = "images/thumbs"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture as the pages show it."""
-
-    full: str  # path from the gallery's folder
-    thumbnail: str  # the same
-    size: tuple[int, int]  # the thumbnail's width and height in pixels
+# At the end of a link it shows the rows of a page from the last to the first, see style.css.
+DESCENDING = "descending"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A sample and its pictures by column."""
+    """A sample and its pictures."""
 
     name: str
-    pictures: dict[str, Picture]
+    pictures: list[Picture]
 
 
-@dataclass(frozen=True)
-class Page:
-    """A run of rows, and its place in one of the two directions."""
-
-    number: int  # from 1
-    descending: bool
-    rows: list[Row]
-
-
+@dataclass
 class ResultsGallery:
     """Collects pictures and shows them side by side.
 
-    The pages exist in both directions, so sorting works over all rows, opened from a disk and
-    without a script: `index.html`, `page_0002.html`, ... from the first name to the last, and
-    `index_desc.html`, `page_0002_desc.html`, ... back. They show thumbnails, small files of their
-    own: fifty rows of 2048x1024 would otherwise weigh half a gigabyte.
-
-    Args:
-        folder: of the pages; pictures go to `images` in it, their thumbnails to `images/thumbs`.
-        title: of the pages.
-        columns: the pictures of a row, in this order.
-        image_width: of the thumbnails and of pictures in the page, in pixels.
-        rows_per_page: how many.
-        note: a line at the top, such as how many images were left out.
+    The pages are `index.html`, `page_0002.html`, ... from the first name to the last. Backwards
+    they are the same files in reversed order, each with its rows reversed by the stylesheet: so
+    sorting works over all rows, opened from a disk and without a script. They show thumbnails,
+    small files of their own: fifty rows of 2048x1024 would otherwise weigh half a gigabyte.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        title: str,
-        columns: list[str],
-        image_width: int = 512,
-        rows_per_page: int = 50,
-        note: str = "",
-    ) -> None:
-        self.folder = folder
-        self.title = title
-        self.columns = columns
-        self.image_width = image_width
-        self.rows_per_page = rows_per_page
-        self.note = note
-        self.rows: list[Row] = []
-        self._stems: set[str] = set()  # as they are compared
-        self._reserved: dict[str, str] = {}  # name -> its stem
+    folder: Path  # of the pages; pictures go to `images` in it, thumbnails to `images/thumbs`
+    title: str
+    columns: list[str]  # the pictures of a row, in this order
+    image_width: int = 512  # of the thumbnails and of pictures in the page, in pixels
+    rows_per_page: int = 50
+    note: str = ""  # a line at the top, such as how many images were left out
+    rows: list[Row] = field(default_factory=list, init=False)
+    _stems: set[str] = field(default_factory=set, init=False)  # as they are compared
+    _reserved: dict[str, str] = field(default_factory=dict, init=False)  # name -> its stem
 
     def reserve(self, names: Iterable[str]) -> None:
         """Fix the stems of rows to come, as if they were added in this order.
@@ -115,13 +82,22 @@ class ResultsGallery:
         Raises:
             UserError: an earlier file could not be written.
         """
+        assert images.keys() <= set(self.columns), f"no such columns: {list(images)}"
         stem = self._reserved.pop(name, None) or self._unique_stem(name)
-        pictures = {}
-        for what, image in images.items():
-            picture = self._picture(image, f"{stem}_{what}.{image_format}")
-            writer.submit(self._save, image, picture)
-            pictures[what] = picture
-        self._add(name, pictures)
+        row = Row(name, [])
+        for what in self.columns:
+            if what in images:
+                height, width = images[what].shape[:2]
+                picture = Picture(
+                    file=f"images/thumbs/{stem}_{what}.jpg",
+                    size=thumbnail_size(width, height, self.image_width),
+                    caption=in_words(what),
+                    alt=f"{in_words(what)} of {name}",
+                    full=f"images/{stem}_{what}.{image_format}",
+                )
+                writer.submit(self._save, images[what], picture)
+                row.pictures.append(picture)
+        self.rows.append(row)
 
     def write(self) -> None:
         """Write all pages, and remove those of an earlier and longer result.
@@ -129,38 +105,20 @@ class ResultsGallery:
         Raises:
             UserError: the folder cannot be written.
         """
-        written = set()
-        for descending in (False, True):
-            rows = sorted(self.rows, key=lambda row: natural(row.name), reverse=descending)
-            starts = range(0, max(1, len(rows)), self.rows_per_page)
-            pages = [
-                Page(number, descending, rows[start : start + self.rows_per_page])
-                for number, start in enumerate(starts, 1)
-            ]
-            for page in pages:
-                self._write_page(page, pages)
-                written.add(file_name(page.number, descending))
-        for old in self.folder.glob("page_*.html"):
-            if re.fullmatch(r"page_\d{4,}(_desc)?\.html", old.name) and old.name not in written:
-                old.unlink()
-
-    def _add(self, name: str, pictures: dict[str, Picture]) -> None:
-        unknown = pictures.keys() - set(self.columns)
-        assert not unknown, f"no such columns: {unknown}"
-        self.rows.append(
-            Row(name, {what: pictures[what] for what in self.columns if what in pictures})
-        )
-
-    def _picture(self, image: np.ndarray, file: str) -> Picture:
-        return Picture(
-            full=f"{IMAGES}/{file}",
-            thumbnail=f"{THUMBNAILS}/{PurePosixPath(file).with_suffix('.jpg')}",
-            size=thumbnail_size(image.shape[1], image.shape[0], self.image_width),
-        )
+        rows = sorted(self.rows, key=lambda row: natural(row.name))
+        starts = range(0, max(1, len(rows)), self.rows_per_page)
+        pages = [rows[start : start + self.rows_per_page] for start in starts]
+        written = {self._write_page(number, pages) for number in range(1, len(pages) + 1)}
+        for old in self.folder.glob("*.html"):
+            # Earlier versions had a page of its own for each page backwards.
+            is_ours = re.fullmatch(r"(index|page_\d{4,})(_desc)?\.html", old.name)
+            if is_ours and old.name not in written:
+                with writing(old):
+                    old.unlink()
 
     def _save(self, image: np.ndarray, picture: Picture) -> None:
         save_image(image, self.folder / picture.full)
-        save_thumbnail(image, self.folder / picture.thumbnail, self.image_width)
+        save_thumbnail(image, self.folder / picture.file, self.image_width)
 
     def _unique_stem(self, name: str) -> str:
         parts = [part for part in PurePosixPath(name).parts if part != "/"]
@@ -172,48 +130,30 @@ class ResultsGallery:
         self._stems.add(stem.casefold())
         return stem
 
-    def _write_page(self, page: Page, pages: list[Page]) -> None:
+    def _write_page(self, number: int, pages: list[list[Row]]) -> str:
         html = new_page(
-            f"{self.title}, page {page.number}" if page.number > 1 else self.title,
+            f"{self.title}, page {number}" if number > 1 else self.title,
             columns=len(self.columns),
             image_width=self.image_width,
         )
+        html.body["id"] = DESCENDING
         with html.body:
             with tags.header():
                 tags.h1(self.title)
                 if self.note:
                     tags.p(self.note)
-                self._add_bar(page, pages)
+                _add_bars(number, pages)
             with tags.main():
-                for row in page.rows:
-                    self._add_section(row)
+                for row in pages[number - 1]:
+                    with tags.section():
+                        tags.h2(row.name)
+                        with tags.div(cls="pictures"):
+                            for picture in row.pictures:
+                                add_figure(picture)
             with tags.footer():
-                self._add_bar(page, pages)
-        write_page(html, self.folder / file_name(page.number, page.descending))
-
-    def _add_section(self, row: Row) -> None:
-        with tags.section():
-            tags.h2(row.name)
-            with tags.div(cls="pictures"):
-                for what, picture in row.pictures.items():
-                    add_figure(
-                        url(picture.thumbnail),
-                        picture.size,
-                        caption=in_words(what),
-                        alt=f"{in_words(what)} of {row.name}",
-                        full=url(picture.full),
-                    )
-
-    def _add_bar(self, page: Page, pages: list[Page]) -> None:
-        with tags.div(cls="bar"):
-            with tags.nav(aria_label="Order"):
-                tags.span("Name", cls="label")
-                for label, descending in (("A to Z", False), ("Z to A", True)):
-                    _add_link(
-                        label, file_name(1, descending), current=page.descending == descending
-                    )
-            if len(pages) > 1:
-                _add_pager(page, pages)
+                _add_bars(number, pages)
+        write_page(html, self.folder / file_name(number))
+        return file_name(number)
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
@@ -223,9 +163,9 @@ def natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
-def file_name(number: int, descending: bool) -> str:
-    """Return the file of a page, counted from 1, in one of the directions."""
-    return ("index" if number == 1 else f"page_{number:04d}") + "_desc" * descending + ".html"
+def file_name(number: int) -> str:
+    """Return the file of a page, counted from 1."""
+    return "index.html" if number == 1 else f"page_{number:04d}.html"
 
 
 def near(current: int, last: int, reach: int = 2) -> list[int]:
@@ -234,30 +174,36 @@ def near(current: int, last: int, reach: int = 2) -> list[int]:
     return sorted({1, *around, last})
 
 
-def _add_pager(page: Page, pages: list[Page]) -> None:
-    last = len(pages)
+def _add_bars(number: int, pages: list[list[Row]]) -> None:
+    """Add a page's links in either direction; the stylesheet shows one of the two bars."""
+    spans = [f"{rows[0].name} to {rows[-1].name}" if rows else "" for rows in pages]
+    forwards = [(file_name(page), span) for page, span in enumerate(spans, 1)]
+    backwards = [(f"{file}#{DESCENDING}", span) for file, span in reversed(forwards)]
+    for links, current in ((forwards, number), (backwards, len(pages) + 1 - number)):
+        with tags.div(cls="bar ascending" if links is forwards else "bar descending"):
+            with tags.nav(aria_label="Order"):
+                tags.span("Name", cls="label")
+                _add_link("A to Z", forwards[0][0], links is forwards)
+                _add_link("Z to A", backwards[0][0], links is backwards)
+            if len(pages) > 1:
+                _add_pager(links, current)
+
+
+def _add_pager(links: list[tuple[str, str]], current: int) -> None:
+    """Add links to pages, of which each has a file and the names that it shows."""
     with tags.nav(aria_label="Pages"):
-        _add_step("«", "First page", 1, page)
-        _add_step("‹", "Previous page", max(1, page.number - 1), page)
+        if current > 1:
+            tags.a("‹", href=links[current - 2][0], title="Previous page")
         before = 0
-        for number in near(page.number, last):
+        for number in near(current, len(links)):
             if number > before + 1:
                 tags.span("…")
-            link = _add_link(str(number), file_name(number, page.descending), number == page.number)
-            rows = pages[number - 1].rows
-            link["title"] = f"{rows[0].name} to {rows[-1].name}"
+            file, span = links[number - 1]
+            _add_link(str(number), file, number == current)["title"] = span
             before = number
-        _add_step("›", "Next page", min(last, page.number + 1), page)
-        _add_step("»", "Last page", last, page)
+        if current < len(links):
+            tags.a("›", href=links[current][0], title="Next page")
 
 
-def _add_step(sign: str, meaning: str, number: int, page: Page) -> None:
-    if number == page.number:
-        tags.span(sign, aria_hidden="true")
-    else:
-        href = file_name(number, page.descending)
-        tags.a(sign, href=href, title=meaning, aria_label=meaning)
-
-
-def _add_link(label: str, href: str, current: bool) -> tags.html_tag:
-    return tags.span(label, aria_current="page") if current else tags.a(label, href=href)
+def _add_link(label: str, href: str, is_current: bool) -> tags.html_tag:
+    return tags.span(label, aria_current="page") if is_current else tags.a(label, href=href)

@@ -1,8 +1,9 @@
-"""The losses of a run, drawn as a picture: a small chart each, side by side."""
+"""The scalars of a run, drawn as a picture: a small chart each, side by side."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,54 +13,68 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from util.files import replacing
-from util.metrics import read_records
+from util.log_files import read_records
 
-NOT_LOSSES = ("epoch", "iter", "step", "time")
+NO_CURVES = ("epoch", "iter", "step", "time")
 COLUMNS = 3
+MOST = 300  # charts; Matplotlib draws no picture that is higher than 65,536 pixels
 INK, FAINT, GRID = "#39424b", "#6b7580", "#e9ecef"
 CURVE, RATE = "#2f6fb7", "#8a6d3b"
 
 
-def draw_loss_curves(metrics_file: Path, out: Path) -> None:
-    """Draw a chart for each loss (and the learning rate) over the images seen.
+@dataclass(frozen=True)
+class Curve:
+    """A scalar, at the steps where it was logged; both [n], float64."""
 
-    Faint points are the values as logged, the line is their moving average. Of a long run, evenly
-    spaced lines are read, about 5000. Draws nothing where nothing is logged yet.
+    steps: np.ndarray  # images seen, ascending
+    values: np.ndarray  # NaN where there is none
+    is_of_steps: bool  # a loss or the learning rate, logged for training steps
+
+
+def draw_curves(metrics_file: Path, out: Path) -> None:
+    """Draw a chart for each scalar over the images seen: losses, others, the learning rate.
+
+    Of losses, faint points are the values as logged, the line is their moving average. Others,
+    such as those of a validation, are fewer: a line from point to point. Draws nothing where
+    nothing is logged yet.
 
     Args:
-        metrics_file: metrics.jsonl; null values are gaps, a broken last line is skipped.
+        metrics_file: metrics.jsonl; null values are gaps, lines that are no records are skipped.
         out: PNG to write, whole or not at all.
 
     Raises:
         UserError: `out` cannot be written.
     """
-    records = read(metrics_file)
-    if not records["step"].size:
+    curves = read_curves(metrics_file)
+    if not curves:
         return
-    steps = records.pop("step")
     # The rate comes last: it explains the losses, it is not one.
-    names = sorted(records, key=lambda name: name == "lr")
+    names = sorted(curves, key=lambda name: (name == "lr", not curves[name].is_of_steps))[:MOST]
     rows = math.ceil(len(names) / COLUMNS)
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
     figure = Figure(figsize=(12, 2.7 * rows), dpi=120, layout=layout, facecolor="white")
+    axes = None
     for place, name in enumerate(names, 1):
-        _draw_chart(figure.add_subplot(rows, COLUMNS, place), name, steps, records[name])
+        # One axis of images for all: what happens at the same time is at the same place.
+        axes = figure.add_subplot(rows, COLUMNS, place, sharex=axes)
+        _draw_chart(axes, name, curves[name])
     with replacing(out) as file:
         figure.savefig(file, format="png")
 
 
-def read(metrics_file: Path) -> dict[str, np.ndarray]:
-    """Return a column for each loss, and `step` and `lr`; float64, NaN where there is no value."""
+def read_curves(metrics_file: Path) -> dict[str, Curve]:
+    """Return the scalars of a file by name; of a long file, thinned ones."""
     if not metrics_file.exists():
-        return {"step": np.empty(0)}
-    # A line has about 200 bytes, so a megabyte of them is plenty for a picture.
-    every = metrics_file.stat().st_size // 2**20 + 1
-    records = [record for record in read_records(metrics_file, every) if "step" in record]
-    names = dict.fromkeys(name for record in records for name in record if name not in NOT_LOSSES)
-    return {
-        name: np.array([record.get(name) for record in records], dtype=float)
-        for name in ("step", *names)
-    }
+        return {}
+    records = read_records(metrics_file)
+    curves = {}
+    for name in dict.fromkeys(name for record in records for name in record):
+        if name not in NO_CURVES:
+            of_name = [record for record in records if name in record]
+            steps = np.array([record["step"] for record in of_name])
+            values = np.array([record[name] for record in of_name])
+            curves[name] = Curve(steps, values, any("iter" in record for record in of_name))
+    return curves
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
@@ -73,8 +88,8 @@ def smoothed(values: np.ndarray) -> np.ndarray:
     return np.divide(total, weight, out=np.full(len(values), np.nan), where=known)
 
 
-def _draw_chart(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray) -> None:
-    axes.set_title(name, loc="left", fontsize=12, fontweight="bold", color=INK)
+def _draw_chart(axes: Axes, name: str, curve: Curve) -> None:
+    axes.set_title(name, loc="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
     axes.set_xlabel("images seen", fontsize=9, color=FAINT, loc="right")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 12000 images: 12k
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -84,6 +99,12 @@ def _draw_chart(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray) ->
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
+    steps, values = curve.steps, curve.values
+    if not curve.is_of_steps:
+        # Between its own extremes: how a distance or a likeness moves is small beside its size.
+        size = float(np.clip(60 / math.sqrt(len(values)), 1, 6))
+        axes.plot(steps, values, "o-", color=CURVE, markersize=size, linewidth=1.5)
+        return
     low, high = _limits(values)
     axes.set_ylim(low, high)
     if name == "lr":

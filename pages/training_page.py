@@ -1,89 +1,74 @@
-"""The page of a run in training: loss curves, then pictures, the newest epoch first."""
+"""The page of a run in training: curves, then pictures, the newest epoch first."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from dominate import tags
-from PIL import Image, UnidentifiedImageError
 
-from pages.html import add_figure, in_words, new_page, url, write_page
+from pages.html import Picture, add_figure, image_size, in_words, new_page, write_page
+from pages.loss_curves import draw_curves
 from util.image import save_image
+from util.logger import Images, Scalars, Sink
+
+CURVES = "loss_curves.png"
+CURVES_EVERY = 20.0  # seconds; less often where drawing is slow
+CURVES_SHARE = 0.02  # of the time, at most, goes into drawing curves
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A picture in the folder."""
-
-    file: str
-    what: str
-    size: tuple[int, int]  # width and height in pixels
-    written: float  # seconds since 1970
-
-    @property
-    def url(self) -> str:
-        """Its link, another one for each version: browsers show an old picture else."""
-        return f"{url(f'images/{self.file}')}?{self.written:.3f}"
-
-
-class TrainingPage:
+@dataclass
+class TrainingPage(Sink):
     """Keeps `index.html` and `images/epochEEE_<what>.jpg` of a run; browsers refresh it.
 
-    Pictures that are in the folder already, from before a restart, stay on the page.
-
-    Args:
-        web_dir: folder of the page.
-        title: of the page.
-        image_width: of pictures in the page, in pixels; the files keep their size.
-        refresh_seconds: how often the browser loads the page again.
-
-    Raises:
-        UserError: the folder cannot be written.
+    Pictures that are in the folder already, from before a restart, stay on the page. Raises
+    UserError where the folder cannot be written.
     """
 
-    def __init__(
-        self, web_dir: Path, title: str, image_width: int, refresh_seconds: int = 30
-    ) -> None:
-        self.web_dir = web_dir
-        self.title = title
-        self.image_width = image_width
-        self.refresh_seconds = refresh_seconds
-        self.curves = web_dir / "loss_curves.png"
+    web_dir: Path
+    title: str
+    image_width: int  # of pictures in the page, in pixels; the files keep their size
+    metrics_file: Path  # curves are of it, so the sink that writes it comes first
+    refresh_seconds: int = 30  # how often the browser loads the page again
+
+    def __post_init__(self) -> None:
         self._progress = "Waiting for the first pictures"
         self._order: list[str] = []
-        self._epochs = find_snapshots(web_dir / "images")
+        self._epochs = find_pictures(self.web_dir)
+        self._next_curves = time.monotonic() + CURVES_EVERY  # a lone point is no curve
         self.write()
 
-    def add(self, epoch: int, step: int, pictures: Mapping[str, np.ndarray]) -> None:
-        """Save the pictures of an epoch over its earlier ones, and write the page.
+    def log_scalars(self, place: Scalars, values: Scalars) -> None:
+        began = time.monotonic()
+        if began < self._next_curves:
+            return
+        self._draw_curves()
+        now = time.monotonic()
+        self._next_curves = now + max(CURVES_EVERY, (now - began) / CURVES_SHARE)
 
-        Args:
-            epoch: from 1.
-            step: images seen since the start.
-            pictures: uint8 [H,W,3] by name, such as synthesized_image.
-
-        Raises:
-            UserError: a file cannot be written.
-        """
+    def log_pictures(self, epoch: int, step: int, pictures: Images) -> None:
+        """Save the pictures of an epoch over its earlier ones, and write the page."""
         assert pictures, "no pictures"
         self._order = list(pictures)
         self._progress = f"Epoch {epoch}, {step:,} images seen"
-        # Later epochs can only be of a run that was killed ahead of its last save.
+        # Those of later epochs are from before the run went back to its last save, or further.
         self._epochs = {known: found for known, found in self._epochs.items() if known <= epoch}
-        snapshots = self._epochs.setdefault(epoch, {})
         for what, image in pictures.items():
             path = self.web_dir / "images" / f"epoch{epoch:03d}_{what}.jpg"
             save_image(image, path)
-            snapshots[what] = Snapshot(path.name, what, image.shape[1::-1], path.stat().st_mtime)
+            known = self._epochs.setdefault(epoch, {})
+            known[what] = _picture_of(path, image.shape[1::-1], epoch, what)
         self.write()
 
+    def close(self) -> None:
+        """Draw the curves and write the page for the last time: it no longer refreshes."""
+        self.refresh_seconds = 0
+        self._draw_curves()
+
     def write(self) -> None:
-        """Write the page, as after new loss curves; raises UserError where it cannot be written."""
+        """Write the page; raises UserError where it cannot be written."""
         most = max((len(found) for found in self._epochs.values()), default=3)
         page = new_page(
             self.title,
@@ -99,53 +84,49 @@ class TrainingPage:
                     self._add_epoch(epoch, newest=epoch == epochs[0])
         write_page(page, self.web_dir / "index.html")
 
-    def finish(self) -> None:
-        """Write the page for the last time: it no longer refreshes."""
-        self.refresh_seconds = 0
+    def _draw_curves(self) -> None:
+        draw_curves(self.metrics_file, self.web_dir / CURVES)
         self.write()
 
     def _add_header(self) -> None:
         state = f"refreshes every {self.refresh_seconds} s" if self.refresh_seconds else "stopped"
+        curves = self.web_dir / CURVES
         with tags.header():
             tags.h1(self.title)
             tags.p(f"{self._progress} · updated {_clock(time.time())} · {state}")
-            if self.curves.exists():
-                with Image.open(self.curves) as opened, tags.div(cls="chart"):
-                    version = f"{self.curves.name}?{self.curves.stat().st_mtime:.3f}"
-                    add_figure(version, opened.size, "", alt="Loss curves", eager=True)
+            if size := image_size(curves):
+                with tags.div(cls="chart"):
+                    written = curves.stat().st_mtime
+                    add_figure(Picture(CURVES, size, alt="Curves", written=written), eager=True)
 
     def _add_epoch(self, epoch: int, newest: bool) -> None:
-        snapshots = self._epochs[epoch].values()
+        pictures = self._epochs[epoch]
+        # As the run adds them; those it does not add come last, by name.
+        order = [what for what in self._order if what in pictures]
+        order += sorted(pictures.keys() - set(order))
         with tags.section():
             with tags.h2(f"Epoch {epoch}"):
-                tags.small(_clock(max(snapshot.written for snapshot in snapshots)))
+                tags.small(_clock(max(picture.written for picture in pictures.values())))
             with tags.div(cls="pictures"):
-                for snapshot in self._sorted(snapshots):
-                    caption = in_words(snapshot.what)
-                    alt = f"{caption}, epoch {epoch}"
-                    add_figure(snapshot.url, snapshot.size, caption, alt, eager=newest)
-
-    def _sorted(self, snapshots: Iterable[Snapshot]) -> list[Snapshot]:
-        """Order pictures as the run adds them; those it does not add come last, by name."""
-        order = {what: place for place, what in enumerate(self._order)}
-        return sorted(snapshots, key=lambda it: (order.get(it.what, len(order)), it.what))
+                for what in order:
+                    add_figure(pictures[what], eager=newest)
 
 
-def find_snapshots(folder: Path) -> dict[int, dict[str, Snapshot]]:
-    """Return the pictures in `folder` by epoch and name; files that are no pictures are skipped."""
-    epochs: dict[int, dict[str, Snapshot]] = {}
-    for path in folder.glob("epoch*.jpg"):
+def find_pictures(web_dir: Path) -> dict[int, dict[str, Picture]]:
+    """Return the pictures in `web_dir` by epoch and name, but no file that is none."""
+    epochs: dict[int, dict[str, Picture]] = {}
+    for path in (web_dir / "images").glob("epoch*.jpg"):
         match = re.fullmatch(r"epoch([0-9]{3,})_(.+)\.jpg", path.name)
-        if not match:
-            continue
-        try:
-            with Image.open(path) as opened:
-                size = opened.size
-        except UnidentifiedImageError:
-            continue
-        found = Snapshot(path.name, match[2], size, path.stat().st_mtime)
-        epochs.setdefault(int(match[1]), {})[found.what] = found
+        if match and (size := image_size(path)):
+            epoch, what = int(match[1]), match[2]
+            epochs.setdefault(epoch, {})[what] = _picture_of(path, size, epoch, what)
     return epochs
+
+
+def _picture_of(path: Path, size: tuple[int, int], epoch: int, what: str) -> Picture:
+    caption, written = in_words(what), path.stat().st_mtime
+    alt = f"{caption}, epoch {epoch}"
+    return Picture(f"images/{path.name}", size, caption, alt, written=written)
 
 
 def _clock(seconds: float) -> str:

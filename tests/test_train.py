@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -18,7 +19,7 @@ from programs import metrics, run_test, run_train, same_weights, tiny_run, write
 from shared_data import shared
 
 import train
-from util.logger import TrainingLogger
+from util.logger import Logger
 
 # Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
 RANDOM_PARTS = (
@@ -32,14 +33,14 @@ FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
     """Send the signal while the losses of that step are logged."""
-    log_losses = TrainingLogger.log_losses
+    log_losses = Logger.log_losses
 
-    def log_and_stop(self: TrainingLogger, **values: object) -> None:
+    def log_and_stop(self: Logger, **values: object) -> None:
         log_losses(self, **values)  # type: ignore[arg-type]
         if values["step"] == step:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(TrainingLogger, "log_losses", log_and_stop)
+    monkeypatch.setattr(Logger, "log_losses", log_and_stop)
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +287,35 @@ def test_a_run_killed_before_its_first_save_is_set_aside_too(tmp_path: Path) -> 
     run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--print_freq", "4")
     assert (tmp_path / "ck/tiny.1/metrics.jsonl").read_text() == "{}\n"
     assert len(metrics(run_dir)) == 1
+
+
+def test_a_run_that_goes_back_keeps_what_it_had_logged_since(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    flags = [*tiny_run(tmp_path), "--niter", "3", "--niter_decay", "0", "--print_freq", "1"]
+    assert run_train(*flags, "--save_epoch_freq", "1").code == 0
+    run_dir = tmp_path / "ck/tiny"
+    later = metrics(run_dir)[4:]
+    outcome = run_train(*flags, "--continue_train", "--which_epoch", "1")
+    assert outcome.code == 0 and "metrics.jsonl.aside (lines: 8)" in outcome.out
+    assert [line["step"] for line in metrics(run_dir)] == list(range(1, 13))
+    aside = (run_dir / "metrics.jsonl.aside").read_text().splitlines()
+    assert [json.loads(line) for line in aside] == later
+    for name, count in (("loss_log.txt", 12), ("loss_log.txt.aside", 8)):
+        lines = [line for line in (run_dir / name).read_text().splitlines() if line[0] == "("]
+        assert len({line[: line.index("time")] for line in lines}) == len(lines) == count
+
+
+def test_tf_log_without_tensorboard_leaves_an_earlier_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_data(tmp_path)
+    log = tmp_path / "ck/tiny/metrics.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text("{}\n")
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    outcome = run_train(*tiny_run(tmp_path), "--tf_log")
+    assert outcome.code == 2 and "pip install tensorboard" in outcome.err
+    assert [file for file in tmp_path.glob("ck/**/*") if file.is_file()] == [log]
 
 
 def test_an_error_ends_the_loading_processes_too(tmp_path: Path) -> None:

@@ -33,19 +33,33 @@ def links(page):
     return [unquote(html.unescape(link)) for link in found]
 
 
-def names_on_all_pages(folder, suffix=""):
-    pages = [folder / f"index{suffix}.html"]
-    pages += sorted(folder.glob(f"page_????{suffix}.html"))
-    return [name for page in pages for name in headings(page)]
+def names_in_order(folder, descending=False):
+    """The rows as a reader sees them who sorts and then follows the links to the next page."""
+    link, names = "index.html", []
+    if descending:
+        link = re.search(r'href="([^"]*)"[^>]*>Z to A<', (folder / link).read_text())[1]
+    while link:
+        file, _, fragment = link.partition("#")
+        assert fragment == ("descending" if descending else "")
+        rows = headings(folder / file)
+        names += rows[::-1] if descending else rows  # so the stylesheet shows them
+        bar = (folder / file).read_text().split('class="bar ')[1 + descending]
+        assert bar.startswith("descending" if descending else "ascending")
+        following = re.search(r'href="([^"]*)"[^>]*title="Next page"', bar)
+        link = following and following[1]
+    return names
 
 
 def test_pages_hold_all_rows_sorted_both_ways(tmp_path):
     names = [f"frame_{number}" for number in (10, 2, 33, 1, 4, 100, 7)]
     build(tmp_path, names, rows_per_page=3)
     expected = [f"frame_{number}" for number in (1, 2, 4, 7, 10, 33, 100)]
-    assert names_on_all_pages(tmp_path) == expected
-    assert names_on_all_pages(tmp_path, "_desc") == expected[::-1]
+    assert names_in_order(tmp_path) == expected
+    assert names_in_order(tmp_path, descending=True) == expected[::-1]
     assert len(headings(tmp_path / "page_0003.html")) == 1
+    assert {path.name for path in tmp_path.glob("*.html")} == {
+        "index.html", "page_0002.html", "page_0003.html"
+    }  # fmt: skip
 
 
 def test_every_link_leads_to_a_file_and_every_page_is_reached(tmp_path):
@@ -57,10 +71,11 @@ def test_every_link_leads_to_a_file_and_every_page_is_reached(tmp_path):
             continue
         reached.add(page)
         for link in links(tmp_path / page):
+            link = link.removesuffix("#descending")
             assert (tmp_path / link).is_file(), f"{page} links to {link}"
             if link.endswith(".html"):
                 todo.append(link)
-    assert reached == {path.name for path in tmp_path.glob("*.html")} and len(reached) == 6
+    assert reached == {path.name for path in tmp_path.glob("*.html")} and len(reached) == 3
 
 
 def test_names_and_title_are_escaped(tmp_path):
@@ -131,13 +146,13 @@ def contents(folder):
 
 def test_pages_of_an_earlier_longer_result_go(tmp_path):
     build(tmp_path, list("abcdef"), rows_per_page=2)
-    (tmp_path / "page_of_mine.html").touch()
+    mine = {"page_of_mine.html", "index_mine.html"}
+    for name in ("index_desc.html", "page_0002_desc.html", *mine):  # of an earlier version
+        (tmp_path / name).touch()
     build(tmp_path, list("abc"), rows_per_page=2)
-    assert {path.name for path in tmp_path.glob("page*")} == {
-        "page_0002.html",
-        "page_0002_desc.html",
-        "page_of_mine.html",
-    }
+    assert {path.name for path in tmp_path.glob("*.html")} == {
+        "index.html", "page_0002.html", *mine
+    }  # fmt: skip
 
 
 def test_no_rows_give_an_empty_page(tmp_path):

@@ -1,5 +1,7 @@
 import os
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -8,7 +10,14 @@ from PIL import Image
 from pages.training_page import TrainingPage
 from util.errors import UserError
 
+HEADER = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)  # a decompression bomb
+HUGE_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + HEADER + struct.pack(">I", zlib.crc32(HEADER))
+HUGE_PNG += b"\0\0\0\0IDAT"
 WHAT = ("input_label", "synthesized_image", "real_image")
+
+
+def new_page(folder, title="name", **kwargs):
+    return TrainingPage(folder, title, 512, folder / "metrics.jsonl", **kwargs)
 
 
 def pictures(shade=0):
@@ -25,9 +34,9 @@ def shown(folder):
 
 
 def test_the_newest_epoch_comes_first_in_the_runs_order(tmp_path):
-    page = TrainingPage(tmp_path, "name", 512)
+    page = new_page(tmp_path)
     for epoch in (1, 2, 10):
-        page.add(epoch, epoch * 1000, pictures())
+        page.log_pictures(epoch, epoch * 1000, pictures())
     expected = [f"epoch{epoch:03d}_{what}.jpg" for epoch in (10, 2, 1) for what in WHAT]
     assert shown(tmp_path) == expected
     assert all((tmp_path / "images" / file).is_file() for file in expected)
@@ -35,57 +44,101 @@ def test_the_newest_epoch_comes_first_in_the_runs_order(tmp_path):
 
 
 def test_an_epochs_pictures_are_overwritten_and_their_link_changes(tmp_path):
-    page = TrainingPage(tmp_path, "name", 512)
-    page.add(1, 100, pictures(0))
+    page = new_page(tmp_path)
+    page.log_pictures(1, 100, pictures(0))
     path = tmp_path / "images" / "epoch001_real_image.jpg"
     os.utime(path, (1, 1))
     before = set(re.findall(r'src="([^"]*)"', page_text(tmp_path)))
-    page.add(1, 200, pictures(200))
+    page.log_pictures(1, 200, pictures(200))
     assert Image.open(path).getpixel((0, 0))[0] == 200
     assert len(shown(tmp_path)) == 3
     assert before.isdisjoint(re.findall(r'src="([^"]*)"', page_text(tmp_path)))
 
 
 def test_a_restart_finds_earlier_epochs_and_forgets_later_ones(tmp_path):
-    page = TrainingPage(tmp_path, "name", 512)
+    page = new_page(tmp_path)
     for epoch in (1, 2, 1000):
-        page.add(epoch, epoch, pictures())
+        page.log_pictures(epoch, epoch, pictures())
     (tmp_path / "images" / "epoch002_broken.jpg").write_text("no picture")
     (tmp_path / "images" / "epoch_of_mine.jpg").touch()
-    again = TrainingPage(tmp_path, "name", 512)
+    again = new_page(tmp_path)
     assert len(shown(tmp_path)) == 9 and shown(tmp_path)[0].startswith("epoch1000_")
-    again.add(3, 3, pictures())
+    again.log_pictures(3, 3, pictures())
     assert [file[:8] for file in shown(tmp_path)[::3]] == ["epoch003", "epoch002", "epoch001"]
     assert shown(tmp_path)[3:6] == [f"epoch002_{what}.jpg" for what in WHAT]
 
 
 def test_the_page_refreshes_until_it_is_finished(tmp_path):
-    page = TrainingPage(tmp_path, "a <name>", 512, refresh_seconds=7)
+    page = new_page(tmp_path, "a <name>", refresh_seconds=7)
     assert re.search(r'<meta[^>]*content="7"[^>]*http-equiv="refresh"', page_text(tmp_path))
     assert "a &lt;name&gt;" in page_text(tmp_path)
-    page.finish()
+    page.close()
     assert "http-equiv" not in page_text(tmp_path)
 
 
 def test_only_the_newest_pictures_load_at_once(tmp_path):
-    page = TrainingPage(tmp_path, "name", 512)
-    page.add(1, 1, pictures())
-    page.add(2, 2, pictures())
+    page = new_page(tmp_path)
+    page.log_pictures(1, 1, pictures())
+    page.log_pictures(2, 2, pictures())
     assert page_text(tmp_path).count('loading="lazy"') == 3
     assert page_text(tmp_path).count('width="16"') == 6
 
 
 def test_loss_curves_are_on_top_once_they_are_drawn(tmp_path):
-    page = TrainingPage(tmp_path, "name", 512)
+    page = new_page(tmp_path)
     assert "loss_curves" not in page_text(tmp_path)
-    page.add(1, 1, pictures())
-    Image.new("RGB", (120, 60)).save(page.curves)
+    page.log_pictures(1, 1, pictures())
+    Image.new("RGB", (120, 60)).save(tmp_path / "loss_curves.png")
     page.write()
     text = page_text(tmp_path)
     assert 0 < text.index("loss_curves.png") < text.index("epoch001")
 
 
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n", HUGE_PNG, None])
+def test_files_that_are_no_images_are_left_out(tmp_path, content):
+    (tmp_path / "images").mkdir()
+    for path in (tmp_path / "loss_curves.png", tmp_path / "images/epoch001_x.jpg"):
+        if content is None:
+            os.mkfifo(path)  # to open it would hang
+        else:
+            path.write_bytes(content)
+    (tmp_path / "images/epoch002_x.jpg").mkdir()
+    new_page(tmp_path)
+    assert "<img" not in page_text(tmp_path)
+
+
+@pytest.mark.parametrize(("every", "times"), [(0, 5), (3600, 0)])
+def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch, every, times):
+    drawn = []
+    monkeypatch.setattr("pages.training_page.CURVES_EVERY", every)
+    monkeypatch.setattr("pages.training_page.CURVES_SHARE", 1e9)
+    monkeypatch.setattr("pages.training_page.draw_curves", lambda *args: drawn.append(args))
+    page = new_page(tmp_path)
+    for step in range(5):
+        page.log_scalars({"step": step}, {"FID": 1.0})
+    assert len(drawn) == times
+    page.close()
+    assert drawn[times:] == [(tmp_path / "metrics.jsonl", tmp_path / "loss_curves.png")]
+
+
+def test_drawing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
+    """A page whose curves take a second to draw is drawn every fifty seconds."""
+    now, drawn = [0.0], []
+    monkeypatch.setattr("pages.training_page.time.monotonic", lambda: now[0])
+
+    def draw(*args):
+        drawn.append(now[0])
+        now[0] += 1
+
+    monkeypatch.setattr("pages.training_page.draw_curves", draw)
+    page = new_page(tmp_path)
+    while now[0] < 200:
+        page.log_scalars({"step": 1}, {})
+        now[0] += 0.5
+    assert drawn == [20, 71, 122, 173]
+
+
 def test_an_unwritable_folder_is_a_users_error(tmp_path):
     (tmp_path / "web").touch()
     with pytest.raises(UserError, match="web"):
-        TrainingPage(tmp_path / "web", "name", 512)
+        new_page(tmp_path / "web")

@@ -1,143 +1,139 @@
+"""The logger and its sinks."""
+
+from __future__ import annotations
+
+import inspect
 import json
 import re
 import sys
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 
 from util.errors import UserError
-from util.logger import SilentLogger, TrainingLogger
+from util.log_files import LogFiles
+from util.logger import Console, Logger, Sink
+from util.tensorboard import TensorBoard, require_tensorboard
 
 TERMS = {"G_GAN": 1 / 3, "G_VGG": 2.5, "D_real": 0.0}
 
 
-def log(logger, step, **terms):
+def log(logger: Logger, step: int, **terms: float) -> None:
     logger.log_losses(
         epoch=1, iter=step, step=step, lr=2e-4, terms=terms or TERMS, seconds_per_image=0.1
     )
 
 
-def steps(run_dir):
-    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["step"] for line in lines]
+def records(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_both_logs_and_the_terminal(tmp_path, capsys):
-    with TrainingLogger(run_dir=tmp_path / "run", name="run") as logger:
+def test_losses_go_to_both_logs_and_the_terminal(tmp_path, capsys):
+    with Logger([Console(), LogFiles(tmp_path / "run")]) as logger:
         log(logger, 8)
     header, line = (tmp_path / "run" / "loss_log.txt").read_text().splitlines()
     assert re.fullmatch(r"================ Training Loss \(.+\) ================", header)
     assert line == "(epoch: 1, iters: 8, time: 0.100) G_GAN: 0.333 G_VGG: 2.500 D_real: 0.000 "
-    assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text()) == {
-        "epoch": 1, "iter": 8, "step": 8, "time": 0.1, "lr": 2e-4, **TERMS
-    }  # fmt: skip
+    assert records(tmp_path / "run") == [
+        {"epoch": 1, "iter": 8, "step": 8, "time": 0.1, "lr": 2e-4, **TERMS}
+    ]
     assert capsys.readouterr().out == line.rstrip() + "\n"
 
 
-def test_resume_leaves_neither_hole_nor_duplicate(tmp_path):
-    with TrainingLogger(run_dir=tmp_path, name="run") as logger:
-        for step in (10, 20, 30):
-            log(logger, step)
-        logger.log_pictures(1, 30, {"real_image": np.zeros((4, 4, 3), np.uint8)})
-    with TrainingLogger(run_dir=tmp_path, name="run") as logger:
-        logger.resume_at(20)
-        log(logger, 30)
-    assert steps(tmp_path) == [10, 20, 30]
-    assert "epoch001_real_image.jpg" in (tmp_path / "web" / "index.html").read_text()
+def test_any_scalar_at_any_step(tmp_path, capsys):
+    with Logger([Console(), LogFiles(tmp_path)]) as logger:
+        logger.log_scalars(1200, {"FID": np.float32(31.25), "mIoU": torch.tensor(0.5)}, epoch=3)
+        logger.log_scalars(1201, {"FID": float("nan")})
+    assert records(tmp_path) == [
+        {"epoch": 3, "step": 1200, "FID": 31.25, "mIoU": 0.5},
+        {"step": 1201, "FID": None},
+    ]
+    assert capsys.readouterr().out.splitlines() == [
+        "(epoch: 3, step: 1200) FID: 31.25 mIoU: 0.5",
+        "(step: 1201) FID: nan",
+    ]
+    assert len((tmp_path / "loss_log.txt").read_text().splitlines()) == 1  # the reference's losses
+    with pytest.raises(AssertionError, match="step"):
+        logger.log_scalars(1, {"step": 2.0})
 
 
 def test_not_finite_losses_are_valid_json_and_said_once(tmp_path, capsys):
-    with TrainingLogger(run_dir=tmp_path, name="run") as logger:
+    with Logger([Console(), LogFiles(tmp_path)]) as logger:
         log(logger, 1, G_GAN=float("nan"), G_VGG=float("inf"), D_real=1.0)
         log(logger, 2, G_GAN=float("nan"))
-    first = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    first = records(tmp_path)[0]
     assert first["G_GAN"] is None and first["G_VGG"] is None and first["D_real"] == 1.0
     warnings = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
     assert len(warnings) == 1 and "G_GAN, G_VGG not finite in epoch 1" in warnings[0]
 
 
-def test_on_a_terminal_an_epoch_is_a_bar_with_the_losses(tmp_path, monkeypatch, capsys):
+def test_on_a_terminal_an_epoch_is_a_bar_with_the_losses(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    with TrainingLogger(run_dir=tmp_path, name="run", write_html=False) as logger:
+    with Logger([Console()]) as logger:
         logger.start_epoch(3, 200, images_total=40, images_done=10)
         log(logger, 8)
+        logger.log_scalars(8, {"FID": 30.0})
         logger.advance(5)
         logger.end_epoch()
     shown = capsys.readouterr()
     assert "epoch 3/200" in shown.err and "15/40" in shown.err and "img/s" in shown.err
-    assert "G_GAN: 0.333" in shown.err and "iters" not in shown.out
-    assert shown.out.startswith("End of epoch 3 / 200")
+    assert "G_GAN=0.333" in shown.err and "iters" not in shown.out
+    assert "FID: 30" in shown.out and "End of epoch 3 / 200" in shown.out
 
 
-def test_piped_output_has_plain_lines_and_no_bar(tmp_path, capsys):
-    with TrainingLogger(run_dir=tmp_path, name="run", write_html=False) as logger:
+def test_piped_output_has_plain_lines_and_no_bar(capsys):
+    with Logger([Console()]) as logger:
         logger.start_epoch(1, 2, images_total=40)
         logger.advance(5)
         log(logger, 5)
     shown = capsys.readouterr()
     assert shown.err == "" and "(epoch: 1, iters: 5" in shown.out
-    assert not (tmp_path / "web").exists()
 
 
-def test_the_silent_logger_takes_everything_and_writes_nothing(tmp_path, capsys, monkeypatch):
+def test_every_sink_gets_everything_and_need_take_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with SilentLogger() as logger:
-        logger.resume_at(3)
+    recorders = [Mock(spec=Sink), Mock(spec=Sink)]
+    with Logger([Sink(), *recorders]) as logger:
         logger.start_epoch(1, 2, images_total=40)
         logger.advance(5)
         log(logger, 5)
+        logger.log_scalars(5, {"FID": 1.0})
         logger.log_pictures(1, 5, {})
         logger.say("hello")
         logger.end_epoch()
-    assert capsys.readouterr() == ("", "")
-    assert not list(tmp_path.iterdir())
-    # Whoever adds a method to the one adds it to the other.
-    public = {name for name in vars(TrainingLogger) if not name.startswith("_")}
-    assert public <= vars(SilentLogger).keys()
-
-
-@pytest.mark.parametrize(("every", "times"), [(0, 5), (3600, 0)])
-def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch, every, times):
-    drawn = []
-    monkeypatch.setattr("util.logger.CURVES_EVERY", every)
-    monkeypatch.setattr("util.logger.CURVES_SHARE", 1e9)
-    monkeypatch.setattr("util.logger.draw_loss_curves", lambda *args: drawn.append(args))
-    logger = TrainingLogger(run_dir=tmp_path, name="run")
-    for step in range(5):
-        log(logger, step)
-    assert len(drawn) == times
-    logger.close()
-    assert drawn[times:] == [(tmp_path / "metrics.jsonl", tmp_path / "web" / "loss_curves.png")]
-    assert "http-equiv" not in (tmp_path / "web" / "index.html").read_text()
+    methods = {name for name, _ in inspect.getmembers(Sink, inspect.isfunction)}
+    for recorder in recorders:
+        assert {call[0] for call in recorder.method_calls} == methods
+    assert capsys.readouterr() == ("", "") and not list(tmp_path.iterdir())
 
 
 def test_tensorboard_gets_scalars_pictures_and_options(tmp_path):
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    arguments = {"run_dir": tmp_path, "name": "run", "write_html": False}
-    for resume in (False, True):
-        options = {"ngf": 64}
-        with TrainingLogger(**arguments, tensorboard=True, options=options) as logger:
-            if resume:
-                logger.resume_at(1)
-            for step in (2,) if resume else (1, 2, 3):
+    for resumed_at in (None, 1):
+        with Logger([TensorBoard(tmp_path, {"ngf": 64}, resumed_at)]) as logger:
+            for step in (2,) if resumed_at else (1, 2, 3):
                 log(logger, step)
+            logger.log_scalars(2, {"FID": 30.0})
             logger.log_pictures(1, 1, {"real_image": np.zeros((4, 4, 3), np.uint8)})
-    events = accumulators.EventAccumulator(str(tmp_path / "logs")).Reload()
+    events = accumulators.EventAccumulator(str(tmp_path)).Reload()
     # What was logged ahead of the save, steps 2 and 3, is gone.
     assert [event.step for event in events.Scalars("G_GAN")] == [1, 2]
-    assert "lr" in events.Tags()["scalars"] and events.Tags()["images"] == ["real_image"]
+    assert {"lr", "FID"} <= set(events.Tags()["scalars"])
+    assert events.Tags()["images"] == ["real_image"]
     assert any("options" in tag for tag in events.Tags()["tensors"])
 
 
-def test_tensorboard_not_installed_is_a_users_error(tmp_path, monkeypatch):
+def test_tensorboard_not_installed_is_a_users_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UserError, match="pip install tensorboard"):
-        TrainingLogger(run_dir=tmp_path, name="run", tensorboard=True)
-    TrainingLogger(run_dir=tmp_path, name="run")
+        require_tensorboard()
 
 
 def test_an_unwritable_folder_is_a_users_error(tmp_path):
     (tmp_path / "run").touch()
     with pytest.raises(UserError, match=r"loss_log.txt: cannot be written"):
-        TrainingLogger(run_dir=tmp_path / "run", name="run")
+        LogFiles(tmp_path / "run")
