@@ -69,16 +69,18 @@ def features_in_tiles(model: Pix2PixHDModel, batch: Batch, tile: int) -> Tensor:
 
     The encoder sees windows, but features are pooled over the whole image: none splits an instance.
     """
+    if batch.feat is not None:
+        return batch.feat
     image, device = batch.image, device_of(model)
+    assert model.netE is not None and image is not None, "no encoder, or nothing to encode"
+    height, width = image.shape[-2:]
+
+    def encode(rows: slice, columns: slice) -> Tensor:
+        return model.encode_pixels(image[..., rows, columns].to(device))
+
     with evaluating(model):
-        if batch.feat is not None or image is None or max(image.shape[-2:]) <= tile:
+        if max(height, width) <= tile:
             return model.features(batch.to(device)).cpu()
-
-        def encode(rows: slice, columns: slice) -> Tensor:
-            return model.encode_pixels(image[..., rows, columns].to(device))
-
-        assert model.netE is not None, "this model was built without an encoder"
-        height, width = image.shape[-2:]
         pixels = blended(encode, height, width, tile, model.netE.stride)
         return instance_average(pixels, model.feature_ids(batch))
 
