@@ -9,23 +9,21 @@ from util.errors import run_program
 if __name__ == "__main__":
     OPTIONS = start(parse_encode)  # before PyTorch is loaded
 
-import copy
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
-from data import create_dataset, create_loader
+from data import create_dataset
 from data.dataset import AlignedDataset
-from data.validate import validate_dataset
-from engine.distributed import barrier, gather, shut_down
+from engine.distributed import gather, shut_down
 from engine.feature_files import clusters_name, save_clusters, save_features
+from engine.render import each_batch, validate_once
 from engine.runtime import Runtime, choose_runtime
 from engine.trained import load_trained
-from models.feature_bank import Clustering, FeatureBank, cluster, nearest
+from models.clustering import Clustering, cluster, nearest
+from models.feature_bank import FeatureBank
 from models.pix2pixhd import Pix2PixHDModel
 from options.encode_options import EncodeOptions
 from pages.cut_out import cut_out
@@ -57,15 +55,13 @@ def encode(options: EncodeOptions) -> list[Path]:
         read_features=options.model.load_features,
         needs_image=True,
     )
-    if runtime.world.is_main:
-        validate_dataset(dataset)
-    barrier(runtime.world)
+    validate_once(dataset, runtime)
     banks = gather(collect(options, model, dataset, runtime), runtime.world)
     if not banks:
         return []
     bank, *others = banks
     for other in others:
-        bank.take(other)
+        bank.merge(other)
     rows = bank.rows()
     clusters = cluster(
         rows,
@@ -87,26 +83,18 @@ def collect(
     options: EncodeOptions, model: Pix2PixHDModel, dataset: AlignedDataset, runtime: Runtime
 ) -> FeatureBank:
     """The features of the instances in this process's share of the images."""
-    rank, size = runtime.world.rank, runtime.world.size
     bank = FeatureBank(
         options.model.feat_num,
         options.model.label_nc,
         ids_are_labels=options.model.label_feat,
-        first=rank,
-        step=size,
+        first=runtime.world.rank,
+        step=runtime.world.size,
     )
-    dataset = copy.copy(dataset)
-    dataset.files = dataset.files[rank::size]
     # One image at a time: they may differ in size.
-    data = dataclasses.replace(options.data, batchSize=1)
-    loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    bar = tqdm(total=len(dataset), unit="img", disable=None if runtime.world.is_main else True)
-    with torch.inference_mode(), runtime.autocast(), bar:
-        for batch in loader:
-            batch = batch.to(runtime.device)
+    with each_batch(dataset, options.data, runtime, batch_size=1) as batches:
+        for batch in batches:
             label = batch.label if options.model.label_nc else None
             bank.add(model.features(batch), model.feature_ids(batch), label)
-            bar.update()
     return bank
 
 

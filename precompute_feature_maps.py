@@ -16,21 +16,16 @@ from util.errors import UserError, run_program
 if __name__ == "__main__":
     OPTIONS = start(parse_precompute)  # before PyTorch is loaded
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from tqdm import tqdm
-
-from data import create_dataset, create_loader
+from data import create_dataset
 from data.dataset import AlignedDataset
 from data.feature_maps import EXTENSIONS, resized, write_feature_map
-from data.validate import validate_dataset
 from engine.distributed import barrier, shut_down
-from engine.runtime import Runtime, choose_runtime
+from engine.render import each_batch, validate_once
+from engine.runtime import choose_runtime
 from engine.trained import load_trained
-from models.pix2pixhd import Pix2PixHDModel
 from options.encode_options import PrecomputeOptions
 from util.image_writer import ImageWriter
 
@@ -48,28 +43,7 @@ def precompute(options: PrecomputeOptions) -> Path:
     run_folder = Path(options.run.checkpoints_dir) / options.run.name
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
     runtime.prepare(model)
-    dataset = open_dataset(options)
-    ending = f".{options.maps.feat_format}"
-    targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
-    if runtime.world.is_main:
-        validate_dataset(dataset)
-        refuse_other_formats(targets, ending)
-    barrier(runtime.world)
-    runtime.print_rank0(size_line(dataset))
-    mine = slice(runtime.world.rank, None, runtime.world.size)
-    dataset.files = dataset.files[mine]
-    write_maps(options, model, dataset, runtime, targets[mine])
-    barrier(runtime.world)
-    return dataset.dataroot / f"{dataset.phase}_feat"
-
-
-def open_dataset(options: PrecomputeOptions) -> AlignedDataset:
-    """The phase's maps and real images, whole ones; not checked yet.
-
-    Raises:
-        UserError: folders are missing or empty, or files have no partner.
-    """
-    return create_dataset(
+    dataset = create_dataset(
         uncropped(options.data),
         options.model,
         phase=options.encoding.phase,
@@ -77,30 +51,25 @@ def open_dataset(options: PrecomputeOptions) -> AlignedDataset:
         is_train=False,
         needs_image=True,
     )
-
-
-def write_maps(
-    options: PrecomputeOptions,
-    model: Pix2PixHDModel,
-    dataset: AlignedDataset,
-    runtime: Runtime,
-    targets: Sequence[Path],
-) -> None:
-    """Encode the images one by one, for they may differ in size, and write each to its target."""
-    data = dataclasses.replace(options.data, batchSize=1)
-    loader = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    hidden = None if runtime.world.is_main else True
+    ending = f".{options.maps.feat_format}"
+    if runtime.world.is_main:
+        targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
+        refuse_other_formats(targets, ending)
+    validate_once(dataset, runtime)
+    runtime.print_rank0(size_line(dataset))
+    # One image at a time: they may differ in size.
     with (
         ImageWriter() as writer,
-        torch.inference_mode(),
-        runtime.autocast(),
-        tqdm(total=len(dataset), unit="img", disable=hidden) as bar,
+        each_batch(dataset, options.data, runtime, batch_size=1) as batches,
     ):
-        for batch, target in zip(loader, targets, strict=True):
-            features = model.encode(batch.to(runtime.device))[0].float().cpu().numpy()
-            size = dataset.read_header("label", Path(batch.path[0])).size
+        for batch in batches:
+            features = model.encode(batch)[0].float().cpu().numpy()
+            label = Path(batch.path[0])
+            size = dataset.read_header("label", label).size
+            target = feature_file(dataset, label, ending)
             writer.submit(write_feature_map, target, resized(features, size))
-            bar.update()
+    barrier(runtime.world)
+    return dataset.dataroot / f"{dataset.phase}_feat"
 
 
 def feature_file(dataset: AlignedDataset, label: Path, ending: str) -> Path:

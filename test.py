@@ -14,20 +14,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-from tqdm import tqdm
-
-from data import create_dataset, create_loader
+from data import create_dataset
 from data.dataset import AlignedDataset
-from data.validate import validate_dataset
-from engine.distributed import barrier, gather, shut_down
-from engine.render import Rendering, render, synthesized_names
+from engine.distributed import gather, shut_down
+from engine.render import Rendering, each_batch, render, synthesized_names, validate_once
 from engine.runtime import Runtime, choose_runtime
 from engine.styles import FeatureSource, create_feature_source, needs_encoder
-from engine.tiling import least_overlap, render_in_tiles, window_side
+from engine.tiling import render_in_tiles, require_tile, window
 from engine.trained import load_trained
 from models.pix2pixhd import Pix2PixHDModel
-from options.test_options import ResultOptions, TestOptions
+from options.test_options import TestOptions
 from pages.gallery import ResultsGallery
 from util.batch import Batch
 from util.image_writer import ImageWriter
@@ -49,7 +45,6 @@ def test(options: TestOptions) -> Path:
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, shown=len(dataset), total=total)
     gallery.reserve(row_name(str(files["label"]), options) for files in dataset.files)
-    dataset.files = dataset.files[runtime.world.rank :: runtime.world.size]
     warnings: list[str] = []
 
     def warn(line: str) -> None:
@@ -73,83 +68,16 @@ def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:
     """The trained networks that the options need, on the runtime.
 
     Raises:
-        UserError: the weights are not as they should be.
+        UserError: the weights are not as they should be, or tiles are too small for the networks.
     """
     folder = Path(options.run.checkpoints_dir) / options.run.name
     networks = "GE" if needs_encoder(options) else "G"
     model = load_trained(options.model, folder, options.results.which_epoch, networks)
+    if options.results.tile is not None:
+        require_tile(model, options.results.tile)
     if options.run.verbose:
         runtime.print_rank0(str(model))
     return runtime.prepare(model)
-
-
-def render_all(
-    options: TestOptions,
-    model: Pix2PixHDModel,
-    dataset: AlignedDataset,
-    runtime: Runtime,
-    features_of: FeatureSource,
-    gallery: ResultsGallery,
-) -> None:
-    """Render the data set's images into the gallery.
-
-    Reading, rendering and writing overlap: processes read batches ahead, threads write files, and
-    the device renders a batch while the pictures of the one before are taken.
-
-    Raises:
-        UserError: a file cannot be read or written.
-    """
-    results = options.results
-    loader = create_loader(
-        dataset,
-        options.data,
-        seed=options.run.seed,
-        is_train=False,
-        pin_memory=runtime.device.type == "cuda" and results.tile is None,
-    )
-
-    def renderings() -> Iterator[tuple[list[str], Rendering]]:
-        for batch in loader:
-            names = [row_name(path, options) for path in batch.path]
-            if results.tile is None:
-                batch = batch.to(runtime.device)
-            yield names, render_styles(model, batch, names, features_of, results)
-
-    hidden = None if runtime.world.is_main else True
-    bar = tqdm(total=len(dataset), unit="img", disable=hidden)
-    with torch.inference_mode(), runtime.autocast(), ImageWriter() as writer, bar:
-        for names, rendered in one_behind(renderings()):
-            for sample, name in enumerate(names):
-                row = rendered.pictures(options.model.label_nc, sample)
-                gallery.add_pictures(writer, name, row, results.image_format)
-            bar.update(len(names))
-
-
-def render_styles(
-    model: Pix2PixHDModel,
-    batch: Batch,
-    names: list[str],
-    features_of: FeatureSource,
-    results: ResultOptions,
-) -> Rendering:
-    """Render a batch once for each style; it is in host memory if it is to be rendered in tiles."""
-    fakes = []
-    for style in range(results.styles):
-        features = features_of(batch, names, style)
-        if results.tile is None:
-            fakes.append(render(model, batch, features))
-        else:
-            fakes.append(render_in_tiles(model, batch, features, results.tile))
-    return Rendering(batch, fakes)
-
-
-def one_behind(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, each when the next one has been made."""
-    before: list[Item] = []
-    for item in items:
-        yield from before
-        before = [item]
-    yield from before
 
 
 def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset, int]:
@@ -174,10 +102,61 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
             f"--use_encoded_image: {options.data.dataroot} has no {results.phase}_img to encode; "
             "leave the flag out, or give a --phase that has real images"
         )
-    if runtime.world.is_main:
-        validate_dataset(dataset, batch_size=options.data.batchSize)
-    barrier(runtime.world)
+    validate_once(dataset, runtime, batch_size=options.data.batchSize)
     return dataset, total
+
+
+def render_all(
+    options: TestOptions,
+    model: Pix2PixHDModel,
+    dataset: AlignedDataset,
+    runtime: Runtime,
+    features_of: FeatureSource,
+    gallery: ResultsGallery,
+) -> None:
+    """Render this process's share of the images into the gallery.
+
+    Reading, rendering and writing overlap: processes read batches ahead, threads write files, and
+    the device renders a batch while the pictures of the one before are taken.
+
+    Raises:
+        UserError: a file cannot be read or written.
+    """
+    results, label_nc = options.results, options.model.label_nc
+    whole = results.tile is None  # else the maps stay in host memory
+    with (
+        ImageWriter() as writer,
+        each_batch(dataset, options.data, runtime, on_device=whole) as batches,
+    ):
+        renderings = (render_styles(model, batch, options, features_of) for batch in batches)
+        for rendering in one_behind(renderings):
+            for sample, path in enumerate(rendering.batch.path):
+                row = rendering.pictures(label_nc, sample)
+                gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
+
+
+def render_styles(
+    model: Pix2PixHDModel, batch: Batch, options: TestOptions, features_of: FeatureSource
+) -> Rendering:
+    """Render a batch once for each style; it is in host memory if it is to be rendered in tiles."""
+    names = [row_name(path, options) for path in batch.path]
+    tile, fakes = options.results.tile, []
+    for style in range(options.results.styles):
+        features = features_of(batch, names, style)
+        if tile is None:
+            fakes.append(render(model, batch, features))
+        else:
+            fakes.append(render_in_tiles(model, batch, features, tile))
+    return Rendering(batch, fakes)
+
+
+def one_behind(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, each when the next one has been made."""
+    before: list[Item] = []
+    for item in items:
+        yield from before
+        before = [item]
+    yield from before
 
 
 def create_gallery(
@@ -189,7 +168,7 @@ def create_gallery(
     if total > shown:
         note = f"{shown} of {total} images; --how_many {shown} left out {total - shown}"
     if results.tile is not None:
-        side, overlap = (f(results.tile, model.netG.stride) for f in (window_side, least_overlap))
+        side, overlap = window(results.tile, model.netG.stride)
         note += (
             f"; those larger than {results.tile} pixels rendered in tiles of {side}, "
             f"blended over {overlap}"

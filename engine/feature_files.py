@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.feature_bank import ByLabel
+from models.clustering import ByLabel
 from util.errors import UserError
 from util.files import replacing
 from util.legacy_npy import MAGIC, load_legacy_npy

@@ -1,16 +1,27 @@
-"""Batches as people look at them: pictures by the names that files and pages give them."""
+"""What programs that render share: batches on their way to the device, images, and pictures by the
+names that files and pages give them."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
+from data import create_loader
+from data.dataset import AlignedDataset
+from data.validate import validate_dataset
+from engine.distributed import barrier
+from engine.runtime import Runtime
 from models.conditioning import image_to_float
 from models.pix2pixhd import Pix2PixHDModel
+from options.base_options import DataOptions
 from util.batch import Batch
 from util.image import label_to_image, tensor_to_image
 
@@ -18,12 +29,21 @@ Pictures = dict[str, np.ndarray]
 """uint8 [H, W, 3] by name: input_label, synthesized_image, and where there is one real_image."""
 
 
+@functools.cache
+def side_stream(device: torch.device) -> torch.cuda.Stream:
+    """The one stream beside the main one, for copies between host and device.
+
+    Memory that a stream lets go is kept for that stream, so that new ones would fill the GPU.
+    """
+    return torch.cuda.Stream(device)
+
+
 def batches_on(device: torch.device, loader: Iterable[Batch]) -> Iterator[Batch]:
     """The batches on the device; a GPU is sent the next one while it computes."""
     if device.type != "cuda":
         yield from (batch.to(device) for batch in loader)
         return
-    copies = torch.cuda.Stream(device)
+    copies = side_stream(device)
     ahead: list[tuple[Batch, torch.cuda.Event]] = []
     for batch in loader:
         with torch.cuda.stream(copies):
@@ -43,6 +63,57 @@ def _arrived(batch: Batch, copied: torch.cuda.Event) -> Batch:
     return batch
 
 
+@contextlib.contextmanager
+def each_batch(
+    dataset: AlignedDataset,
+    data: DataOptions,
+    runtime: Runtime,
+    *,
+    batch_size: int | None = None,
+    on_device: bool = True,
+) -> Iterator[Iterator[Batch]]:
+    """This process's share of a data set's images in batches, in order, to be looked at.
+
+    Inside, there are no gradients and networks run in the runtime's precision; a bar on the first
+    process's terminal shows how far it is. Use it as `with each_batch(...) as batches:`.
+
+    Args:
+        dataset: all of the images; the processes take turns with them.
+        data, batch_size: how to load them; images in a batch, `data.batchSize` by default.
+        on_device: False leaves the batches in host memory.
+
+    Raises:
+        UserError: while iterating, a file cannot be read.
+    """
+    world, device = runtime.world, runtime.device
+    share = copy.copy(dataset)
+    share.files = dataset.files[world.rank :: world.size]
+    data = dataclasses.replace(data, batchSize=batch_size or data.batchSize)
+    to_gpu = on_device and device.type == "cuda"
+    # Nothing is drawn at random, so that the seed does not matter.
+    loader = create_loader(share, data, seed=0, is_train=False, pin_memory=to_gpu)
+    bar = tqdm(total=len(share), unit="img", disable=None if world.is_main else True)
+
+    def batches() -> Iterator[Batch]:
+        for batch in batches_on(device, loader) if on_device else loader:
+            yield batch
+            bar.update(len(batch.path))
+
+    with torch.inference_mode(), runtime.autocast(), bar:
+        yield batches()
+
+
+def validate_once(dataset: AlignedDataset, runtime: Runtime, batch_size: int = 1) -> None:
+    """Check a data set's files in the first process, while the others wait.
+
+    Raises:
+        UserError: there, what is wrong with them.
+    """
+    if runtime.world.is_main:
+        validate_dataset(dataset, batch_size=batch_size)
+    barrier(runtime.world)
+
+
 def render(model: Pix2PixHDModel, batch: Batch, features: Tensor | None = None) -> Tensor:
     """Synthesise without gradient and without dropout, [N, output_nc, H, W] in [-1, 1].
 
@@ -51,6 +122,11 @@ def render(model: Pix2PixHDModel, batch: Batch, features: Tensor | None = None) 
     """
     with evaluating(model):
         return model.generate(batch, features)
+
+
+def device_of(model: Pix2PixHDModel) -> torch.device:
+    """Where the model's networks are."""
+    return next(model.parameters()).device
 
 
 @contextlib.contextmanager
@@ -99,16 +175,17 @@ class Rendering:
     def __init__(self, batch: Batch, fakes: Sequence[Tensor]) -> None:
         self.batch = batch
         self.fakes = fakes
-        self._stream: torch.cuda.Stream | None = None
+        self._done: torch.cuda.Event | None = None
         if fakes[0].is_cuda:
-            self._stream = torch.cuda.Stream(fakes[0].device)
-            self._stream.wait_stream(torch.cuda.current_stream(fakes[0].device))
+            self._done = torch.cuda.current_stream(fakes[0].device).record_event()
 
     def pictures(self, label_nc: int, sample: int = 0) -> Pictures:
         """As the function of that name."""
-        # Not `stream(None)`: where there is no CUDA, that asks other devices for their streams.
-        on_it = torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext()
-        with on_it:
+        if self._done is None:
+            return pictures(self.batch, self.fakes, label_nc, sample)
+        with torch.cuda.stream(side_stream(self.fakes[0].device)):
+            # Only now: by then, the side stream may have been given copies of later batches.
+            torch.cuda.current_stream().wait_event(self._done)
             return pictures(self.batch, self.fakes, label_nc, sample)
 
 

@@ -15,9 +15,9 @@ from engine.feature_files import clusters_name, existing_file, load_clusters
 from engine.runtime import Runtime
 from engine.tiling import features_in_tiles
 from models import uses_features
-from models.feature_bank import ByLabel
+from models.clustering import ByLabel
+from models.feature_bank import StyleSampler, mean_features_by_label, named_labels
 from models.pix2pixhd import Pix2PixHDModel
-from models.style_sampler import StyleSampler, mean_features_by_label
 from options.test_options import ResultOptions, TestOptions
 from util.batch import Batch
 from util.errors import UserError
@@ -108,10 +108,11 @@ def _style_of(
             features = model.features(batch)
         else:
             features = features_in_tiles(model, batch, tile)
-    ids = batch.label if options.model.label_nc else batch.inst
-    of_image = {
-        label: vector[None] for label, vector in mean_features_by_label(features, ids).items()
-    }
+    label = batch.label
+    if not options.model.label_nc:  # then instances name their labels, as they do for clusters
+        assert batch.inst is not None, "no instance map"
+        label = named_labels(batch.inst)
+    of_image = mean_features_by_label(features, label)
     return (_clusters(options) if _cluster_file(options).is_file() else {}) | of_image
 
 
@@ -127,7 +128,8 @@ def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
             f"{flag}: its label and instance maps are looked for beside it; give an image in a "
             "folder <phase>_img with <phase>_label and <phase>_inst beside that"
         )
-    data = dataclasses.replace(options.data, dataroot=str(folder.parent))
+    # The image may be any of them, not only one of the first --max_dataset_size.
+    data = dataclasses.replace(options.data, dataroot=str(folder.parent), max_dataset_size=None)
     dataset = create_dataset(
         data,
         options.model,

@@ -1,29 +1,26 @@
-"""The bank of instance features: collect those of the training images, cluster them per label."""
+"""Features by instance: collect those of the training images, and choose among their clusters where
+there is no photograph to encode (paper, section 3.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Container, Sequence
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans, kmeans2, vq
 from torch import Tensor
 
-from models.segments import Segments, segment_means, segments, unique
-from util.errors import UserError
+from models.clustering import ByLabel
+from models.segments import Segments, paint, segment_means, segments
 
-ByLabel = dict[int, np.ndarray]
-"""Label -> one row for each instance or cluster."""
-
-ANY_LABEL = range(-(2**31), 2**31)
+ANY_LABEL = range(-(2**31), 2**31)  # without a label set, whatever an id can name
 
 
 class FeatureBank:
     """Collects what the encoder makes of each instance: one row per instance, no pixels.
 
-    An instance id says its label: the id itself if below 1000, else id // 1000. Where that is
-    outside the label set, the label map tells.
+    An instance is of the label that its id names or, where that is outside the label set, of the
+    label map's: see `instance_labels`.
     """
 
     def __init__(
@@ -45,7 +42,7 @@ class FeatureBank:
         self._origins: list[np.ndarray] = []
 
     def add(self, features: Tensor, ids: Tensor, label: Tensor | None = None) -> None:
-        """Take the instances of a batch.
+        """Add the instances of a batch.
 
         Args:
             features: the encoder's [N, feat_num, H, W], pooled or not, on any device.
@@ -56,11 +53,10 @@ class FeatureBank:
         assert features.shape[1] == self.feat_num
         found = segments(ids)
         number = self.first + self.step * (found.sample + self.samples)
-        facts = torch.stack([number, found.id, found.count], dim=1)
-        origins = facts.cpu().numpy()
-        means = segment_means(features.detach(), found).cpu().double().numpy()
+        origins = torch.stack([number, found.id, found.count], dim=1).cpu().numpy()
+        means = segment_means(features.detach(), found).cpu().numpy()
         label_set = range(self.label_nc) if self.label_nc else ANY_LABEL
-        labels, _ = instance_labels(origins[:, 1], found, label_set, label, self.ids_are_labels)
+        labels, _ = instance_labels(found, label_set, label, self.ids_are_labels)
         inside = _contained(labels, label_set)
         share = origins[:, 2:] / pixel_unit(*ids.shape[-2:])
         self._labels.append(labels[inside])
@@ -68,7 +64,7 @@ class FeatureBank:
         self._origins.append(origins[inside])
         self.samples += len(ids)
 
-    def take(self, other: FeatureBank) -> None:
+    def merge(self, other: FeatureBank) -> None:
         """Add the instances of a bank of other images."""
         self._labels += other._labels
         self._rows += other._rows
@@ -100,105 +96,15 @@ def pixel_unit(height: int, width: int) -> int:
     return max(height * width // 32, 1)
 
 
-@dataclass(frozen=True)
-class Clustering:
-    """What `cluster` found; labels without an instance are in none of the dictionaries."""
-
-    centres: ByLabel  # float64 [k, feat_num], the centre of the largest cluster first
-    kept: ByLabel  # bool [n], the rows that were clustered
-    lines: list[str]  # to tell the user
+# ---------------------------------------------------------------- labels of instances
 
 
-def cluster(
-    rows: ByLabel,
-    n_clusters: int,
-    seed: int = 0,
-    min_pixels: int | None = None,
-    origins: ByLabel | None = None,
-) -> Clustering:
-    """Find at most `n_clusters` typical features of each label (paper, section 3.4: K = 10).
-
-    Args:
-        rows: as `FeatureBank.rows` returns them.
-        n_clusters: 1 or more.
-        seed: of the starts of k-means. A label's clusters depend on no other label.
-        min_pixels: leave out smaller instances; None: as the reference, those of no more than
-            half of H * W // 32 pixels. Labels that would vanish keep their largest instances.
-        origins: as `FeatureBank.origins` returns them; needed with `min_pixels`.
-
-    Raises:
-        UserError: features that are not finite.
-    """
-    clustering = Clustering({}, {}, [])
-    for label in sorted(rows):
-        values, share = rows[label][:, :-1], rows[label][:, -1]
-        if not len(values):
-            continue
-        if not np.isfinite(values).all():
-            raise UserError(
-                f"features of label {label}: not all are finite numbers; the encoder's weights "
-                "diverged in training, take those of an earlier epoch (--which_epoch)"
-            )
-        if min_pixels is None:
-            kept, least = share > 0.5, "over half of (H*W//32) pixels"
-        else:
-            assert origins is not None, "the rows alone do not tell pixels"
-            kept, least = origins[label][:, 2] >= min_pixels, f"{min_pixels} pixels"
-        if not kept.any():
-            largest = np.argsort(-share, kind="stable")[:n_clusters]
-            kept[largest] = True
-            clustering.lines.append(
-                f"label {label}: none of its {len(kept)} instances has {least}, "
-                f"the largest {len(largest)} of them are taken; see --min_instance_area"
-            )
-        rng = np.random.default_rng((seed, abs(label), label < 0))
-        clustering.kept[label] = kept
-        clustering.centres[label] = cluster_centres(values[kept], n_clusters, rng)
-    return clustering
-
-
-def cluster_centres(values: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """k-means with k-means++ starts, the best of 10 to 100: the more, the fewer rows there are.
-
-    Args:
-        values: finite [n, d], n > 0.
-        n_clusters: 1 or more.
-
-    Returns:
-        [k, d], k <= n_clusters, the centre of the largest cluster first. Where `values` has no
-        more distinct rows than that, they are the centres.
-    """
-    distinct, sizes = np.unique(values, axis=0, return_counts=True)
-    if len(distinct) <= n_clusters:
-        return distinct[np.argsort(-sizes, kind="stable")]
-    if n_clusters == 1:  # which scipy takes for a number of clusters where d = 1
-        return values.mean(axis=0, keepdims=True)
-    # The threshold of convergence is absolute, the spread of an encoder's features is not.
-    middle = values.mean(axis=0)
-    spread = np.sqrt(((values - middle) ** 2).sum(axis=1).mean())
-    scaled = (values - middle) / spread
-    best, least = np.empty(0), np.inf
-    for _ in range(int(np.clip(500_000 // len(values), 10, 100))):
-        start, _ = kmeans2(scaled, n_clusters, iter=1, minit="++", rng=rng)
-        centres, _ = kmeans(scaled, start, thresh=1e-7)
-        if (error := inertia(scaled, centres)) < least:
-            best, least = centres, error
-    sizes = np.bincount(nearest(scaled, best)[0], minlength=len(best))
-    return (best * spread + middle)[np.argsort(-sizes, kind="stable")]
-
-
-def nearest(values: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each row of [n, d] the place of the nearest of the [k, d] centres, and its distance."""
-    return vq(values, centres)
-
-
-def inertia(values: np.ndarray, centres: np.ndarray) -> float:
-    """What k-means makes small: the sum of squared distances to the nearest centre."""
-    return float((nearest(values, centres)[1] ** 2).sum())
+def named_labels(ids: Tensor) -> Tensor:
+    """The labels that instance ids name: an id below 1000 itself, any other id // 1000."""
+    return torch.where(ids < 1000, ids, ids // 1000)
 
 
 def instance_labels(
-    ids: np.ndarray,
     found: Segments,
     known: Container[int],
     label: Tensor | None = None,
@@ -207,8 +113,8 @@ def instance_labels(
     """The label of each of the S instances of `found`.
 
     Args:
-        ids: int64 [S], `found.id` on the CPU.
-        known: labels that an id may name: the id itself if below 1000, else id // 1000.
+        found: counted segments.
+        known: labels that an id may name, see `named_labels`.
         label: label map, integers [N, 1, H, W]: where an id names no known label, the most
             frequent label of the instance's pixels stands instead.
         ids_are_labels: ids name their labels whatever their size.
@@ -216,7 +122,7 @@ def instance_labels(
     Returns:
         Labels, int64 [S]; and whether the ids named them, bool [S].
     """
-    labels = ids if ids_are_labels else np.where(ids < 1000, ids, ids // 1000)
+    labels = (found.id if ids_are_labels else named_labels(found.id)).cpu().numpy()
     named = _contained(labels, known)
     if label is not None and not named.all():
         labels = np.where(named, labels, _majority_labels(found, label))
@@ -229,9 +135,106 @@ def _contained(labels: np.ndarray, known: Container[int]) -> np.ndarray:
 
 def _majority_labels(found: Segments, label: Tensor) -> np.ndarray:
     """The most frequent label of each instance, int64 [S]; the largest if there are several."""
-    keys, _, counts = unique((found.index << 32) + label.flatten())
+    # One number for instance and label, so that equal pairs are found by sorting numbers.
+    pairs = (found.index << 32) + label.to(found.index.device).flatten()
+    keys, counts = torch.unique(pairs, return_counts=True)
     segment = (keys + 2**31) >> 32
     table = torch.stack([segment, counts, keys - (segment << 32)]).cpu().numpy()
     order = np.lexsort(table[::-1])  # by segment, then count, then label
     last = np.searchsorted(table[0, order], np.arange(len(found.count)), side="right") - 1
     return table[2, order[last]]
+
+
+def mean_features_by_label(features: Tensor, label: Tensor) -> ByLabel:
+    """What an image looks like, label by label (`--style_from`).
+
+    Args:
+        features: the encoder's [1, feat_num, H, W], pooled or not.
+        label: the labels of the same image's pixels, integers [1, 1, H, W].
+
+    Returns:
+        Label -> float64 [1, feat_num], the mean over the label's pixels.
+    """
+    assert len(label) == 1
+    found = segments(label)
+    means = segment_means(features.detach(), found).cpu().numpy()
+    return dict(zip(found.id.tolist(), means[:, None], strict=True))
+
+
+# ---------------------------------------------------------------- styles
+
+
+class StyleSampler:
+    """Gives each instance the centre of a cluster of its label.
+
+    A style is a number, from 0. Style, seed, the image's name and the instance's id alone decide
+    what an instance is given, so that a gallery can be made again and any instance drawn on its
+    own.
+    """
+
+    def __init__(
+        self,
+        centres: ByLabel,  # label -> [k, feat_num], k > 0
+        feat_num: int,  # features of an instance
+        seed: int = 0,  # of the draws
+        ids_are_labels: bool = False,  # draw per label (--label_feat), on label maps
+        label_nc: int = 0,  # number of labels; others, as the ignored one, are not warned of
+    ) -> None:
+        self.centres = centres
+        self.feat_num = feat_num
+        self.seed = seed
+        self.ids_are_labels = ids_are_labels
+        self.label_nc = label_nc
+        self._warned: set[int] = set()
+
+    def sample(
+        self, ids: Tensor, names: Sequence[str], style: int = 0, label: Tensor | None = None
+    ) -> tuple[Tensor, list[str]]:
+        """Draw the features of a batch.
+
+        Args:
+            ids: instance map, or label map if `ids_are_labels`, integers [N, 1, H, W].
+            names: of the N images; not with their folder, so that the draws survive a move.
+            style: 0 or more. The first k styles give an instance k different centres.
+            label: label map, integers [N, 1, H, W]. An id that names no label with clusters gets
+                the mean of the centres of its label here, if there are any, else zeros.
+
+        Returns:
+            float32 [N, feat_num, H, W] on the device of `ids`; and warnings, one line for each
+            label that has no clusters and was not warned of before.
+        """
+        found = segments(ids)
+        labels, named = instance_labels(found, self.centres, label, self.ids_are_labels)
+        features = np.zeros((len(labels), self.feat_num), np.float32)
+        instances = zip(found.sample.tolist(), found.id.tolist(), labels.tolist(), strict=True)
+        lines = []
+        for row, (sample, ident, its_label) in enumerate(instances):
+            centres = self.centres.get(its_label)
+            if centres is None:
+                lines += self._warning(its_label)
+            elif named[row]:
+                features[row] = centres[self.choice(len(centres), names[sample], ident, style)]
+            else:
+                features[row] = centres.mean(axis=0)
+        return paint(torch.from_numpy(features).to(found.index.device), found).to(ids.device), lines
+
+    def choice(self, count: int, name: str, ident: int, style: int) -> int:
+        """The place, among `count` centres, of the one that an instance is given.
+
+        All centres have had their turn before one comes again: styles are there to be compared.
+        """
+        turn, position = divmod(style, count)
+        keys = [f"{self.seed}/{turn}/{ident}/{centre}/{name}" for centre in range(count)]
+        return sorted(range(count), key=lambda centre: _hash(keys[centre]))[position]
+
+    def _warning(self, label: int) -> list[str]:
+        is_known = not self.label_nc or 0 <= label < self.label_nc
+        if label in self._warned or not is_known:
+            return []
+        self._warned.add(label)
+        return [f"label {label} has no clusters: its instances are rendered with features of zero"]
+
+
+def _hash(text: str) -> bytes:
+    """A fixed function, unlike `hash`, and the same in every version of NumPy, unlike its draws."""
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()

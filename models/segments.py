@@ -1,4 +1,9 @@
-"""Segments: the regions of an id map. Found, averaged over, and filled with values of their own."""
+"""Segments: the regions of an id map. Found, averaged over, and filled with values of their own.
+
+Pixels are sorted by segment once; sums then run over stretches of the sorted pixels. Adding each
+pixel to its segment's place would be shorter, but on a GPU half a million pixels queue for a few
+dozen places, and arrive in another order, with another rounding, each time.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ class Segments:
     They are S in number and ordered by sample, then by id. All tensors are int64.
     """
 
+    order: Tensor  # [N*H*W], the pixels instance by instance
     index: Tensor  # [N*H*W], for each pixel the place of its instance among the S
     count: Tensor  # [S], its pixels
     sample: Tensor  # [S], its place in the batch
@@ -23,81 +29,59 @@ class Segments:
     shape: tuple[int, int, int]  # N, H, W
 
 
-def segments(ids: Tensor) -> Segments:
+def segments(ids: Tensor, counted: bool = True) -> Segments:
     """Find the instances of a batch.
 
     Args:
-        ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1.
+        ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1; N > 0.
+        counted: False: S is taken to be the number of pixels, so that shapes do not depend on
+            values, which the host would have to wait for. The instances that there are come first;
+            the `count` of the others is 0, their `sample` and `id` mean nothing.
     """
-    keys, index, count = unique(_keys(ids))
-    return _segments_of(keys, index, count, ids)
-
-
-def uncounted_segments(ids: Tensor) -> Segments:
-    """As `segments`, but the host need not know S: it is taken to be the number of pixels, N*H*W.
-
-    The instances that there are come first, in the same order; `count` of the others is 1.
-    """
-    keys = _keys(ids)
-    ordered, order = keys.sort()
-    starts = torch.ones_like(ordered, dtype=torch.bool)
-    torch.ne(ordered[1:], ordered[:-1], out=starts[1:])
-    index_of_ordered = starts.cumsum(0) - 1
-    index = torch.empty_like(order).scatter_(0, order, index_of_ordered)
-    count = torch.zeros_like(keys).index_add_(0, index_of_ordered, torch.ones_like(keys))
-    first = torch.zeros_like(keys).scatter_(0, index_of_ordered, ordered)
-    return _segments_of(first, index, count.clamp_(min=1), ids)
-
-
-def _segments_of(keys: Tensor, index: Tensor, count: Tensor, ids: Tensor) -> Segments:
-    """The segments whose keys, of `_keys(ids)`, are given one for each."""
     batch, _, height, width = ids.shape
-    sample = (keys + 2**31) >> 32
-    return Segments(index, count, sample, keys - (sample << 32), (batch, height, width))
-
-
-def _keys(ids: Tensor) -> Tensor:
-    """A number, int64 [N*H*W], for each pixel's sample and id, ordered by these."""
-    samples = torch.arange(len(ids), device=ids.device).view(-1, 1, 1, 1)
-    # Ids span 2^32 values, so that keys of two samples never meet.
-    return (ids.to(torch.int64) + (samples << 32)).flatten()
-
-
-def unique(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The sorted distinct values of int64 [P], each element's place among them, and their counts.
-
-    As `torch.unique`, but quick for maps, where most pixels equal the one before: only the runs
-    are sorted, a hundred times fewer than pixels.
-    """
-    runs, run_of_pixel, lengths = torch.unique_consecutive(
-        keys, return_inverse=True, return_counts=True
-    )
-    values, value_of_run = torch.unique(runs, return_inverse=True)
-    counts = torch.zeros_like(values).index_add_(0, value_of_run, lengths)
-    return values, value_of_run.index_select(0, run_of_pixel), counts
-
-
-def exact_dtype(device: torch.device) -> torch.dtype:
-    """What sums over an instance are made in.
-
-    float64: adding up the half million pixels of a road one by one in float32 is off by up to a
-    percent. Apple's GPUs have nothing better than float32.
-    """
-    return torch.float32 if device.type == "mps" else torch.float64
+    # Apple's GPUs have neither float64 nor segment_reduce: segments live on the host there.
+    rows = (ids.cpu() if ids.device.type == "mps" else ids).to(torch.int32).flatten(1)
+    # Row by row: PyTorch's fast sort on the CPU is for one dimension.
+    by_sample = [row.sort(stable=True) for row in rows]
+    ordered = torch.stack([values for values, _ in by_sample])  # [N, H*W]
+    begins = torch.ones_like(ordered, dtype=torch.bool)  # at the first pixel of an instance
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    begins, ordered = begins.flatten(), ordered.flatten()
+    order = torch.cat([places.add_(n * height * width) for n, (_, places) in enumerate(by_sample)])
+    index = torch.empty_like(order).scatter_(0, order, begins.cumsum(0).sub_(1))
+    pixels = len(order)
+    size = int(begins.sum()) if counted else pixels
+    first = torch.nonzero_static(begins, size=size, fill_value=pixels).squeeze(1)  # [S], of each
+    count = torch.diff(first, append=first.new_full((1,), pixels))
+    first = first.clamp(max=pixels - 1)
+    sample = first // max(height * width, 1)
+    return Segments(order, index, count, sample, ordered[first].long(), (batch, height, width))
 
 
 def segment_means(features: Tensor, found: Segments) -> Tensor:
-    """The mean of each instance, [S, C] of `exact_dtype`, from [N, C, H, W]."""
-    pixels = features.permute(0, 2, 3, 1).flatten(0, 2).to(exact_dtype(features.device))
-    sums = pixels.new_zeros(len(found.count), pixels.shape[1]).index_add_(0, found.index, pixels)
-    return sums / found.count[:, None]
+    """The mean of each instance, float64 [S, C], from [N, C, H, W]; 0 for those of no pixels.
+
+    In float32, adding up the half million pixels of a road would be off by up to a percent.
+    """
+    pixels = features.to(found.order.device).transpose(0, 1).flatten(1)  # [C, N*H*W]
+    # Channel by channel: with several columns, CUDA gives each segment one thread, not a block of
+    # them. `unsafe` leaves out a check of the lengths, which the host would have to wait for.
+    sums = [
+        torch.segment_reduce(
+            channel.index_select(0, found.order).to(torch.float64),
+            "sum",
+            lengths=found.count,
+            unsafe=True,
+        )
+        for channel in pixels
+    ]
+    return torch.stack(sums, dim=1) / found.count.clamp(min=1)[:, None]
 
 
 def paint(values: Tensor, found: Segments) -> Tensor:
     """Give each pixel the values of its instance: [S, C] to [N, C, H, W]."""
-    batch, height, width = found.shape
-    pixels = values.index_select(0, found.index)
-    return pixels.view(batch, height, width, values.shape[1]).permute(0, 3, 1, 2).contiguous()
+    pixels = values.T.contiguous().index_select(1, found.index)  # [C, N*H*W]
+    return pixels.unflatten(1, found.shape).transpose(0, 1).contiguous()
 
 
 def instance_average(features: Tensor, ids: Tensor) -> Tensor:
@@ -109,24 +93,27 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
             instances. For features per label (`--label_feat`), the label map.
 
     Returns:
-        Shape and dtype of `features`; sums are made in `exact_dtype` whatever that is.
+        Shape and dtype of `features`; sums are made in float64 whatever that is. The same input
+        gives the same bits.
     """
-    # Finding out how many instances there are would wait for a GPU to catch up.
-    found = segments(ids) if ids.device.type == "cpu" else uncounted_segments(ids)
-    average: Tensor = _SegmentAverage.apply(features, found)
+    # A short table of means is quicker, where the host need not wait for its length.
+    counted = ids.device.type == "cpu" and not torch.compiler.is_compiling()
+    average: Tensor = _SegmentAverage.apply(features, segments(ids, counted))
     return average
 
 
 class _SegmentAverage(torch.autograd.Function):
     """Averaging is a symmetric linear map, so its gradient is the average of the gradient.
 
-    Autograd would come to the same, but adds the gradients up in the dtype of the features.
+    Autograd would come to the same, but adds the gradients up in the dtype of the features, and on
+    a GPU in any order.
     """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, found: Segments) -> Tensor:
         ctx.found = found
-        return paint(segment_means(features, found).to(features.dtype), found)
+        means = segment_means(features, found).to(features.dtype)
+        return paint(means, found).to(features.device)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -100,6 +100,13 @@ def test_features_in_tiles(encoded: Path, source: str) -> None:
     assert all(tiled[name].shape == whole[name].shape for name in whole)
 
 
+def test_style_of_an_image_beyond_max_dataset_size(encoded: Path) -> None:
+    style = ("--style_from", encoded / "data/test_img/scene_1.png")
+    one = rendered(encoded, *style, "--max_dataset_size", "1")
+    assert list(one) == ["scene_0_synthesized_image.png"]
+    assert np.array_equal(next(iter(one.values())), rendered(encoded, *style)[next(iter(one))])
+
+
 def complaint(outcome: Outcome) -> str:
     assert outcome.code == 2
     [line] = outcome.err.strip().splitlines()
@@ -151,6 +158,25 @@ def test_a_run_without_features(tmp_path: Path) -> None:
     assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
     assert "--instance_feat" in complaint(run_encode(*where(tmp_path)))
     assert "--use_encoded_image" in complaint(run_test(*where(tmp_path), "--use_encoded_image"))
+
+
+def test_style_of_an_image_without_labels(tmp_path: Path) -> None:
+    """With --label_nc 0, where instances tell the labels that features are found by."""
+    for phase in ("train", "test"):
+        data = write_tiny_data(tmp_path, phase=phase, count=2)
+        (data / f"{phase}_label").rename(data / f"{phase}_A")
+        (data / f"{phase}_img").rename(data / f"{phase}_B")
+        for file in (data / f"{phase}_inst").iterdir():  # one instance of each label
+            ids = np.asarray(Image.open(file)).astype(np.int32) // 1000 * 1000 + 5000
+            Image.fromarray(ids.astype(np.uint16)).save(file)
+        for file in (data / f"{phase}_A").iterdir():
+            Image.open(file).convert("RGB").save(file)
+    flags = ("--niter", "1", "--niter_decay", "0", "--no_html", "--instance_feat", *FEATURES)
+    assert run_train(*tiny_run(tmp_path), "--label_nc", "0", *flags).code == 0
+    own = rendered(tmp_path, "--use_encoded_image")
+    styled = rendered(tmp_path, "--style_from", data / "test_B/scene_0.png")
+    name = "scene_0_synthesized_image.png"
+    assert np.abs(styled[name].astype(int) - own[name]).max() <= 1
 
 
 def test_features_of_the_reference_through_the_program(tmp_path: Path) -> None:

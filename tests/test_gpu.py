@@ -14,12 +14,13 @@ import torch
 from programs import metrics, run_encode, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 from test_conformance import expect_losses, flags
+from tiny_models import model_of
 
 from engine.optimizers import Optimizers
-from engine.render import batches_on
+from engine.render import Rendering, batches_on, side_stream
 from engine.runtime import Runtime
 from engine.step import train_step
-from engine.training import build_model, perceptual_loss
+from models.segments import instance_average
 from options.parsing import parse_train
 from util.batch import Batch
 
@@ -28,6 +29,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 
+DEVICE = torch.device("cuda", 0)
 ON_GPU = ("--gpu_ids", "0", "--nThreads", "1", "--print_freq", "1")
 
 
@@ -102,18 +104,17 @@ def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
     """train_1024p_24G with the perceptual loss, in bfloat16 with --checkpoint_activations."""
     options = parse_train(["--netG", "local", "--ngf", "32", "--num_D", "3"])
     runtime = Runtime(torch.device("cuda", 0), torch.bfloat16, channels_last=True)
-    loss = replace(options.loss, vgg_weights=str(shared("weights", "vgg19_features_fp16.pth")))
-    schedule = replace(options.schedule, checkpoint_activations=True)
-    options = replace(options, loss=loss, schedule=schedule)
-    model = runtime.prepare(build_model(options, perceptual_loss(loss)))
+    weights = str(shared("weights", "vgg19_features_fp16.pth"))
+    options = replace(options, loss=replace(options.loss, vgg_weights=weights))
+    model = runtime.prepare(model_of(options, checkpoint_activations=True))
     optimizers = Optimizers(model, lr=2e-4, beta1=0.5)
     size = (1, 1, 1024, 2048)
     batch = Batch(
-        label=torch.randint(0, 35, size, dtype=torch.uint8),
-        path=["a"],
-        inst=torch.randint(0, 99, size, dtype=torch.int32),
-        image=torch.randint(0, 256, (1, 3, *size[2:]), dtype=torch.uint8),
-    ).to(runtime.device)
+        label=torch.randint(0, 35, size, dtype=torch.uint8, device="cuda"),
+        path=["noise.png"],
+        inst=torch.randint(0, 99, size, dtype=torch.int32, device="cuda"),
+        image=torch.randint(0, 256, (1, 3, *size[2:]), dtype=torch.uint8, device="cuda"),
+    )
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(11e9 / total)
     try:
@@ -124,14 +125,49 @@ def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
+def numbered_batches(count: int) -> list[Batch]:
+    maps = [torch.full((1, 1, 512, 512), n, dtype=torch.int32) for n in range(count)]
+    return [Batch(label, [str(n)]).pin_memory() for n, label in enumerate(maps)]
+
+
 def test_batches_are_sent_ahead() -> None:
-    device = torch.device("cuda", 0)
-    sent = [Batch(torch.full((1, 1, 512, 512), n), [str(n)]).pin_memory() for n in range(4)]
     found = []
-    for batch in batches_on(device, iter(sent)):
+    for batch in batches_on(DEVICE, iter(numbered_batches(4))):
         found.append((int(batch.label.unique()), batch.path))
         del batch  # its memory may now be used again, but not before the work on it is done
     assert found == [(n, [str(n)]) for n in range(4)]
+
+
+def test_epochs_and_renderings_leave_no_memory_behind() -> None:
+    """As they did with a stream, and so a store of freed memory, for each of them."""
+    fake = torch.zeros(1, 3, 512, 512, device=DEVICE)
+    reserved = []
+    for _ in range(4):
+        for batch in batches_on(DEVICE, iter(numbered_batches(3))):
+            Rendering(batch, [fake]).pictures(label_nc=35)
+            del batch
+        torch.cuda.synchronize()
+        reserved.append(torch.cuda.memory_reserved())
+    assert reserved[1] == reserved[-1]
+    assert side_stream(DEVICE) is side_stream(DEVICE)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pooling_gives_the_same_bits_each_time_without_waiting(dtype: torch.dtype) -> None:
+    ids = torch.randint(0, 25, (2, 1, 512, 1024), dtype=torch.int32) ** 2 * 1000
+    features = torch.randn(2, 3, 512, 1024).to(dtype)
+    on_host = instance_average(features, ids)
+    ids, features = ids.to(DEVICE), features.to(DEVICE).requires_grad_()
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        averages = [instance_average(features, ids) for _ in range(5)]
+        gradients = [torch.autograd.grad(average, features, features)[0] for average in averages]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(torch.equal(average, averages[0]) for average in averages)
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+    torch.testing.assert_close(averages[0].cpu(), on_host)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

@@ -115,7 +115,7 @@ def test_banks_of_several_processes_are_one() -> None:
     for number, (features, instances) in enumerate(zip(images, ids, strict=True)):
         whole.add(features, instances)
         shares[number % 2].add(features, instances)
-    shares[0].take(shares[1])
+    shares[0].merge(shares[1])
     for label in range(3):
         np.testing.assert_array_equal(shares[0].rows()[label], whole.rows()[label])
         np.testing.assert_array_equal(shares[0].origins()[label], whole.origins()[label])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -14,24 +15,22 @@ from torch import Tensor, nn
 
 from engine.render import render
 from engine.tiling import (
-    Window,
     blended,
-    fades,
     features_in_tiles,
-    least_overlap,
     render_in_tiles,
+    require_tile,
     spans,
-    window_side,
-    with_margin,
+    window,
 )
 from models import create_encoder
 from models.conditioning import condition
-from models.generators import Generator
+from models.generators.base import Generator, joined
 from models.pix2pixhd import Pix2PixHDModel
 from models.segments import instance_average
 from options.base_options import ModelOptions
 from options.saved import replaced
 from util.batch import Batch
+from util.errors import UserError
 
 SIZES = [(1000, 371), (97, 96), (96, 700), (193, 1001)]
 
@@ -45,9 +44,12 @@ class Local(Generator):
         self.layer = nn.Conv2d(in_channels, 3, kernel_size=1)
         self.seen: list[Tensor] = []
 
-    def forward(self, condition: Tensor) -> Tensor:
-        self.seen.append(condition)
-        return torch.tanh(self.layer(condition))
+    def forward(
+        self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        x = joined(maps, features)
+        self.seen.append(x)
+        return torch.tanh(self.layer(x))
 
 
 class LocalEncoder(nn.Module):
@@ -81,41 +83,62 @@ def local_model_with_features(**changes: Any) -> Pix2PixHDModel:
     more=st.integers(0, 15),
     stride=st.sampled_from([1, 2, 8, 16]),
 )
-def test_windows_cover_the_image_and_weights_sum_to_one(
-    size: int, strides: int, more: int, stride: int
-) -> None:
+def test_windows_cover_the_image(size: int, strides: int, more: int, stride: int) -> None:
     tile = strides * stride + more % stride
     found = spans(size, tile, stride)
     assert found[0].start == 0 and found[-1].stop == size
-    total = torch.zeros(size)
-    for span, weight in zip(found, fades(found), strict=True):
+    for span in found:
         assert 0 < span.stop - span.start <= tile and span.start % stride == 0
-        assert (weight > 0).all() and len(weight) == span.stop - span.start
-        total[span] += weight
-    torch.testing.assert_close(total, torch.ones(size), rtol=0, atol=1e-6)
     if size <= tile:
         assert found == [slice(0, size)]
         return
-    assert {span.stop - span.start for span in found[:-1]} == {window_side(tile, stride)}
-    assert found[-1].stop - found[-1].start > window_side(tile, stride) - stride
+    side, least = window(tile, stride)
+    assert {span.stop - span.start for span in found[:-1]} == {side}
+    assert found[-1].stop - found[-1].start > side - stride
     shared = [one.stop - other.start for one, other in itertools.pairwise(found)]
-    assert min(shared) >= least_overlap(tile, stride)
+    assert least <= min(shared) and max(shared) < side
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_weights_sum_to_one_in_two_dimensions(size: tuple[int, int]) -> None:
-    ones = blended(lambda window: torch.ones(1, 2, *shape(window)), *size, tile=96, stride=16)
-    torch.testing.assert_close(ones, torch.ones(1, 2, *size), rtol=0, atol=1e-6)
+def test_weights_make_a_mean(size: tuple[int, int]) -> None:
+    """Of windows that agree it is what they say, up to rounding."""
+    whole = torch.rand(1, 2, *size, generator=torch.Generator().manual_seed(0))
+    found = blended(lambda rows, columns: whole[..., rows, columns], *size, tile=96, stride=16)
+    torch.testing.assert_close(found, whole, rtol=1e-5, atol=0)
 
 
-def shape(window: Window) -> tuple[int, int]:
-    return window[0].stop - window[0].start, window[1].stop - window[1].start
+def test_where_two_windows_meet_one_fades_into_the_other() -> None:
+    """The share of the second of two windows in the pixels of both."""
+    first, second = spans(16 * 7, 64, 16)
+
+    def function(rows: slice, columns: slice) -> Tensor:
+        return torch.full((1, 1, 64, 64), float(columns == second))
+
+    share = blended(function, 64, 16 * 7, 64, 16)[0, 0, 0]
+    assert not share[: second.start].any() and (share[first.stop :] == 1).all()
+    overlap = share[second.start : first.stop]
+    assert (overlap.diff() > 0).all() and overlap[0] < 0.01 and overlap[-1] > 0.99
+    assert overlap[0] == pytest.approx(1 - overlap[-1].item(), abs=1e-4)
 
 
-def test_a_margin_ends_where_the_image_does() -> None:
-    wider, inner = with_margin((slice(0, 16), slice(8, 24)), 40, 24)
-    assert wider == (slice(0, 17), slice(7, 24))
-    assert inner == (slice(0, 16), slice(1, 17))
+@pytest.mark.parametrize("netG", ["global", "local"])
+def test_tiles_that_are_too_small_for_the_networks(netG: str) -> None:
+    model = tiny_model(netG=netG, n_downsample_global=3)
+    strides = {"global": 8, "local": 16}
+    least, halvings = 4 * strides[netG], {"global": 3, "local": 4}[netG]
+    require_tile(model, least)
+    line = f"^--tile {least - 1}: must be {least} or more; the generator .* {halvings} times"
+    with pytest.raises(UserError, match=line):
+        require_tile(model, least - 1)
+
+
+def test_an_encoder_that_is_deeper_than_the_generator_asks_for_larger_tiles() -> None:
+    model = tiny_model(instance_feat=True, n_downsample_E=4)  # the generator halves once
+    with pytest.raises(UserError, match=r"must be 64 or more; the encoder of this run .* 4 times"):
+        require_tile(model, 63)
+    require_tile(model, 64)
+    model.netE = None  # a rendering that takes features from elsewhere
+    require_tile(model, 8)
 
 
 # ---------------------------------------------------------------- what comes out
@@ -152,10 +175,8 @@ def test_without_statistics_windows_differ_at_their_borders_alone() -> None:
     whole = render(model, batch)
     [rows], columns = spans(50, 64, 4), spans(150, 64, 4)
     for span in columns:
-        around, inner = with_margin((rows, span), 50, 150)
-        part = {name: batch[name][..., around[0], around[1]] for name in ("label", "inst")}
         with torch.no_grad():
-            image = model.generate(part, None, inner)
+            image = model.generate(batch.map(lambda m, at=span: m[..., rows, at]))
         reach = 24  # of this network
         middle = slice(span.start + reach, span.stop - reach)
         inside = slice(reach, span.stop - span.start - reach)
@@ -195,7 +216,7 @@ def blocks(size: tuple[int, int], block: int) -> Batch:
     coarse = (1, 1, -(-height // block), -(-width // block))
     label = torch.randint(0, 4, coarse, generator=random, dtype=torch.uint8)
     label = label.repeat_interleave(block, 2).repeat_interleave(block, 3)[..., :height, :width]
-    return {"label": label, "inst": label.int()}
+    return Batch(label, ["blocks.png"], label.int())
 
 
 # ---------------------------------------------------------------- features
@@ -210,7 +231,7 @@ def test_given_features_are_cut_like_the_maps() -> None:
         rtol=0,
         atol=1e-6,
     )
-    batch = replace(batch, feat=features)
+    batch = dataclasses.replace(batch, feat=features)
     assert features_in_tiles(model, batch, 64) is features
     torch.testing.assert_close(
         render_in_tiles(model, batch, None, 64), render(model, batch), rtol=0, atol=1e-6
@@ -225,7 +246,7 @@ def test_features_of_the_real_image_are_pooled_over_the_whole(per_label: bool) -
     found = features_in_tiles(model, batch, 64)
     assert netE.largest == 64
     torch.testing.assert_close(found, model.encode(batch), rtol=0, atol=1e-6)
-    ids = batch["label" if per_label else "inst"]
+    ids = batch.label if per_label else batch.inst
     torch.testing.assert_close(found, instance_average(found, ids), rtol=0, atol=1e-6)
     torch.testing.assert_close(
         render_in_tiles(model, batch, None, 64), render(model, batch), rtol=0, atol=1e-6
@@ -236,25 +257,21 @@ def test_a_real_encoder_in_tiles() -> None:
     options = replaced(ModelOptions(), TINY | {"instance_feat": True, "n_downsample_E": 2})
     model = tiny_model(instance_feat=True, n_downsample_E=2)
     model.netE = create_encoder(options)
-    features = features_in_tiles(model, blocks((60, 100), 20) | image((60, 100)), 32)
+    image = torch.rand(1, 3, 60, 100, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    batch = dataclasses.replace(blocks((60, 100), 20), image=image)
+    features = features_in_tiles(model, batch, 32)
     assert features.shape == (1, 3, 60, 100) and features.abs().max() <= 1
     assert not features.requires_grad
     assert model.training
 
 
-def image(size: tuple[int, int]) -> Batch:
-    return {"image": torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1}
-
-
 def test_boundaries_do_not_appear_where_windows_end() -> None:
     model = local_model()
-    batch = {
-        "label": torch.zeros(1, 1, 64, 200, dtype=torch.uint8),
-        "inst": torch.ones(1, 1, 64, 200, dtype=torch.int32),
-    }
-    batch.inst[..., 40:] = 2  # the second window begins there
+    inst = torch.ones(1, 1, 64, 200, dtype=torch.int32)
+    batch = Batch(torch.zeros(1, 1, 64, 200, dtype=torch.uint8), ["blank.png"], inst)
+    inst[..., 40:] = 2  # the second window begins there
     assert slice(40, 104) in spans(200, 64, 8)
     render_in_tiles(model, batch, None, 64)
-    drawn = condition(batch.label, batch.inst, 4)[:, -1]
+    drawn = condition(batch.label, inst, 4)[:, -1]
     for span, seen in zip(spans(200, 64, 8), model.netG.seen, strict=True):
         assert torch.equal(seen[:, -1, :, : span.stop - span.start], drawn[..., span])

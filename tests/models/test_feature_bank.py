@@ -1,4 +1,4 @@
-"""Collecting features of instances, and clustering them: rules, and the reference's numbers."""
+"""Collecting features of instances, against the reference's, and drawing them from clusters."""
 
 from __future__ import annotations
 
@@ -10,30 +10,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.cluster.vq import kmeans
 from shared_data import shared
 
 from data import create_dataset
-from engine.feature_files import load_clusters, load_features
-from models.conditioning import pad_to_stride
+from engine.feature_files import load_features
+from models.conditioning import image_to_float, pad_to_stride
 from models.encoder import Encoder
 from models.feature_bank import (
     FeatureBank,
-    cluster,
-    cluster_centres,
-    inertia,
+    StyleSampler,
     instance_labels,
-    nearest,
+    mean_features_by_label,
+    named_labels,
     pixel_unit,
 )
 from models.segments import instance_average, segments
 from options.base_options import DataOptions, ModelOptions
 from util.checkpoint import load_network
-from util.errors import UserError
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 def ints(values: list[list[int]]) -> torch.Tensor:
@@ -60,7 +53,8 @@ def bank() -> FeatureBank:
         assert isinstance(inst, torch.Tensor)
         height, width = image.shape[1:]
         with torch.no_grad():
-            features = encoder(pad_to_stride(image[None], encoder.stride))[..., :height, :width]
+            pixels = pad_to_stride(image_to_float(image[None]), encoder.stride)
+            features = encoder(pixels)[..., :height, :width]
         bank.add(instance_average(features, inst[None]), inst[None])
     return bank
 
@@ -85,28 +79,6 @@ def test_origins_name_image_instance_and_pixels(bank: FeatureBank) -> None:
         assert np.array_equal(of_label[:, 2] / pixel_unit(64, 128), sizes[:, -1])
         assert np.array_equal(np.lexsort((of_label[:, 1], of_label[:, 0])), np.arange(len(sizes)))
         assert all(ident in (label, ident % 1000 + 1000 * label) for ident in of_label[:, 1])
-
-
-def test_clusters_are_no_worse_than_the_reference_s() -> None:
-    rows = load_features(recorded("features.npy"), 3, 35)
-    expected = load_clusters(recorded("features_clustered_010.npy"), 3, 35)
-    found = cluster(rows, 10)
-    for label, centres in expected.items():
-        values = rows[label][found.kept[label], :-1]
-        assert np.array_equal(found.kept[label], rows[label][:, -1] > 0.5)
-        assert found.centres[label].shape == centres.shape == (min(10, len(values)), 3)
-        assert inertia(values, found.centres[label]) <= 1.01 * inertia(values, centres) + 1e-9
-    rescued = {label for label in rows if len(rows[label]) and label not in expected}
-    assert found.centres.keys() == expected.keys() | rescued, "no label vanishes"
-    assert [int(line.split()[1].rstrip(":")) for line in found.lines] == sorted(rescued)
-
-
-def test_inertia_is_that_of_many_tries() -> None:
-    """Of all 88 recorded cars, where ten clusters are fewer than rows."""
-    values = load_features(recorded("features.npy"), 3, 35)[26][:, :-1]
-    tries = [inertia(values, cluster_centres(values, 10, rng(seed))) for seed in range(8)]
-    best = inertia(values, kmeans(values, 10, iter=300, thresh=1e-9, rng=rng())[0])
-    assert max(tries) <= 1.05 * best
 
 
 # ---------------------------------------------------------------- collecting
@@ -171,97 +143,157 @@ def test_ids_outside_the_label_set_are_of_the_label_map_s_label() -> None:
 )
 def test_majority_labels_are_those_of_a_loop(ids: np.ndarray, label: np.ndarray) -> None:
     found = segments(torch.from_numpy(ids))
-    labels, named = instance_labels(found.id.numpy(), found, (), torch.from_numpy(label))
+    labels, named = instance_labels(found, (), torch.from_numpy(label))
     assert not named.any()
     for row, (n, ident) in enumerate(zip(found.sample, found.id, strict=True)):
         values, counts = np.unique(label[n][ids[n] == ident.item()], return_counts=True)
         assert labels[row] == values[counts == counts.max()][-1]
 
 
-# ---------------------------------------------------------------- clustering
+# ---------------------------------------------------------------- choosing styles
 
 
-def rows_of(values: np.ndarray, share: float = 1.0) -> np.ndarray:
-    return np.concatenate([values, np.full((len(values), 1), share)], axis=1)
+CENTRES = {
+    1: np.arange(30).reshape(10, 3) / 30,
+    2: np.array([[0.5, 0.25, 0.125], [-0.5, -0.25, -0.125]]),
+}
 
 
-def test_well_separated_clusters_are_found_largest_first() -> None:
-    middles = np.array([[0.9, 0, 0], [-0.9, 0, 0], [0, 0.9, 0], [0, -0.9, 0], [0, 0, 0.9]])
-    sizes = [50, 40, 30, 20, 10]
-    values = np.repeat(middles, sizes, axis=0) + rng().normal(0, 1e-3, (150, 3))
-    found = cluster_centres(rng().permutation(values), 5, rng(1))
-    np.testing.assert_allclose(found, middles, atol=1e-3)
-    assert np.array_equal(np.bincount(nearest(values, found)[0]), sizes)
+def sampler(seed: int = 0, ids_are_labels: bool = False) -> StyleSampler:
+    return StyleSampler(CENTRES, feat_num=3, seed=seed, ids_are_labels=ids_are_labels)
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e6])
-def test_clusters_do_not_depend_on_the_scale_of_features(scale: float) -> None:
-    values = rng().normal(size=(200, 3))
-    expected = cluster_centres(values, 5, rng(1)) * scale
-    np.testing.assert_allclose(cluster_centres(values * scale, 5, rng(1)), expected, rtol=1e-6)
+def many_instances(count: int = 40) -> torch.Tensor:
+    """An instance of label 1 in each column."""
+    return (1000 + torch.arange(count, dtype=torch.int32)).expand(1, 1, 2, count)
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    values=arrays(
-        np.float32,
-        st.tuples(st.integers(1, 30), st.integers(1, 4)),
-        elements=st.floats(-1, 1, width=32),
-    ),
-    n_clusters=st.integers(1, 10),
-)
-def test_any_rows_give_finite_centres_in_their_range(values: np.ndarray, n_clusters: int) -> None:
-    values = values.astype(np.float64)
-    centres = cluster_centres(values, n_clusters, rng())
-    assert 1 <= len(centres) <= min(n_clusters, len(np.unique(values, axis=0)))
-    assert np.isfinite(centres).all()
-    assert (centres >= values.min(axis=0) - 1e-9).all()
-    assert (centres <= values.max(axis=0) + 1e-9).all()
-    at_most = inertia(values, values.mean(axis=0, keepdims=True))
-    assert inertia(values, centres) <= at_most * (1 + 1e-9) + 1e-12
+def columns(features: torch.Tensor) -> list[tuple[float, ...]]:
+    return [tuple(features[0, :, 0, x].tolist()) for x in range(features.shape[3])]
 
 
-def test_no_more_distinct_rows_than_clusters_are_the_centres() -> None:
-    values = np.array([[0.1], [0.5], [0.5], [0.5], [0.1], [0.3]])
-    assert cluster_centres(values, 10, rng()).tolist() == [[0.5], [0.1], [0.3]]
+def drawn(ids: torch.Tensor, style: int = 0, name: str = "a", seed: int = 0) -> torch.Tensor:
+    features, lines = sampler(seed).sample(ids, [name], style)
+    assert lines == []
+    return features
 
 
-def test_same_seed_same_clusters_and_labels_are_independent() -> None:
-    rows = {label: rows_of(rng(label).normal(size=(60, 3))) for label in range(3)}
-    one, again = cluster(rows, 4, seed=5).centres, cluster(rows, 4, seed=5).centres
-    alone = cluster({2: rows[2]}, 4, seed=5).centres[2]
-    assert all(np.array_equal(one[label], again[label]) for label in rows)
-    assert np.array_equal(one[2], alone)
+def test_every_instance_gets_a_centre_of_its_label() -> None:
+    ids = torch.tensor([[2, 2000], [2000, 1007]], dtype=torch.int32)[None, None]
+    features = drawn(ids)
+    assert features.shape == (1, 3, 2, 2)
+    assert features.dtype == torch.float32
+    assert torch.equal(features[0, :, 0, 1], features[0, :, 1, 0]), "one centre for an instance"
+    for y, x, label in [(0, 0, 2), (0, 1, 2), (1, 1, 1)]:
+        value = features[0, :, y, x].numpy()
+        assert any(np.array_equal(value, row) for row in CENTRES[label].astype(np.float32))
 
 
-def test_half_a_unit_is_too_small_by_default() -> None:
-    rows = {7: np.array([[0.1, 0.5], [0.2, 0.50001], [0.3, 2.0]])}
-    found = cluster(rows, 10)
-    assert found.kept[7].tolist() == [False, True, True]
-    assert sorted(found.centres[7][:, 0]) == [0.2, 0.3]
-    assert found.lines == []
+def test_draws_are_made_again_and_differ_with_seed_name_and_instance() -> None:
+    ids = many_instances()
+    assert torch.equal(drawn(ids), drawn(ids))
+    assert len(set(columns(drawn(ids)))) > 5, "instances differ"
+    for other in (drawn(ids, seed=1), drawn(ids, name="b")):
+        same = [a == b for a, b in zip(columns(drawn(ids)), columns(other), strict=True)]
+        assert sum(same) < 15, "as chance has it, 4 of 40"
 
 
-def test_min_pixels_replaces_the_default() -> None:
-    rows = {7: np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 2.0]])}
-    origins = {7: np.array([[0, 7, 10], [1, 7, 20], [2, 7, 200]])}
-    assert cluster(rows, 10, 0, 20, origins).kept[7].tolist() == [False, True, True]
-    assert cluster(rows, 10, 0, 0, origins).kept[7].all()
+def test_draws_are_pinned() -> None:
+    """A gallery made today can be made again next year."""
+    assert [sampler().choice(10, "frankfurt", 26001, style) for style in range(4)] == [9, 2, 6, 3]
 
 
-def test_a_label_of_small_instances_keeps_its_largest_and_says_so() -> None:
-    rows = {7: np.array([[0.1, 0.1], [0.2, 0.4], [0.3, 0.2]]), 8: np.zeros((0, 2))}
-    found = cluster(rows, 2)
-    assert found.kept[7].tolist() == [False, True, True]
-    assert sorted(found.centres[7][:, 0]) == [0.2, 0.3]
-    (line,) = found.lines
-    assert line.startswith("label 7: none of its 3 instances has over half of (H*W//32) pixels")
-    assert "--min_instance_area" in line
-    assert 8 not in found.centres, "no instance, no clusters"
-    (line,) = cluster(rows, 2, 0, 99, {7: np.array([[0, 7, 1]] * 3)}).lines
-    assert "has 99 pixels" in line
+def test_styles_go_through_all_centres_before_one_comes_again() -> None:
+    for ident in range(20):
+        places = [sampler().choice(10, "a", ident, style) for style in range(30)]
+        for turn in range(3):
+            assert sorted(places[10 * turn : 10 * turn + 10]) == list(range(10))
+        assert places[:10] != places[10:20]
 
 
-def test_features_of_a_diverged_encoder_are_an_error() -> None:
-    with pytest.raises(UserError, match="label 7: not all are finite"):
-        cluster({7: np.array([[np.nan, 1.0]])}, 2)
+def test_centres_are_drawn_evenly() -> None:
+    places = [sampler().choice(4, "a", ident, 0) for ident in range(2000)]
+    assert np.bincount(places).min() > 420  # of 500; the deviation is 19
+
+
+def test_an_instance_is_drawn_the_same_whatever_else_is_in_the_image() -> None:
+    ids = many_instances()
+    alone = torch.where(ids == 1017, ids, 2)
+    assert torch.equal(drawn(alone)[..., 17], drawn(ids)[..., 17])
+
+
+def test_a_batch_is_drawn_as_its_images_are() -> None:
+    ids = many_instances()
+    both, _ = sampler().sample(torch.cat([ids, ids]), ["a", "b"], 3)
+    assert torch.equal(both, torch.cat([drawn(ids, 3, "a"), drawn(ids, 3, "b")]))
+
+
+def test_label_maps_are_drawn_per_label() -> None:
+    label = torch.tensor([[1, 2, 1]], dtype=torch.uint8)[None, None]
+    features, lines = sampler(ids_are_labels=True).sample(label, ["a"])
+    assert lines == []
+    assert columns(features)[0] == columns(features)[2] != columns(features)[1]
+
+
+def test_ids_that_name_no_label_get_the_centre_of_the_label_map_s() -> None:
+    ids = torch.tensor([[77000, 77000, -3, 1001]], dtype=torch.int32)[None, None]
+    label = torch.tensor([[2, 2, 1, 2]], dtype=torch.uint8)[None, None]
+    features, lines = sampler().sample(ids, ["a"], 0, label)
+    assert lines == []
+    assert columns(features)[0] == columns(features)[1] == (0, 0, 0), "mean of the two of label 2"
+    np.testing.assert_allclose(columns(features)[2], CENTRES[1].mean(axis=0), rtol=1e-6)
+    assert torch.equal(features[..., 3], drawn(ids[..., 3:])[..., 0]), "1001 names label 1"
+
+
+def test_labels_without_clusters_get_zeros_and_one_warning() -> None:
+    ids = torch.tensor([[9001, 9002, 8, 1]], dtype=torch.int32)[None, None]
+    one = sampler()
+    features, lines = one.sample(ids, ["a"])
+    assert not features[..., :3].any()
+    assert [line.split(":")[0] for line in lines] == [
+        "label 8 has no clusters",
+        "label 9 has no clusters",
+    ]
+    assert one.sample(ids, ["b"])[1] == [], "warned already"
+    with_label = sampler().sample(ids, ["a"], 0, torch.full_like(ids, 5))
+    assert [line[:7] for line in with_label[1]] == ["label 5"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 0, 3), (2, 1, 0, 0)])
+def test_nothing_to_draw(shape: tuple[int, ...]) -> None:
+    features, lines = sampler().sample(torch.zeros(shape, dtype=torch.int32), ["a"])
+    assert features.shape == (shape[0], 3, *shape[2:])
+    assert lines == []
+
+
+def test_features_of_another_image_are_painted_per_label() -> None:
+    features = torch.rand(1, 3, 2, 3)
+    label = torch.tensor([[0, 0, 4], [0, 4, 4]], dtype=torch.uint8)[None, None]
+    vectors = mean_features_by_label(features, label)
+    assert list(vectors) == [0, 4]
+    for name, vector in vectors.items():
+        expected = features[0][:, label[0, 0] == name].double().mean(dim=1)
+        np.testing.assert_allclose(vector, expected[None], rtol=1e-6)
+    target = torch.tensor([[4, 0, 7]], dtype=torch.uint8)[None, None]
+    painted, lines = StyleSampler(vectors, 3, ids_are_labels=True).sample(target, [""])
+    np.testing.assert_allclose(
+        painted[0, :, 0].T, [vectors[4][0], vectors[0][0], [0] * 3], rtol=1e-6
+    )
+    assert [line[:7] for line in lines] == ["label 7"]
+
+
+def test_the_ignored_label_is_not_warned_of() -> None:
+    label = torch.tensor([[0, 3, 255]], dtype=torch.uint8)[None, None]
+    sampler = StyleSampler({0: np.ones((1, 2))}, 2, ids_are_labels=True, label_nc=5)
+    _, lines = sampler.sample(label, [""])
+    assert [line[:7] for line in lines] == ["label 3"]
+
+
+def test_without_a_label_map_instances_name_the_labels_of_another_image() -> None:
+    """With --label_nc 0: otherwise what is found for 26001 would be looked up as 26."""
+    ids = torch.tensor([[26001, 26002, 7, -1, -2001]], dtype=torch.int32)[None, None]
+    assert named_labels(ids).flatten().tolist() == [26, 26, 7, -1, -2001]
+    features = torch.tensor([[[[1.0, 3, 5, 7, 9]]]])
+    vectors = mean_features_by_label(features, named_labels(ids))
+    painted, lines = StyleSampler(vectors, 1).sample(ids, [""])
+    assert painted.flatten().tolist() == [2, 2, 5, 7, 9] and lines == []
