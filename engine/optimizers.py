@@ -65,7 +65,7 @@ class Optimizers:
         for name, found in gradients.items():
             adam = {"G": self.G, "D": self.D}[name]
             for parameter, gradient in found.items():
-                parameter.grad = gradient
+                parameter.grad = _laid_out_as(parameter, gradient)
             self.scaler.step(adam)
             adam.zero_grad()  # frees their memory, which the next step's activations need
         self.scaler.update()
@@ -89,8 +89,15 @@ class Optimizers:
 
 
 def _lay_out_as_parameters(adam: torch.optim.Adam) -> None:
-    """Put the moments into the memory format of their parameters, which may be another than that
-    they were saved in: fused Adam goes by the place in memory."""
+    """For moments that were saved in another memory format than that of their parameters."""
     for parameter, moments in adam.state.items():
         for name in ("exp_avg", "exp_avg_sq"):
-            moments[name] = torch.empty_like(parameter).copy_(moments[name])
+            moments[name] = _laid_out_as(parameter, moments[name])
+
+
+def _laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
+    """The values in the parameter's memory format. Fused Adam goes by the place in memory, and
+    neither compiled networks nor `torch.autograd.grad` keep to that of the parameters."""
+    if values.stride() == parameter.stride() and values.device == parameter.device:
+        return values
+    return torch.empty_like(parameter).copy_(values)

@@ -7,11 +7,11 @@ from copy import deepcopy
 
 import pytest
 import torch
-from tiny_models import take_step, tiny_batch, tiny_model
+from tiny_models import CPU, take_step, tiny_batch, tiny_model
 
 from engine.optimizers import Gradients, Optimizers, learning_rate
 from engine.runtime import Runtime
-from engine.step import forward, gradients_of
+from engine.step import compute_gradients, forward, gradients_of
 from models.conditioning import condition
 from models.gan_losses import feature_matching, over_scales
 from models.pix2pixhd import Pix2PixHDModel
@@ -236,3 +236,19 @@ def test_a_run_goes_on_in_another_memory_format(saved_channels_last: bool) -> No
         if name.endswith("weight"):
             # Scrambled moments are off by whole steps; so is what only rounding drives, a few.
             assert (weight - ends[1][name]).abs().median() < 0.1 * LR, name
+
+
+def test_gradients_may_lie_in_memory_in_any_order() -> None:
+    """Those of compiled networks do; fused Adam would give each weight another one's gradient."""
+    model, batch = tiny_model(), tiny_batch()
+    other = deepcopy(model)
+    for net, is_turned in ((model, False), (other, True)):
+        gradients = compute_gradients(net, CPU, batch).gradients
+        if is_turned:
+            for found in gradients.values():
+                for parameter, gradient in found.items():
+                    if gradient.ndim == 4:
+                        found[parameter] = gradient.to(memory_format=torch.channels_last)
+        Optimizers(net, LR, beta1=0.5).update(gradients)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, other.state_dict()[name]), name
