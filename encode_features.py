@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from engine.start import start
+from engine.launch import launch, parse_command_line
 from options.parsing import parse_encode
-from util.errors import run_program
 
 if __name__ == "__main__":
-    OPTIONS = start(parse_encode)  # before PyTorch is loaded
+    OPTIONS = parse_command_line(parse_encode)
 
 import copy
 import dataclasses
@@ -21,7 +20,7 @@ from tqdm import tqdm
 from data import create_dataset, create_loader
 from data.dataset import AlignedDataset
 from data.validate import validate_dataset
-from engine.distributed import barrier, gather, shut_down
+from engine.distributed import barrier, gather
 from engine.feature_files import clusters_name, save_clusters, save_features
 from engine.render import to_device
 from engine.runtime import Runtime, choose_runtime
@@ -175,11 +174,10 @@ def cut_examples(
     return cut
 
 
-def main() -> None:
-    for file in encode(OPTIONS):
+def main(options: EncodeOptions) -> None:
+    for file in encode(options):
         print(f"written: {file}")
-    shut_down()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    launch(main, OPTIONS)

@@ -8,13 +8,11 @@ Where training saw crops, the maps are of the whole images.
 
 from __future__ import annotations
 
-from engine.processes import world
-from engine.start import start
+from engine.launch import launch, parse_command_line
 from options.parsing import parse_precompute, uncropped
-from util.errors import UserError, run_program
 
 if __name__ == "__main__":
-    OPTIONS = start(parse_precompute)  # before PyTorch is loaded
+    OPTIONS = parse_command_line(parse_precompute)
 
 import dataclasses
 from collections.abc import Sequence
@@ -27,12 +25,14 @@ from data import create_dataset, create_loader
 from data.dataset import AlignedDataset
 from data.feature_maps import EXTENSIONS, resized, write_feature_map
 from data.validate import validate_dataset
-from engine.distributed import barrier, shut_down
+from engine.distributed import barrier
 from engine.render import to_device
 from engine.runtime import Runtime, choose_runtime
 from engine.trained import load_trained
+from engine.world import read_world
 from models.pix2pixhd import Pix2PixHDModel
 from options.encode_options import PrecomputeOptions
+from util.errors import UserError
 from util.image_writer import ImageWriter
 
 
@@ -139,12 +139,11 @@ def size_line(dataset: AlignedDataset) -> str:
     return f"{line}; that is not twice as large, but pairs with them at any --loadSize"
 
 
-def main() -> None:
-    maps = precompute(OPTIONS)
-    if world().is_main:
+def main(options: PrecomputeOptions) -> None:
+    maps = precompute(options)
+    if read_world().is_main:
         print(f"feature maps: {maps}; train with --load_features to use them")
-    shut_down()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    launch(main, OPTIONS)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from engine.processes import world
-from engine.start import start
+from engine.launch import launch, parse_command_line
 from options.parsing import parse_test
-from util.errors import UserError, run_program
 
 if __name__ == "__main__":
-    OPTIONS = start(parse_test)  # before PyTorch is loaded
+    OPTIONS = parse_command_line(parse_test)
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,15 +18,17 @@ from tqdm import tqdm
 from data import create_dataset, create_loader
 from data.dataset import AlignedDataset
 from data.validate import validate_dataset
-from engine.distributed import barrier, gather, shut_down
+from engine.distributed import barrier, gather
 from engine.render import Rendering, render, synthesized_names, to_device
 from engine.runtime import Runtime, choose_runtime
 from engine.styles import FeatureSource, create_feature_source, needs_encoder
 from engine.tiling import least_overlap, render_in_tiles, window_side
 from engine.trained import load_trained
+from engine.world import read_world
 from models.pix2pixhd import Batch, Pix2PixHDModel
 from options.test_options import ResultOptions, TestOptions
 from pages.gallery import ResultsGallery
+from util.errors import UserError
 from util.image_writer import ImageWriter
 
 Item = TypeVar("Item")
@@ -208,12 +208,11 @@ def row_name(path: str, options: TestOptions) -> str:
     return "/".join(below.parts[1:])
 
 
-def main() -> None:
-    page = test(OPTIONS)
-    if world().is_main:
+def main(options: TestOptions) -> None:
+    page = test(options)
+    if read_world().is_main:
         print(f"results: {page}")
-    shut_down()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    launch(main, OPTIONS)

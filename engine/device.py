@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.processes import World
+from engine.world import World
 from util.errors import UserError
 
 ALONE = World()
@@ -40,16 +40,20 @@ def _gpu(gpu_ids: str, ids: list[int], world: World) -> int:
     count = torch.cuda.device_count()
     if max(ids) >= count:
         raise UserError(f"--gpu_ids {gpu_ids}: this machine has GPUs 0 to {count - 1}")
-    if ids == [0] and world.local_size > 1:
-        if world.local_size > count:
+    if world.size > 1 and ids == [0]:
+        # Launchers that do not say which process of its machine this is start as many on each.
+        local_rank = world.rank % count if world.local_rank is None else world.local_rank
+        if local_rank >= count:
             raise UserError(
-                f"{world.local_size} processes on this machine, which has {count} GPUs; start one "
-                "for each GPU (torchrun --nproc_per_node), or give --gpu_ids -1 for the CPU"
+                f"LOCAL_RANK={local_rank} on a machine where processes see {count} GPUs; start one "
+                "for each GPU and let each see all of them, or give --gpu_ids -1 for the CPU"
             )
-        return world.local_rank
-    if len(ids) != world.local_size:
+        return local_rank
+    local_rank = world.local_rank or 0
+    if not local_rank < len(ids) <= world.size:
         raise UserError(
-            f"--gpu_ids {gpu_ids} with {world.local_size} processes on this machine: expected one "
-            "GPU for each; leave the flag out under torchrun"
+            f"--gpu_ids {gpu_ids} with {world.size} processes, of which this has LOCAL_RANK="
+            f"{local_rank}: expected one GPU for each of this machine; leave the flag out under "
+            "torchrun"
         )
-    return ids[world.local_rank]
+    return ids[local_rank]

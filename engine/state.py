@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.distributed import barrier, gather
 from engine.optimizers import Optimizers
-from engine.processes import World
+from engine.world import World
 from models.pix2pixhd import Pix2PixHDModel
 from util.checkpoint import (
     fill_network,

@@ -17,7 +17,6 @@ from data.validate import validate_dataset
 from engine.batch_norm import synchronise_batch_norm
 from engine.distributed import Vote, barrier, broadcast
 from engine.optimizers import Optimizers
-from engine.processes import launch_id
 from engine.run_folder import locked, set_run_aside, write_all
 from engine.runtime import Runtime, choose_runtime
 from engine.state import Progress, TrainingState
@@ -152,7 +151,7 @@ def opened_folder(run: Run) -> Iterator[None]:
         return
     if not run.options.schedule.continue_train:
         run.runtime.print_rank0(*set_run_aside(run.state.folder))
-    launch = launch_id()
+    launch = run.runtime.world.launch
     marker = {LAUNCH_FILE: f"{launch}\n"} if launch else {}
     with locked(run.state.folder):
         write_all(run.state.folder, options_texts(run.options) | marker)

@@ -23,6 +23,7 @@ import torch
 # Run as a program, Python looks for modules in scripts/ only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from engine.program import run_program
 from scripts.benchmarks.colouring import measure_colouring
 from scripts.benchmarks.inference import measure_inference
 from scripts.benchmarks.loading import measure_loading
@@ -31,7 +32,7 @@ from scripts.benchmarks.pooling import measure_pooling
 from scripts.benchmarks.timing import Measurement, Settings
 from scripts.benchmarks.training import measure_training
 from scripts.report import in_one_line, machine, markdown
-from util.errors import UserError, run_program
+from util.errors import UserError
 from util.files import replacing
 
 SECTIONS: dict[str, Callable[[Settings], list[Measurement]]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from engine.processes import World
 
 from engine.device import choose_device
-from engine.processes import World
 from util.errors import UserError
 
 

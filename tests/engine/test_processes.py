@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from engine.processes import World, launch_id, restarted_launch, world
+
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from engine.processes import World
 from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 from test_conformance import expect_losses, flags
 
 from engine import runtime as launch
 from engine import start
-from engine.processes import World
 from engine.run_folder import write_all
 from engine.runtime import Runtime, choose_dtype, why_not_compiled
 from models import create_model

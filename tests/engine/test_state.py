@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from engine.processes import World
 from shared_data import shared
 from tiny_models import take_step, tiny_batch, tiny_model
 
 from engine.optimizers import Optimizers
-from engine.processes import World
 from engine.state import Progress, TrainingState
 from models import create_model
 from options.parsing import parse_train
