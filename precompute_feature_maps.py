@@ -8,7 +8,8 @@ Where training saw crops, the maps are of the whole images.
 
 from __future__ import annotations
 
-from engine.launch import launch, parse_command_line
+from engine.launch import launch
+from engine.program import parse_command_line
 from options.parsing import parse_precompute, uncropped
 
 if __name__ == "__main__":
@@ -146,4 +147,4 @@ def main(options: PrecomputeOptions) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, OPTIONS)
+    launch(main, OPTIONS, OPTIONS.run.gpu_ids)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.launch import launch, parse_command_line
+from engine.launch import launch
+from engine.program import parse_command_line
 from options.parsing import parse_test
 
 if __name__ == "__main__":
@@ -215,4 +216,4 @@ def main(options: TestOptions) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, OPTIONS)
+    launch(main, OPTIONS, OPTIONS.run.gpu_ids)

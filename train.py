@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.launch import launch, parse_command_line
+from engine.launch import launch
+from engine.program import parse_command_line
 from engine.world import read_world
 from options.parsing import parse_train
 
@@ -11,7 +12,7 @@ if __name__ == "__main__":
         lambda argv: parse_train(
             argv,
             launched=read_world().size > 1,
-            restarted_launch=read_world().restarted_launch,
+            restarted_launch=read_world().launch if read_world().restarts else None,
         )
     )
 
@@ -154,4 +155,4 @@ def crossed(frequency: int, step: int, images: int) -> bool:
 
 
 if __name__ == "__main__":
-    launch(train, OPTIONS)
+    launch(train, OPTIONS, OPTIONS.run.gpu_ids)

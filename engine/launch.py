@@ -1,6 +1,6 @@
-"""From a command line to the processes that run a program: here, or one for each of several GPUs.
+"""A process for each of several GPUs of this machine, started and watched by PyTorch.
 
-PyTorch starts and watches them on one machine. Several machines, and restarts, are torchrun's.
+Several machines, and restarts, are torchrun's business.
 """
 
 from __future__ import annotations
@@ -10,40 +10,23 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import resource_tracker
 from typing import TypeVar
 
-from engine.program import exit_at_once, run_program
+from engine.program import run_program
 from engine.stop_signal import HEARD, StopSignal
 from engine.world import read_world
-from options.encode_options import EncodeOptions, PrecomputeOptions
-from options.test_options import TestOptions
-from options.train_options import TrainOptions
 
-Options = TypeVar("Options", TrainOptions, TestOptions, EncodeOptions, PrecomputeOptions)
+Options = TypeVar("Options")
 
 GRACE = 2.0  # seconds from the first failure to SIGTERM for the others, and from that to SIGKILL
 
 
-def parse_command_line(parse: Callable[[Sequence[str]], Options]) -> Options:
-    """The options; called before PyTorch is loaded, which takes seconds. Exits over mistakes."""
-    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    options = run_program(lambda: parse(sys.argv[1:]))
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of a half-loaded PyTorch
-    return options
-
-
-def launch(main: Callable[[Options], object], options: Options) -> None:
-    """Run `main(options)` in as many processes as the GPUs ask for, and exit as it does.
-
-    Args:
-        main: a function of the entry script's own, which the processes import.
-        options: given to each of them; they do not parse the command line again.
-    """
-    if count := run_program(lambda: processes_to_start(options.run.gpu_ids)):
+def launch(main: Callable[[Options], object], options: Options, gpu_ids: str) -> None:
+    """Run `main(options)`, an entry script's own function, in as many processes as `gpu_ids` asks
+    for. Exits over mistakes, and with the code of the first process that failed."""
+    if count := run_program(lambda: processes_to_start(gpu_ids)):
         sys.exit(_start_and_watch(count, main, options))
     _run(main, options)
 
@@ -65,6 +48,7 @@ def _run(main: Callable[[Options], object], options: Options) -> None:
     from engine.distributed import shut_down
 
     def run() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)  # see `_start_and_watch`
         main(options)
         shut_down()
 
@@ -76,23 +60,19 @@ def _start_and_watch(count: int, main: Callable[[Options], object], options: Opt
     from torch.distributed import TCPStore
     from torch.multiprocessing import ProcessExitedException, start_processes
 
-    logging.getLogger("torch.multiprocessing.spawn").setLevel(
-        logging.ERROR
-    )  # what it ends, and why
-    # The store is this process's: it finds a free port itself, and is gone when this process is.
+    # Where the processes meet: at a free port, which the store finds, until this process ends.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    os.environ["OMP_NUM_THREADS"] = os.environ.get(
-        "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count))
-    )
-    if name := read_world().launch:  # the processes are children of this one, not of torchrun
-        os.environ["TORCHELASTIC_RUN_ID"] = name
-    os.environ |= {"WORLD_SIZE": str(count), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    os.environ |= {"WORLD_SIZE": str(count), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    if launch_id := read_world().launch:  # which may name the parent, and theirs is this process
+        os.environ["TORCHELASTIC_RUN_ID"] = launch_id
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # of whom it ends
     is_passed_on = False
     with StopSignal() as stop:
         try:
-            # Signals that come while the processes load PyTorch wait for `_child`. (The tracker is
-            # started first: it would unblock them.)
+            # Signals that come while the processes load PyTorch wait for `_run`. (The tracker is
+            # started first, for that unblocks them.)
             resource_tracker.ensure_running()
             signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
             context = start_processes(_child, (main, options), nprocs=count, join=False)
@@ -120,10 +100,8 @@ def _child(rank: int, main: Callable[[Options], object], options: Options) -> No
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     multiprocessing.set_start_method(None, force=True)  # loading processes are not to be spawned
     os.setsid()  # a terminal's Ctrl-C comes by way of the parent alone, and thus once
-    # PyTorch had the kernel send SIGINT when the parent dies; it is heard even under nohup or `&`.
+    # PyTorch had the kernel send SIGINT when the parent dies; it is heard even after nohup or `&`.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
     parent = multiprocessing.parent_process()
-    if parent is None or not parent.is_alive():  # it died before that
-        exit_at_once(128 + signal.SIGINT)
-    _run(main, options)
+    if parent is not None and parent.is_alive():  # else it died before PyTorch could have
+        _run(main, options)

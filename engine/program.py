@@ -17,11 +17,23 @@ from engine.stop_signal import discard
 from engine.world import World, read_world
 from util.errors import UserError
 
+Options = TypeVar("Options")
 Result = TypeVar("Result")
 
 # Seconds that a process leaves to the others to say why all end: launchers, ours and torchrun, end
 # all processes sooner than that once one has failed.
 ECHO_DELAY = 4.0
+
+
+def parse_command_line(parse: Callable[[Sequence[str]], Options]) -> Options:
+    """The options of `python PROGRAM ...`; exits over mistakes, before PyTorch is loaded, which
+    takes seconds."""
+    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    options = run_program(lambda: parse(sys.argv[1:]))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of a half-loaded PyTorch
+    return options
 
 
 def run_program(main: Callable[[], Result]) -> Result:

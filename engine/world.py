@@ -1,7 +1,4 @@
-"""Which of several processes this is: the only reader of RANK and its kin.
-
-Without PyTorch, so that a mistake on the command line is told at once.
-"""
+"""Which of several processes this is: the only reader of RANK and its kin (and without PyTorch)."""
 
 from __future__ import annotations
 
@@ -28,43 +25,37 @@ class World:
         """Whether this is the process that writes, prints and decides."""
         return self.rank == 0
 
-    @property
-    def restarted_launch(self) -> str | None:
-        """The launch, if these processes take the place of some that failed."""
-        return self.launch if self.restarts else None
-
 
 def read_world(environment: Mapping[str, str] = os.environ) -> World:
-    """What torchrun says in the environment, or a scheduler such as Slurm, which says less.
-
-    RANK and WORLD_SIZE are enough for one process; MASTER_ADDR and MASTER_PORT must be there for
-    several. LOCAL_RANK chooses the GPU.
+    """What a launcher says: torchrun, ours, or a scheduler such as Slurm, which says less.
 
     Raises:
         UserError: the variables are there, but make no sense.
     """
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT")
-    given = {name: environment[name] for name in names if environment.get(name)}
-    if not given.keys() >= {"RANK", "WORLD_SIZE"}:
+    given = {n: environment.get(n, "") for n in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+    if not (given["RANK"] and given["WORLD_SIZE"]):
         return World()
-    found = ", ".join(f"{name}={value}" for name, value in given.items())
+    found = ", ".join(f"{name}={value}" for name, value in given.items() if value)
     remedy = "unset RANK and WORLD_SIZE, or start with torchrun"
-    if not all(value.isascii() and value.isdigit() for value in given.values()):
+    if not all(value.isdecimal() for value in given.values() if value):
         raise UserError(f"{found}: expected whole numbers; {remedy}")
-    numbers = {name: int(value) for name, value in given.items()}
-    rank, size, local_rank, restarts = (numbers.get(name) for name in names)
-    assert rank is not None and size is not None
+    rank, size = int(given["RANK"]), int(given["WORLD_SIZE"])
     if rank >= size:
         raise UserError(f"{found}: expected a rank below the number of processes; {remedy}")
-    address, port = (environment.get(name) for name in ("MASTER_ADDR", "MASTER_PORT"))
+    address, port = environment.get("MASTER_ADDR"), environment.get("MASTER_PORT")
     if size > 1 and not (address and port):
         raise UserError(
             f"{found}: one of {size} processes, but MASTER_ADDR and MASTER_PORT do not say where "
             f"to meet the others; {remedy}"
         )
-    is_hosted = size == 1 or environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     launch = environment.get("TORCHELASTIC_RUN_ID")
     if launch == "none":  # torchrun's default; then its process tells one launch from another
         launch = f"process {os.getppid()}"
-    meeting_place = "" if is_hosted else f"{address}:{port}"
-    return World(rank, size, local_rank, meeting_place, launch, restarts or 0)
+    return World(
+        rank,
+        size,
+        local_rank=int(given["LOCAL_RANK"]) if given["LOCAL_RANK"] else None,
+        address="" if "TORCHELASTIC_USE_AGENT_STORE" in environment else f"{address}:{port}",
+        launch=launch,
+        restarts=int(environment.get("TORCHELASTIC_RESTART_COUNT", 0)),
+    )
