@@ -40,20 +40,20 @@ def _gpu(gpu_ids: str, ids: list[int], world: World) -> int:
     count = torch.cuda.device_count()
     if max(ids) >= count:
         raise UserError(f"--gpu_ids {gpu_ids}: this machine has GPUs 0 to {count - 1}")
-    if world.size > 1 and ids == [0]:
-        # Launchers that do not say which process of its machine this is start as many on each.
-        local_rank = world.rank % count if world.local_rank is None else world.local_rank
-        if local_rank >= count:
-            raise UserError(
-                f"LOCAL_RANK={local_rank} on a machine where processes see {count} GPUs; start one "
-                "for each GPU and let each see all of them, or give --gpu_ids -1 for the CPU"
-            )
-        return local_rank
-    local_rank = world.local_rank or 0
-    if not local_rank < len(ids) <= world.size:
+    is_default = ids == [0] and world.size > 1
+    ids = list(range(count)) if is_default else ids
+    # A launcher that does not say which process of its machine this is starts as many on each.
+    number = world.rank % len(ids) if world.local_rank is None else world.local_rank
+    if number < len(ids) and (is_default or len(ids) <= world.size):
+        return ids[number]
+    if is_default:
         raise UserError(
-            f"--gpu_ids {gpu_ids} with {world.size} processes, of which this has LOCAL_RANK="
-            f"{local_rank}: expected one GPU for each of this machine; leave the flag out under "
-            "torchrun"
+            f"LOCAL_RANK={number} on a machine with {count} GPU{'s'[: count - 1]}; start a process "
+            "for each GPU (torchrun --nproc_per_node) that sees all of them, or give --gpu_ids -1 "
+            "for the CPU"
         )
-    return ids[local_rank]
+    raise UserError(
+        f"--gpu_ids {gpu_ids}: names {len(ids)} for {world.size} processes, of which this one has "
+        f"LOCAL_RANK={number}: expected one GPU for each process of this machine; leave the flag "
+        "out under torchrun"
+    )

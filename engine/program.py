@@ -24,6 +24,11 @@ Result = TypeVar("Result")
 # all processes sooner than that once one has failed.
 ECHO_DELAY = 4.0
 
+SHARED_MEMORY = (
+    "/dev/shm is full ({}): loading processes hand over their batches there; give --nThreads 0 or "
+    "fewer of them, or more shared memory (docker run --shm-size 8g)"
+)
+
 
 def parse_command_line(parse: Callable[[Sequence[str]], Options]) -> Options:
     """The options of `python PROGRAM ...`; exits over mistakes, before PyTorch is loaded, which
@@ -68,8 +73,12 @@ def run_program(main: Callable[[], Result]) -> Result:
         _discard_output()
         _exit(world, 128 + signal.SIGPIPE)
     except Exception as error:
-        if problem := _lack_of_room(error):
-            _tell(world, [problem])
+        if _is_of_shared_memory(error):
+            _tell(world, [SHARED_MEMORY.format(str(error).splitlines()[-1])])
+            exit_at_once(2)  # the half-made loader would complain
+        if _is_of_output(error):
+            _discard_output()
+            _tell(world, [f"standard output cannot be written ({error})"])
             _exit(world, 2)
         if world.size == 1:
             raise
@@ -111,21 +120,19 @@ def _tell(world: World, problems: Sequence[str]) -> None:
         print(f"error: {rank}{problem}", file=sys.stderr)
 
 
-def _lack_of_room(error: Exception) -> str | None:
-    """The line for what found no room and could not name itself, as files do in a UserError."""
-    text = str(error).splitlines()[-1] if str(error) else ""
+def _is_of_shared_memory(error: Exception) -> bool:
+    """Whether /dev/shm is full: found by a loading process, or on making its queues."""
+    if isinstance(error, RuntimeError):
+        return "shared memory" in str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    is_shared = any("multiprocessing" in frame.filename for frame in frames)
+    is_of_queues = any("multiprocessing" in frame.filename for frame in frames)
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC and is_of_queues
+
+
+def _is_of_output(error: Exception) -> bool:
+    """Whether it is what is printed that found no room; files name themselves in a UserError."""
     is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO)
-    if (is_full and is_shared) or (isinstance(error, RuntimeError) and "shared memory" in text):
-        return (
-            f"/dev/shm is full ({text}): loading processes hand over their batches there; give "
-            "--nThreads 0 or fewer of them, or more shared memory (docker run --shm-size 8g)"
-        )
-    if is_full and getattr(error, "filename", None) is None:
-        _discard_output()
-        return f"standard output cannot be written ({error})"
-    return None
+    return is_full and getattr(error, "filename", None) is None
 
 
 def _discard_output() -> None:

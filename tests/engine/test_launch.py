@@ -56,6 +56,18 @@ def wait_until(process: subprocess.Popen[str], line: str, times: int = 2) -> Non
         assert process.stdout.readline() == f"{line}\n"
 
 
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True)
+    return [int(number) for number in found.stdout.split()]
+
+
+def wait_until_loading(process: subprocess.Popen[str]) -> None:
+    """Two processes, and multiprocessing's tracker, are there, and not beyond loading PyTorch."""
+    while len(children_of(process)) < 3:
+        time.sleep(0.01)
+    time.sleep(0.3)
+
+
 def expect_none_left(tmp_path: Path, seconds: float) -> None:
     """No process has the program, which lies in `tmp_path`, or its pipes."""
     deadline = time.monotonic() + seconds
@@ -159,11 +171,8 @@ def test_signals_are_passed_on_and_waited_for(
     """Ctrl-C comes to the process group, a batch system's signal to the parent or to everyone."""
     process = start(2, SAVING)
     wait_until(process, "ready")
-    if to_all:
-        for pid in subprocess.run(
-            ["pgrep", "-P", str(process.pid)], capture_output=True
-        ).stdout.split():
-            os.kill(int(pid), number)
+    for child in children_of(process) if to_all else ():
+        os.kill(child, number)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (code, "", "")
@@ -194,9 +203,7 @@ def test_the_second_ctrl_c_ends_those_that_hear_nothing(start: Start) -> None:
 
 def test_ctrl_c_while_pytorch_is_loaded_is_quiet(start: Start) -> None:
     process = start(2, "time.sleep(60)")
-    while not subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True).stdout:
-        time.sleep(0.01)
-    time.sleep(0.3)
+    wait_until_loading(process)
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 130
@@ -209,7 +216,7 @@ def test_they_end_when_their_parent_is_killed(start: Start, tmp_path: Path, is_e
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     process = start(2, "os.write(1, b'ready\\n'); time.sleep(60)", **ignore)
     if is_early:
-        time.sleep(2.5)
+        wait_until_loading(process)
     else:
         wait_until(process, "ready")
     process.kill()
