@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -71,7 +72,10 @@ class StopSignal:
 
 
 class _Output:
-    """Standard output, of which a broken pipe is noted as SIGPIPE instead of raised."""
+    """Standard output, of which a broken pipe is noted as SIGPIPE instead of raised.
+
+    A dead terminal is noted as SIGHUP: processes that a launcher started hear of it later.
+    """
 
     def __init__(self, stream: TextIO, stop: StopSignal) -> None:
         self._stream, self._stop = stream, stop
@@ -89,9 +93,11 @@ class _Output:
     def _noting(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
             discard(self._stream.fileno())
-            self._stop.note(signal.SIGPIPE)
+            self._stop.note(signal.SIGPIPE if error.errno == errno.EPIPE else signal.SIGHUP)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -31,15 +32,16 @@ CASES: dict[str, tuple[str, ...]] = {
 }
 
 
-def python(*words: str | Path, **options: Any) -> subprocess.Popen[str]:
+def python(
+    *words: str | Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 
@@ -122,6 +124,38 @@ def test_a_run_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     assert not (tmp_path / "ck/killed.1").exists()
 
 
+def test_a_restart_of_our_launcher_goes_on_too(tmp_path: Path) -> None:
+    """torchrun starts one process, and that two: those must know the launch that they are of."""
+    write_tiny_data(tmp_path, count=8)
+    flags = (*BATCHES_OF_TWO, "--niter", "12", "--niter_decay", "0", "--save_latest_freq", "6")
+    launch = (*TORCHRUN[:-1], "1", "--max-restarts", "1", "train.py")
+    torchrun = python(*launch, *tiny_run(tmp_path), *flags, *TWO)
+    state = tmp_path / "ck/tiny/latest_state.pth"
+    while not state.exists():
+        assert torchrun.poll() is None
+        time.sleep(0.01)
+    os.kill(process_of_rank(0, torchrun.pid), signal.SIGKILL)  # with its processes
+    out = finish(torchrun)
+    assert "going on in epoch" in out
+    assert [line["step"] for line in metrics(state.parent)] == list(range(2, 97, 2))
+    assert not (tmp_path / "ck/tiny.1").exists()
+
+
+def test_processes_that_a_scheduler_started(tmp_path: Path) -> None:
+    """As Slurm and PyTorchJob do it: without LOCAL_WORLD_SIZE, and nobody hosts a store."""
+    write_tiny_data(tmp_path)
+    flags = (*tiny_run(tmp_path), *BATCHES_OF_TWO, "--niter", "1", "--niter_decay", "0")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    own = [{"RANK": str(rank), "LOCAL_RANK": "0"} for rank in range(2)]  # two machines
+    first, second = (python("train.py", *flags, environment=shared | names) for names in own)
+    assert f"waiting at 127.0.0.1:{port} for 1 other process" in finish(first)
+    assert finish(second) == ""
+    assert len(metrics(tmp_path / "ck/tiny")) == 2
+
+
 def process_of_rank(rank: int, parent: int) -> int:
     children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True)
     for number in map(int, children.stdout.split()):
@@ -140,10 +174,11 @@ def test_a_restart_does_not_continue_an_older_run_of_the_name(tmp_path: Path) ->
     assert run_train(*flags).code == 0
     assert not parse_train(flags, restarted_launch="abc").schedule.continue_train
     (tmp_path / "ck/tiny/launch.txt").write_text("abc\n")
-    restarted = parse_train([*flags, "--load_pretrain", "x", "--which_epoch", "3"], "abc").schedule
+    flags_too = [*flags, "--load_pretrain", "x", "--which_epoch", "3"]
+    restarted = parse_train(flags_too, restarted_launch="abc").schedule
     assert (restarted.continue_train, restarted.load_pretrain) == (True, "")
     assert restarted.which_epoch == "latest"
-    assert not parse_train(flags, "def").schedule.continue_train
+    assert not parse_train(flags, restarted_launch="def").schedule.continue_train
     assert not parse_train(flags).schedule.continue_train
 
 
@@ -201,14 +236,16 @@ def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None
     assert len(state["processes"]) == 2
 
 
-def test_a_launcher_says_how_many_gpus_a_run_goes_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_goes_on_with_the_gpus_it_had(tmp_path: Path) -> None:
+    """Unless a launcher says how many processes there are."""
     from options.parsing import parse_train
 
     write_tiny_data(tmp_path)
-    assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
+    flags = (*tiny_run(tmp_path), *BATCHES_OF_TWO, "--niter", "1", "--niter_decay", "0")
+    finish(python("train.py", *flags, *TWO))
     where = ["--name", "tiny", "--checkpoints_dir", str(tmp_path / "ck"), "--continue_train"]
-    assert parse_train(where).run.gpu_ids == "-1"
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert parse_train(where).run.gpu_ids == "0"
+    finish(python("train.py", *where, "--niter", "2"))
+    state = torch.load(tmp_path / "ck/tiny/latest_state.pth", weights_only=True)
+    assert (state["epoch"], len(state["processes"])) == (3, 2)
+    assert parse_train(where).run.gpu_ids == "-1,-1"  # as saved by the second call
+    assert parse_train(where, launched=True).run.gpu_ids == "0"
