@@ -100,8 +100,7 @@ def _child(rank: int, main: Callable[[Options], object], options: Options) -> No
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     multiprocessing.set_start_method(None, force=True)  # loading processes are not to be spawned
     os.setsid()  # a terminal's Ctrl-C comes by way of the parent alone, and thus once
-    # PyTorch had the kernel send SIGINT when the parent dies; it is heard even after nohup or `&`.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     parent = multiprocessing.parent_process()
-    if parent is not None and parent.is_alive():  # else it died before PyTorch could have
+    # PyTorch has just had the kernel send SIGINT when the parent dies; it may have died before.
+    if parent is not None and parent.is_alive():
         _run(main, options)

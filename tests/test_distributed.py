@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -32,13 +31,11 @@ CASES: dict[str, tuple[str, ...]] = {
 }
 
 
-def python(
-    *words: str | Path, environment: Mapping[str, str] | None = None
-) -> subprocess.Popen[str]:
+def python(*words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -141,18 +138,66 @@ def test_a_restart_of_our_launcher_goes_on_too(tmp_path: Path) -> None:
     assert not (tmp_path / "ck/tiny.1").exists()
 
 
-def test_processes_that_a_scheduler_started(tmp_path: Path) -> None:
-    """As Slurm and PyTorchJob do it: without LOCAL_WORLD_SIZE, and nobody hosts a store."""
+def documented(program: str, words: str) -> str:
+    """The one command of docs/training.md that begins with `program` and holds `words`."""
+    text = (ROOT / "docs/training.md").read_text().replace("\\\n", " ")
+    found = (line for line in text.splitlines() if line.startswith(f"{program} "))
+    [line] = [line for line in found if words in line]
+    return line
+
+
+def free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+SHORT = (*BATCHES_OF_TWO, "--niter", "1", "--niter_decay", "0")
+
+
+def test_torchrun_as_documented(tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
-    flags = (*tiny_run(tmp_path), *BATCHES_OF_TWO, "--niter", "1", "--niter_decay", "0")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    own = [{"RANK": str(rank), "LOCAL_RANK": "0"} for rank in range(2)]  # two machines
-    first, second = (python("train.py", *flags, environment=shared | names) for names in own)
-    assert f"waiting at 127.0.0.1:{port} for 1 other process" in finish(first)
-    assert finish(second) == ""
+    launcher, _, _ = documented("torchrun", "--standalone").partition("train.py")
+    words = launcher.replace("_node 8", "_node 2").split()[1:]
+    finish(python("-m", "torch.distributed.run", *words, "train.py", *tiny_run(tmp_path), *SHORT))
+    assert len(metrics(tmp_path / "ck/tiny")) == 2
+
+
+def test_two_machines_as_documented(tmp_path: Path) -> None:
+    """Both of them are this one, with a process each."""
+    write_tiny_data(tmp_path)
+    launcher, _, _ = documented("torchrun", "--nnodes 2").partition("train.py")
+    here = launcher.replace("_node 8", "_node 1").replace("node1:29500", f"127.0.0.1:{free_port()}")
+    words = ("-m", "torch.distributed.run", *here.split()[1:], "--local-addr", "127.0.0.1")
+    run = ("train.py", *tiny_run(tmp_path), *SHORT)
+    both = [python(*words, *run) for _ in range(2)]
+    assert sum("(epoch: 1, iters: 4," in finish(one) for one in both) == 1
+    assert len(metrics(tmp_path / "ck/tiny")) == 2
+    assert (tmp_path / "ck/tiny/launch.txt").read_text() == "run1\n"
+
+
+def test_slurm_as_documented(tmp_path: Path) -> None:
+    """Two tasks, each on a machine of its own: nobody says LOCAL_WORLD_SIZE, or hosts a store."""
+    write_tiny_data(tmp_path)
+    text = (ROOT / "docs/training.md").read_text()
+    script = text[text.index("#!/bin/bash") :].partition("```")[0]
+    run = shlex.join((*tiny_run(tmp_path), *SHORT))
+    script = script.replace("29500", free_port())
+    script = script.replace("--name label2city_512p --batchSize 16", run)
+    task = 'SLURM_NTASKS=2 SLURM_LOCALID=0 SLURM_PROCID=$rank "${@:2}" &'
+    for name, body in {
+        "scontrol": "echo 127.0.0.1; echo node2",
+        "srun": f"for rank in 0 1; do {task} done; wait -n && wait -n",
+        "python": f'exec {sys.executable} "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=os.environ | path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "waiting at 127.0.0.1:" in done.stdout
     assert len(metrics(tmp_path / "ck/tiny")) == 2
 
 
