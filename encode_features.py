@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from engine.start import start
+from engine.launch import launch
+from engine.program import parse_command_line
 from options.parsing import parse_encode
-from util.errors import run_program
 
 if __name__ == "__main__":
-    OPTIONS = start(parse_encode)  # before PyTorch is loaded
+    OPTIONS = parse_command_line(parse_encode)
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from data import create_dataset
 from data.dataset import AlignedDataset
-from engine.distributed import gather, shut_down
+from engine.distributed import gather
 from engine.feature_files import clusters_name, save_clusters, save_features
 from engine.render import each_batch, validate_once
 from engine.runtime import Runtime, choose_runtime
@@ -162,11 +162,10 @@ def cut_examples(
     return cut
 
 
-def main() -> None:
-    for file in encode(OPTIONS):
+def main(options: EncodeOptions) -> None:
+    for file in encode(options):
         print(f"written: {file}")
-    shut_down()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    launch(main, OPTIONS, OPTIONS.run.gpu_ids)

@@ -8,13 +8,12 @@ Where training saw crops, the maps are of the whole images.
 
 from __future__ import annotations
 
-from engine.processes import world
-from engine.start import start
+from engine.launch import launch
+from engine.program import parse_command_line
 from options.parsing import parse_precompute, uncropped
-from util.errors import UserError, run_program
 
 if __name__ == "__main__":
-    OPTIONS = start(parse_precompute)  # before PyTorch is loaded
+    OPTIONS = parse_command_line(parse_precompute)
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +21,13 @@ from pathlib import Path
 from data import create_dataset
 from data.dataset import AlignedDataset
 from data.feature_maps import EXTENSIONS, resized, write_feature_map
-from engine.distributed import barrier, shut_down
+from engine.distributed import barrier
 from engine.render import each_batch, validate_once
 from engine.runtime import choose_runtime
 from engine.trained import load_trained
+from engine.world import read_world
 from options.encode_options import PrecomputeOptions
+from util.errors import UserError
 from util.image_writer import ImageWriter
 
 
@@ -107,12 +108,11 @@ def size_line(dataset: AlignedDataset) -> str:
     return f"{line}; that is not twice as large, but pairs with them at any --loadSize"
 
 
-def main() -> None:
-    maps = precompute(OPTIONS)
-    if world().is_main:
+def main(options: PrecomputeOptions) -> None:
+    maps = precompute(options)
+    if read_world().is_main:
         print(f"feature maps: {maps}; train with --load_features to use them")
-    shut_down()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    launch(main, OPTIONS, OPTIONS.run.gpu_ids)

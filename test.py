@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from engine.processes import world
-from engine.start import start
+from engine.launch import launch
+from engine.program import parse_command_line
 from options.parsing import parse_test
-from util.errors import UserError, run_program
 
 if __name__ == "__main__":
-    OPTIONS = start(parse_test)  # before PyTorch is loaded
+    OPTIONS = parse_command_line(parse_test)
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,16 +15,18 @@ from typing import TypeVar
 
 from data import create_dataset
 from data.dataset import AlignedDataset
-from engine.distributed import gather, shut_down
+from engine.distributed import gather
 from engine.render import Rendering, each_batch, render, synthesized_names, validate_once
 from engine.runtime import Runtime, choose_runtime
 from engine.styles import FeatureSource, create_feature_source, needs_encoder
 from engine.tiling import render_in_tiles, require_tile, window
 from engine.trained import load_trained
+from engine.world import read_world
 from models.pix2pixhd import Pix2PixHDModel
 from options.test_options import TestOptions
 from pages.gallery import ResultsGallery
 from util.batch import Batch
+from util.errors import UserError
 from util.image_writer import ImageWriter
 
 Item = TypeVar("Item")
@@ -188,12 +189,11 @@ def row_name(path: str, options: TestOptions) -> str:
     return "/".join(below.parts[1:])
 
 
-def main() -> None:
-    page = test(OPTIONS)
-    if world().is_main:
+def main(options: TestOptions) -> None:
+    page = test(options)
+    if read_world().is_main:
         print(f"results: {page}")
-    shut_down()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    launch(main, OPTIONS, OPTIONS.run.gpu_ids)

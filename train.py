@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from engine.processes import restarted_launch
-from engine.start import start
+from engine.launch import launch
+from engine.program import parse_command_line
+from engine.world import read_world
 from options.parsing import parse_train
-from util.errors import run_program
 
 if __name__ == "__main__":
-    # Before PyTorch is loaded, which takes seconds.
-    OPTIONS = start(lambda argv: parse_train(argv, restarted_launch()))
+    OPTIONS = parse_command_line(
+        lambda argv: parse_train(
+            argv,
+            launched=read_world().size > 1,
+            restarted_launch=read_world().launch if read_world().restarts else None,
+        )
+    )
 
 import dataclasses
 import sys
@@ -132,10 +137,5 @@ def crossed(frequency: int, step: int, images: int) -> bool:
     return step // frequency > (step - images) // frequency
 
 
-def main() -> None:
-    train(OPTIONS)
-    shut_down()
-
-
 if __name__ == "__main__":
-    run_program(main)
+    launch(train, OPTIONS, OPTIONS.run.gpu_ids)

@@ -32,8 +32,8 @@ def _shared(norm: nn.BatchNorm2d) -> nn.Module:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """What `nn.SyncBatchNorm` does, which knows GPUs only. Takes [N, C, H, W], the same N, H and W
-    in all processes."""
+    """What `nn.SyncBatchNorm` does; that one refuses the CPU, in PyTorch 2.14 still, and without a
+    CPU there are no tests of it. Takes [N, C, H, W], the same N, H and W in all processes."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:

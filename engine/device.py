@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.processes import World
+from engine.world import World
 from util.errors import UserError
 
 ALONE = World()
@@ -40,16 +40,20 @@ def _gpu(gpu_ids: str, ids: list[int], world: World) -> int:
     count = torch.cuda.device_count()
     if max(ids) >= count:
         raise UserError(f"--gpu_ids {gpu_ids}: this machine has GPUs 0 to {count - 1}")
-    if ids == [0] and world.local_size > 1:
-        if world.local_size > count:
-            raise UserError(
-                f"{world.local_size} processes on this machine, which has {count} GPUs; start one "
-                "for each GPU (torchrun --nproc_per_node), or give --gpu_ids -1 for the CPU"
-            )
-        return world.local_rank
-    if len(ids) != world.local_size:
+    is_default = ids == [0] and world.size > 1
+    ids = list(range(count)) if is_default else ids
+    # A launcher that does not say which process of its machine this is starts as many on each.
+    number = world.rank % len(ids) if world.local_rank is None else world.local_rank
+    if number < len(ids) and (is_default or len(ids) <= world.size):
+        return ids[number]
+    if is_default:
         raise UserError(
-            f"--gpu_ids {gpu_ids} with {world.local_size} processes on this machine: expected one "
-            "GPU for each; leave the flag out under torchrun"
+            f"LOCAL_RANK={number} on a machine with {count} GPU{'s'[: count - 1]}; start a process "
+            "for each GPU (torchrun --nproc_per_node) that sees all of them, or give --gpu_ids -1 "
+            "for the CPU"
         )
-    return ids[world.local_rank]
+    raise UserError(
+        f"--gpu_ids {gpu_ids}: names {len(ids)} for {world.size} processes, of which this one has "
+        f"LOCAL_RANK={number}: expected one GPU for each process of this machine; leave the flag "
+        "out under torchrun"
+    )

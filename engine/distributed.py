@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from engine.processes import World, follow_the_starter, is_ours, launch_id
-from util.errors import exit_at_once
+from engine.program import exit_at_once
+from engine.world import World
 
 # Rank 0 checks data and writes pages while the others wait for it.
 TIMEOUT = datetime.timedelta(hours=1)
@@ -22,21 +21,18 @@ TIMEOUT = datetime.timedelta(hours=1)
 
 def initialise(world: World, device: torch.device) -> None:
     """Meet the other processes, if there are any; once in a process."""
-    follow_the_starter()
     if world.size == 1 or dist.is_initialized():
         return
-    if world.is_main and not is_ours() and launch_id() is None:
-        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        print(f"waiting at {where} for {world.size - 1} other processes", flush=True)
+    if world.is_main and world.address:
+        print(f"waiting at {world.address} for {world.size - 1} other processes", flush=True)
     store, rank, size = next(iter(dist.rendezvous("env://", timeout=TIMEOUT)))
-    # torchrun's store outlives the processes: those started anew must not find the old addresses.
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     on_gpu = device.type == "cuda"
     dist.init_process_group(
-        # Numbers on the CPU, such as votes and objects, go by Gloo in any case.
+        # What lies on the CPU, such as votes and objects, goes by Gloo in any case.
         "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
         timeout=TIMEOUT,
-        store=dist.PrefixStore(f"attempt {attempt}", store),
+        # torchrun's store outlives the processes: those started anew must not find old addresses.
+        store=dist.PrefixStore(f"attempt {world.restarts}", store),
         rank=rank,
         world_size=size,
         device_id=device if on_gpu else None,
@@ -44,10 +40,7 @@ def initialise(world: World, device: torch.device) -> None:
 
 
 def shut_down(code: int = 0) -> None:
-    """At the end of a program, wait until all processes are there, and exit; does nothing alone.
-
-    Without Python's own farewells: threads of Gloo that they find at work make them abort.
-    """
+    """At the end of a program, wait until all processes are there, and exit; does nothing alone."""
     if dist.is_initialized():
         dist.all_reduce(torch.zeros(1))
         exit_at_once(code)
@@ -106,8 +99,10 @@ def wrap_ddp(network: nn.Module, device: torch.device) -> DistributedDataParalle
 class Vote:
     """Agrees on a number in every step without waiting for anyone.
 
-    A signal may reach the processes in different steps, but they must stop after the same one. So
-    each says in every step what it knows, and hears what all said in the step before.
+    A signal may reach the processes in different steps, but they must stop after the same one: a
+    process that saves and leaves would let the others wait for its gradients. So each says in every
+    step what it knows, and hears what all said in the step before. The outcome of the same step
+    would be simpler, but costs a round trip in which the GPU is not given its next step.
     """
 
     def __init__(self, world: World) -> None:

@@ -1,4 +1,4 @@
-"""What every entry script does first: choose device and precision, and meet the other processes."""
+"""What a program computes on: device, precision, memory format, and the other processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from engine.device import choose_device
 from engine.distributed import broadcast, initialise
-from engine.processes import World, world
+from engine.world import World, read_world
 from models.pix2pixhd import Pix2PixHDModel
 from options.checks import asked_precision
 from options.encode_options import EncodeOptions, PrecomputeOptions
@@ -60,21 +60,21 @@ def choose_runtime(
     Raises:
         UserError: there are GPUs, but not the one asked for.
     """
-    processes = world()
-    device, notes = choose_device(options.run.gpu_ids, processes)
+    world = read_world()
+    device, notes = choose_device(options.run.gpu_ids, world)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # so that nothing is allocated on another GPU
         torch.backends.cudnn.benchmark = True  # most data sets have images of few sizes
-    initialise(processes, device)
+    initialise(world, device)
     # By the first one's stopwatch for all of them.
-    dtype, more = broadcast(choose_dtype(asked_precision(options.run), device), processes)
+    dtype, more = broadcast(choose_dtype(asked_precision(options.run), device), world)
     notes += more
     compiles = options.run.compile
     if compiles and (reason := why_not_compiled(device)):
         compiles = False
         notes.append(f"--compile: not compiling, {reason}")
     channels_last = device.type == "cuda" and dtype != torch.float32
-    runtime = Runtime(device, dtype, compiles, channels_last, processes)
+    runtime = Runtime(device, dtype, compiles, channels_last, world)
     runtime.print_rank0(*notes, *ineffective_flags(options))
     return runtime
 

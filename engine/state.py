@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map_only
 
 from engine.distributed import gather
 from engine.optimizers import Optimizers
-from engine.processes import World
+from engine.world import World
 from models.pix2pixhd import Pix2PixHDModel
 from util.checkpoint import (
     fill_network,

@@ -18,13 +18,13 @@ from engine.batch_norm import synchronise_batch_norm
 from engine.distributed import Vote, barrier, broadcast
 from engine.memory import TRAINING, require_memory
 from engine.optimizers import Optimizers
-from engine.processes import World, launch_id
 from engine.run_folder import locked, set_run_aside, write_all
 from engine.runtime import Runtime, choose_runtime
 from engine.state import Progress, TrainingState
 from engine.step import PIX2PIXHD, Recipe
 from engine.validation import Validation, open_validation
 from engine.vgg import load_vgg_weights
+from engine.world import World
 from models import create_model
 from models.perceptual import VGGPerceptualLoss
 from models.pix2pixhd import Pix2PixHDModel
@@ -218,7 +218,7 @@ def opened_folder(run: Run) -> Iterator[Progress]:
 def save_options(run: Run) -> None:
     """Write the options into the run's folder; a run that goes on may have been given new ones."""
     if run.runtime.world.is_main:
-        launch = launch_id()
+        launch = run.runtime.world.launch
         marker = {LAUNCH_FILE: f"{launch}\n"} if launch else {}
         write_all(run.state.folder, options_texts(run.options) | marker)
 

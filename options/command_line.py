@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
-import sys
 from collections.abc import Sequence
 from typing import TypeVar
 
 import tyro
+
+from util.errors import UserError
 
 Options = TypeVar("Options")
 
@@ -20,8 +20,10 @@ def read_argv(
 ) -> Options:
     """The options that argv says, and the defaults where it says nothing.
 
-    Exits with 0 after --help. Where argv is at fault, exits with 2 and one line, which begins with
-    `source`.
+    Exits with 0 after --help.
+
+    Raises:
+        UserError: argv is at fault; one line, which begins with `source`.
     """
     messages = io.StringIO()
     try:
@@ -47,9 +49,9 @@ def _one_line(box: str) -> str:
 
 
 def exit_with(found: Sequence[str]) -> None:
-    """Print one line for each problem and exit with 2; return if there is none."""
+    """
+    Raises:
+        UserError: there are problems; one line each.
+    """
     if found:
-        if os.environ.get("RANK", "0") == "0":  # of several processes, one is enough to say it
-            for problem in found:
-                print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+        raise UserError(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,15 +43,22 @@ LAUNCH_FILE = "launch.txt"
 _PRECISION = {"precision", "fp16", "data_type"}
 
 
-def parse_train(argv: Sequence[str], restarted_launch: str | None = None) -> TrainOptions:
+def parse_train(
+    argv: Sequence[str], *, launched: bool = False, restarted_launch: str | None = None
+) -> TrainOptions:
     """Options of `train.py`; a run that is continued lends its own where argv says nothing.
 
-    Exits with 0 after --help and with 2, one line a problem, where argv is at fault.
+    Exits with 0 after --help.
 
     Args:
         argv: the command line.
+        launched: whether another launcher started several processes, and thereby said how many GPUs
+            there are; a saved --gpu_ids is not inherited then.
         restarted_launch: given where torchrun started the program anew with the same argv; what
             that launch saved before is then continued.
+
+    Raises:
+        UserError: argv is at fault; one line a problem.
     """
     options = read_argv(TrainOptions, argv, TrainOptions())
     if restarted_launch and _has_saved(options.run, restarted_launch):
@@ -60,7 +66,7 @@ def parse_train(argv: Sequence[str], restarted_launch: str | None = None) -> Tra
         options = read_argv(TrainOptions, argv, TrainOptions())
     saved = saved_options(options.run) if options.schedule.continue_train else None
     if saved:
-        left = {*_OF_ONE_CALL, *(["gpu_ids"] if _is_one_of_several() else [])}
+        left = {*_OF_ONE_CALL, *(["gpu_ids"] if launched else [])}
         if _names(argv) & {*_PRECISION, "no_fp16"}:
             left |= _PRECISION
         kept = {name: value for name, value in saved.items() if name not in left}
@@ -74,8 +80,11 @@ def parse_train(argv: Sequence[str], restarted_launch: str | None = None) -> Tra
 def parse_test(argv: Sequence[str]) -> TestOptions:
     """Options of `test.py`: the run's own architecture and data, and what argv says.
 
-    Exits with 0 after --help and with 2, one line a problem, where argv is at fault; a flag that
-    contradicts the run's architecture is such a problem.
+    Exits with 0 after --help.
+
+    Raises:
+        UserError: argv is at fault, one line a problem; a flag that contradicts the run's
+            architecture is such a problem.
     """
     options = _parse_for_run(TestOptions(), argv)
     exit_with(test_options.problems(options))
@@ -83,14 +92,14 @@ def parse_test(argv: Sequence[str]) -> TestOptions:
 
 
 def parse_encode(argv: Sequence[str]) -> EncodeOptions:
-    """Options of `encode_features.py`; inherits and exits as `parse_test`."""
+    """Options of `encode_features.py`; inherits and raises as `parse_test`."""
     options = _with_features(_parse_for_run(EncodeOptions(), argv))
     exit_with(encode_options.encode_problems(options))
     return options
 
 
 def parse_precompute(argv: Sequence[str]) -> PrecomputeOptions:
-    """Options of `precompute_feature_maps.py`; inherits and exits as `parse_test`."""
+    """Options of `precompute_feature_maps.py`; inherits and raises as `parse_test`."""
     options = _with_features(_parse_for_run(PrecomputeOptions(), argv))
     exit_with(encode_options.precompute_problems(options))
     return options
@@ -100,11 +109,6 @@ def _names(argv: Sequence[str]) -> set[str]:
     """The names of the flags in a command line."""
     flags = [word for word in argv if word.startswith("--")]
     return {word[2:].partition("=")[0].replace("-", "_") for word in flags}
-
-
-def _is_one_of_several() -> bool:
-    """Whether a launcher started several processes and thereby said how many GPUs there are."""
-    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _has_saved(run: RunOptions, launch: str) -> bool:

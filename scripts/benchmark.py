@@ -23,11 +23,12 @@ import torch
 # Run as a program, Python looks for modules in scripts/ only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from engine.program import run_program
 from options.checks import at_least
 from options.command_line import read_argv
 from scripts.benchmark_sections import loading, networks, pooling
 from scripts.timing import Settings, Timed
-from util.errors import UserError, run_program
+from util.errors import UserError
 from util.files import replacing
 
 SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {

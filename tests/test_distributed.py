@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[str, ...]] = {
 }
 
 
-def python(*words: str | Path, **options: Any) -> subprocess.Popen[str]:
+def python(*words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=ROOT,
@@ -39,7 +39,6 @@ def python(*words: str | Path, **options: Any) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 
@@ -122,6 +121,86 @@ def test_a_run_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     assert not (tmp_path / "ck/killed.1").exists()
 
 
+def test_a_restart_of_our_launcher_goes_on_too(tmp_path: Path) -> None:
+    """torchrun starts one process, and that two: those must know the launch that they are of."""
+    write_tiny_data(tmp_path, count=8)
+    flags = (*BATCHES_OF_TWO, "--niter", "12", "--niter_decay", "0", "--save_latest_freq", "6")
+    launch = (*TORCHRUN[:-1], "1", "--max-restarts", "1", "train.py")
+    torchrun = python(*launch, *tiny_run(tmp_path), *flags, *TWO)
+    state = tmp_path / "ck/tiny/latest_state.pth"
+    while not state.exists():
+        assert torchrun.poll() is None
+        time.sleep(0.01)
+    os.kill(process_of_rank(0, torchrun.pid), signal.SIGKILL)  # with its processes
+    out = finish(torchrun)
+    assert "going on in epoch" in out
+    assert [line["step"] for line in metrics(state.parent)] == list(range(2, 97, 2))
+    assert not (tmp_path / "ck/tiny.1").exists()
+
+
+def documented(program: str, words: str) -> str:
+    """The one command of docs/training.md that begins with `program` and holds `words`."""
+    text = (ROOT / "docs/training.md").read_text().replace("\\\n", " ")
+    found = (line for line in text.splitlines() if line.startswith(f"{program} "))
+    [line] = [line for line in found if words in line]
+    return line
+
+
+def free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+SHORT = (*BATCHES_OF_TWO, "--niter", "1", "--niter_decay", "0")
+
+
+def test_torchrun_as_documented(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    launcher, _, _ = documented("torchrun", "--standalone").partition("train.py")
+    words = launcher.replace("_node 8", "_node 2").split()[1:]
+    finish(python("-m", "torch.distributed.run", *words, "train.py", *tiny_run(tmp_path), *SHORT))
+    assert len(metrics(tmp_path / "ck/tiny")) == 2
+
+
+def test_two_machines_as_documented(tmp_path: Path) -> None:
+    """Both of them are this one, with a process each."""
+    write_tiny_data(tmp_path)
+    launcher, _, _ = documented("torchrun", "--nnodes 2").partition("train.py")
+    here = launcher.replace("_node 8", "_node 1").replace("node1:29500", f"127.0.0.1:{free_port()}")
+    words = ("-m", "torch.distributed.run", *here.split()[1:], "--local-addr", "127.0.0.1")
+    run = ("train.py", *tiny_run(tmp_path), *SHORT)
+    both = [python(*words, *run) for _ in range(2)]
+    assert sum("(epoch: 1, iters: 4," in finish(one) for one in both) == 1
+    assert len(metrics(tmp_path / "ck/tiny")) == 2
+    assert (tmp_path / "ck/tiny/launch.txt").read_text() == "run1\n"
+
+
+def test_slurm_as_documented(tmp_path: Path) -> None:
+    """Two tasks, each on a machine of its own: nobody says LOCAL_WORLD_SIZE, or hosts a store."""
+    write_tiny_data(tmp_path)
+    text = (ROOT / "docs/training.md").read_text()
+    script = text[text.index("#!/bin/bash") :].partition("```")[0]
+    run = shlex.join((*tiny_run(tmp_path), *SHORT))
+    script = script.replace("29500", free_port())
+    script = script.replace("--name label2city_512p --batchSize 16", run)
+    task = 'SLURM_NTASKS=2 SLURM_LOCALID=0 SLURM_PROCID=$rank "${@:2}" &'
+    for name, body in {
+        "scontrol": "echo 127.0.0.1; echo node2",
+        "srun": f"for rank in 0 1; do {task} done; wait -n && wait -n",
+        "python": f'exec {sys.executable} "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=os.environ | path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "waiting at 127.0.0.1:" in done.stdout
+    assert len(metrics(tmp_path / "ck/tiny")) == 2
+
+
 def process_of_rank(rank: int, parent: int) -> int:
     children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True)
     for number in map(int, children.stdout.split()):
@@ -140,10 +219,11 @@ def test_a_restart_does_not_continue_an_older_run_of_the_name(tmp_path: Path) ->
     assert run_train(*flags).code == 0
     assert not parse_train(flags, restarted_launch="abc").schedule.continue_train
     (tmp_path / "ck/tiny/launch.txt").write_text("abc\n")
-    restarted = parse_train([*flags, "--load_pretrain", "x", "--which_epoch", "3"], "abc").schedule
+    flags_too = [*flags, "--load_pretrain", "x", "--which_epoch", "3"]
+    restarted = parse_train(flags_too, restarted_launch="abc").schedule
     assert (restarted.continue_train, restarted.load_pretrain) == (True, "")
     assert restarted.which_epoch == "latest"
-    assert not parse_train(flags, "def").schedule.continue_train
+    assert not parse_train(flags, restarted_launch="def").schedule.continue_train
     assert not parse_train(flags).schedule.continue_train
 
 
@@ -201,14 +281,16 @@ def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None
     assert len(state["processes"]) == 2
 
 
-def test_a_launcher_says_how_many_gpus_a_run_goes_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_goes_on_with_the_gpus_it_had(tmp_path: Path) -> None:
+    """Unless a launcher says how many processes there are."""
     from options.parsing import parse_train
 
     write_tiny_data(tmp_path)
-    assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
+    flags = (*tiny_run(tmp_path), *BATCHES_OF_TWO, "--niter", "1", "--niter_decay", "0")
+    finish(python("train.py", *flags, *TWO))
     where = ["--name", "tiny", "--checkpoints_dir", str(tmp_path / "ck"), "--continue_train"]
-    assert parse_train(where).run.gpu_ids == "-1"
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert parse_train(where).run.gpu_ids == "0"
+    finish(python("train.py", *where, "--niter", "2"))
+    state = torch.load(tmp_path / "ck/tiny/latest_state.pth", weights_only=True)
+    assert (state["epoch"], len(state["processes"])) == (3, 2)
+    assert parse_train(where).run.gpu_ids == "-1,-1"  # as saved by the second call
+    assert parse_train(where, launched=True).run.gpu_ids == "0"

@@ -130,6 +130,24 @@ def test_a_signal_to_all_processes_of_a_run_saves_it(
     assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
 
 
+@pytest.mark.parametrize("gpu_ids", ["-1", "-1,-1"])
+def test_a_run_whose_words_nobody_reads_is_saved(gpu_ids: str, tmp_path: Path) -> None:
+    """`train.py | head -1`."""
+    write_tiny_data(tmp_path)
+    flags = ("--niter", "100000", "--print_freq", "4", "--batchSize", "2", f"--gpu_ids={gpu_ids}")
+    process = subprocess.Popen(
+        [sys.executable, train.__file__, *tiny_run(tmp_path), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 141
+    assert process.stderr.read() == b""
+    assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
+
+
 def test_files_of_a_run(tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
     write_tiny_data(tmp_path, phase="val", count=1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.device import choose_device
-from engine.processes import World
+from engine.world import World
 from util.errors import UserError
 
 
@@ -39,7 +39,7 @@ def test_cuda(runtime: pytest.MonkeyPatch) -> None:
     with_gpus(runtime, 2)
     assert choose_device("1") == (torch.device("cuda", 1), [])
     with pytest.raises(UserError, match="one GPU for each"):
-        choose_device("1,0")  # by a program that was not started through start.py
+        choose_device("1,0")  # by a program that was not started by engine.launch
     with pytest.raises(UserError, match=r"--gpu_ids 2: .* GPUs 0 to 1"):
         choose_device("2")
 
@@ -54,19 +54,29 @@ def test_apple(runtime: pytest.MonkeyPatch) -> None:
 
 def test_each_process_has_a_gpu_of_its_own(runtime: pytest.MonkeyPatch) -> None:
     with_gpus(runtime, 4)
-    second = World(rank=5, size=8, local_rank=1, local_size=2)
+    second = World(rank=5, size=8, local_rank=1)
     assert choose_device("0", second) == (torch.device("cuda", 1), [])
     assert choose_device("2,3", second) == (torch.device("cuda", 3), [])
-    for gpu_ids in ("1", "0,1,2"):
-        with pytest.raises(UserError, match=f"--gpu_ids {gpu_ids} with 2 processes"):
-            choose_device(gpu_ids, second)
+    for gpu_ids, world in (("1", second), ("0,1,2", World(1, 2, 1))):
+        with pytest.raises(UserError, match=f"--gpu_ids {gpu_ids}: names .* LOCAL_RANK=1"):
+            choose_device(gpu_ids, world)
     with_gpus(runtime, 1)
-    with pytest.raises(UserError, match="2 processes on this machine, which has 1 GPUs"):
+    with pytest.raises(UserError, match="LOCAL_RANK=1 on a machine with 1 GPU"):
         choose_device("0", second)
+
+
+def test_without_a_local_rank_machines_are_alike(runtime: pytest.MonkeyPatch) -> None:
+    """PyTorchJob starts a pod for each process; others fill one machine after another."""
+    with_gpus(runtime, 4)
+    sixth = World(rank=5, size=8, local_rank=None)
+    assert choose_device("0", sixth) == (torch.device("cuda", 1), [])
+    assert choose_device("2,3", sixth) == (torch.device("cuda", 3), [])
+    with_gpus(runtime, 1)
+    assert choose_device("0", sixth) == (torch.device("cuda", 0), [])
 
 
 def test_processes_without_gpus_run_on_the_cpu(runtime: pytest.MonkeyPatch) -> None:
     runtime.setattr(torch.backends.mps, "is_available", lambda: True)
-    device, (note,) = choose_device("0", World(rank=0, size=2, local_rank=0, local_size=2))
+    device, (note,) = choose_device("0", World(rank=0, size=2))
     assert device == torch.device("cpu")  # Apple's GPU is one
     assert "running on the CPU" in note

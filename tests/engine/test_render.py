@@ -9,9 +9,9 @@ import torch
 from programs import write_tiny_data
 
 from data import create_dataset
-from engine.processes import World
 from engine.render import each_batch, side_stream
 from engine.runtime import Runtime
+from engine.world import World
 from options.base_options import DataOptions, ModelOptions
 
 

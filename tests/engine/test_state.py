@@ -14,8 +14,8 @@ from shared_data import shared
 from tiny_models import take_step, tiny_batch, tiny_model
 
 from engine.optimizers import Optimizers
-from engine.processes import World
 from engine.state import Progress, TrainingState
+from engine.world import World
 from models import create_model
 from options.parsing import parse_train
 from util.checkpoint import load_tensors, network_file, save_tensors

@@ -10,8 +10,8 @@ import pytest
 from programs import metrics, run_train, tiny_run, write_tiny_data
 
 import engine.training
-from engine.processes import World
 from engine.run_folder import locked
+from engine.world import World
 from options.train_options import LossOptions
 
 QUICK = ("--niter_decay", "0", "--print_freq", "1", "--no_html")
@@ -69,7 +69,7 @@ def test_the_first_process_fetches_vgg_and_the_others_wait(
     monkeypatch.setattr(engine.training, "load_vgg_weights", lambda file: done.append("load"))
     monkeypatch.setattr(engine.training, "VGGPerceptualLoss", lambda weights, source: None)
     monkeypatch.setattr(engine.training, "barrier", wait)
-    engine.training.perceptual_loss(LossOptions(), World(rank, 2, rank, 2))
+    engine.training.perceptual_loss(LossOptions(), World(rank, 2))
     assert done == order
 
 

@@ -11,10 +11,10 @@ from PIL import Image
 from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
 
 import metrics as metrics_package
-from engine.processes import World
 from engine.runtime import Runtime
 from engine.training import build_model
 from engine.validation import metric_names, open_validation
+from engine.world import World
 from options.parsing import parse_train
 from util.errors import UserError
 
@@ -82,7 +82,7 @@ def test_processes_share_the_images(
     alone = Runtime(cpu)
     whole = open_validation(options, alone).evaluate(model, alone)
 
-    runtimes = [Runtime(cpu, world=World(rank, 2, rank, 2)) for rank in range(2)]
+    runtimes = [Runtime(cpu, world=World(rank, 2)) for rank in range(2)]
     shares = [open_validation(options, runtime) for runtime in runtimes]
     assert [share.sample is None for share in shares] == [False, True]
     gathered: list[object] = []

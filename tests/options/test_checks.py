@@ -1,4 +1,4 @@
-"""What a mistake on the command line costs: one line each on stderr, and exit code 2."""
+"""What a mistake on the command line costs: one line each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from options.parsing import parse_test, parse_train
+from util.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -16,16 +17,14 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def errors(capsys: pytest.CaptureFixture[str]):
-    """The lines on stderr that end a program, without their `error: `."""
+    """The lines of the mistake; nothing is printed yet."""
 
     def lines(line: str, program: str = "train") -> list[str]:
-        with pytest.raises(SystemExit) as caught:
+        with pytest.raises(UserError) as caught:
             (parse_train if program == "train" else parse_test)(line.split())
-        printed = capsys.readouterr()
-        assert caught.value.code == 2
-        assert printed.out == ""
-        assert all(line.startswith("error: ") for line in printed.err.splitlines())
-        return [line.removeprefix("error: ") for line in printed.err.splitlines()]
+        assert capsys.readouterr() == ("", "")
+        assert not any("\n" in problem for problem in caught.value.problems)
+        return caught.value.problems
 
     return lines
 

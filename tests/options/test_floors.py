@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {
     "util": {"util"},
-    "options": {"options"},
+    "options": {"options", "util"},
     "data": {"data", "util", "options"},
     "models": {"models", "util", "options"},
     "pages": {"pages", "util", "options"},

@@ -16,6 +16,7 @@ from options.base_options import DataOptions, RunOptions
 from options.parsing import parse_test, parse_train, uncropped
 from options.saved import flat, options_texts, replaced, saved_options
 from options.train_options import TrainOptions
+from util.errors import UserError
 
 # As the reference implementation writes it: every flag, sorted, Python's spelling of values.
 REFERENCE_OPT_TXT = """\
@@ -89,11 +90,10 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
     return write
 
 
-def error_lines(call: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    with pytest.raises(SystemExit) as caught:
+def error_lines(call: Callable[[], object]) -> list[str]:
+    with pytest.raises(UserError) as caught:
         call()
-    assert caught.value.code == 2
-    return capsys.readouterr().err.splitlines()
+    return caught.value.problems
 
 
 def test_rendering_inherits_architecture_and_data(save: Save) -> None:
@@ -206,13 +206,13 @@ def test_options_json_is_read_before_opt_txt(save: Save) -> None:
     "parse", [parse_test, lambda words: parse_train([*words, "--continue_train"])]
 )
 def test_contradicting_architecture_is_an_error(
-    parse: Callable[[list[str]], object], save: Save, capsys: pytest.CaptureFixture[str]
+    parse: Callable[[list[str]], object], save: Save
 ) -> None:
     save("--ngf 8 --netG local")
-    lines = error_lines(lambda: parse(["--ngf", "9", "--no_instance", "--netG", "local"]), capsys)
+    lines = error_lines(lambda: parse(["--ngf", "9", "--no_instance", "--netG", "local"]))
     assert len(lines) == 2
-    assert lines[0].startswith("error: --no_instance: the run 'label2city' in ./checkpoints")
-    assert lines[1].startswith("error: --ngf 9: ")
+    assert lines[0].startswith("--no_instance: the run 'label2city' in ./checkpoints")
+    assert lines[1].startswith("--ngf 9: ")
     assert "was trained with --ngf 8; leave the flag out" in lines[1]
 
 
@@ -229,12 +229,11 @@ def test_damaged_options_are_one_line(
     text: str,
     parse: Callable[[list[str]], object],
     save: Save,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = save(**{name: text}) / name.replace("_", ".")
     words = ["--continue_train"] if parse is parse_train else []
-    (line,) = error_lines(lambda: parse(words), capsys)
-    assert line.startswith(f"error: {file.relative_to(Path.cwd())}: ")
+    (line,) = error_lines(lambda: parse(words))
+    assert line.startswith(f"{file.relative_to(Path.cwd())}: ")
 
 
 def test_a_copied_run_goes_on_in_its_own_folder(save: Save) -> None:

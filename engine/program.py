@@ -1,0 +1,156 @@
+"""How a program ends: with which exit code, and what it says where something went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
+
+from engine.stop_signal import discard
+from engine.world import World, read_world
+from util.errors import UserError
+
+Options = TypeVar("Options")
+Result = TypeVar("Result")
+
+# Seconds that a process leaves to the others to say why all end: launchers, ours and torchrun, end
+# all processes sooner than that once one has failed.
+ECHO_DELAY = 4.0
+
+SHARED_MEMORY = (
+    "/dev/shm is full ({}): loading processes hand over their batches there; give --nThreads 0 or "
+    "fewer of them, or more shared memory (docker run --shm-size 8g)"
+)
+
+
+def parse_command_line(parse: Callable[[Sequence[str]], Options]) -> Options:
+    """The options of `python PROGRAM ...`; exits over mistakes, before PyTorch is loaded, which
+    takes seconds."""
+    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    options = run_program(lambda: parse(sys.argv[1:]))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of a half-loaded PyTorch
+    return options
+
+
+def run_program(main: Callable[[], Result]) -> Result:
+    """Run an entry script; user mistakes become `error:` lines on stderr and exit code 2.
+
+    Ctrl-C exits with 130 and a reader that went away (`| head`) with 141, as shells expect, both
+    without a traceback. Anything else is a broken invariant of ours and keeps its traceback.
+
+    What several processes notice, such as a missing folder, is told once: rank 0 tells at once,
+    the others only if they are still alive a while later, because nobody else did.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see parse_command_line
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    world = World()
+    try:
+        world = read_world()
+        try:
+            return main()
+        finally:
+            if sys.stdout:  # to notice here, not at the very end, that nobody reads
+                sys.stdout.flush()
+    except UserError as error:
+        _tell(world, error.problems)
+        _exit(world, 2)
+    except SystemExit as stop:
+        if world.size > 1 and isinstance(stop.code, int | None):
+            exit_at_once(stop.code or 0)
+        raise
+    except KeyboardInterrupt:
+        _exit(world, 128 + signal.SIGINT)
+    except BrokenPipeError:
+        _discard_output()
+        _exit(world, 128 + signal.SIGPIPE)
+    except Exception as error:
+        if _is_of_shared_memory(error):
+            _tell(world, [SHARED_MEMORY.format(str(error).splitlines()[-1])])
+            exit_at_once(2)  # the half-made loader would complain
+        if _is_of_output(error):
+            _discard_output()
+            _tell(world, [f"standard output cannot be written ({error})"])
+            _exit(world, 2)
+        if world.size == 1:
+            raise
+        if _is_loss_of_others(error):
+            time.sleep(ECHO_DELAY)
+            reason = str(error).splitlines()[0]
+            print(f"[rank {world.rank}] ends, as another one did ({reason})", file=sys.stderr)
+        else:
+            traceback.print_exc()
+        exit_at_once(1)
+    finally:
+        _end_children()
+
+
+def exit_at_once(code: int) -> NoReturn:
+    """End this process and those that load for it, with what was printed, but without more.
+
+    Python's own farewells may wait for other processes in vain, and threads of Gloo that they find
+    at work make them abort.
+    """
+    _end_children()
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _exit(world: World, code: int) -> NoReturn:
+    if world.size > 1:
+        exit_at_once(code)
+    sys.exit(code)
+
+
+def _tell(world: World, problems: Sequence[str]) -> None:
+    if not world.is_main:
+        time.sleep(ECHO_DELAY)
+    rank = "" if world.is_main else f"[rank {world.rank}] "
+    for problem in problems:
+        print(f"error: {rank}{problem}", file=sys.stderr)
+
+
+def _is_of_shared_memory(error: Exception) -> bool:
+    """Whether /dev/shm is full: found by a loading process, or on making its queues."""
+    if isinstance(error, RuntimeError):
+        return "shared memory" in str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    is_of_queues = any("multiprocessing" in frame.filename for frame in frames)
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC and is_of_queues
+
+
+def _is_of_output(error: Exception) -> bool:
+    """Whether it is what is printed that found no room; files name themselves in a UserError."""
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO)
+    return is_full and getattr(error, "filename", None) is None
+
+
+def _discard_output() -> None:
+    """Python would try once more, at the end, to write what it could not."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        discard(sys.stdout.fileno())
+
+
+def _is_loss_of_others(error: Exception) -> bool:
+    """Whether an exchange between processes broke off, as it does when one of them ends."""
+    signs = ("connection closed by peer", "connection reset by peer", "remote process exited")
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
+
+
+def _end_children() -> None:
+    """End loading processes: they leave SIGTERM to us, and Python would wait for them forever."""
+    children = multiprocessing.active_children()
+    if children:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would complain
+    for child in children:
+        child.kill()
