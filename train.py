@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from engine.processes import restarted_launch
+from engine.processes import launched, restarted_launch
 from engine.start import start
 from options.parsing import parse_train
 from util.errors import run_program
 
 if __name__ == "__main__":
     # Before PyTorch is loaded, which takes seconds.
-    OPTIONS = start(lambda argv: parse_train(argv, restarted_launch()))
+    OPTIONS = start(
+        lambda argv: parse_train(argv, launched=launched(), restarted_launch=restarted_launch())
+    )
 
 import dataclasses
 import sys

@@ -140,10 +140,12 @@ def test_a_restart_does_not_continue_an_older_run_of_the_name(tmp_path: Path) ->
     assert run_train(*flags).code == 0
     assert not parse_train(flags, restarted_launch="abc").schedule.continue_train
     (tmp_path / "ck/tiny/launch.txt").write_text("abc\n")
-    restarted = parse_train([*flags, "--load_pretrain", "x", "--which_epoch", "3"], "abc").schedule
+    restarted = parse_train(
+        [*flags, "--load_pretrain", "x", "--which_epoch", "3"], restarted_launch="abc"
+    ).schedule
     assert (restarted.continue_train, restarted.load_pretrain) == (True, "")
     assert restarted.which_epoch == "latest"
-    assert not parse_train(flags, "def").schedule.continue_train
+    assert not parse_train(flags, restarted_launch="def").schedule.continue_train
     assert not parse_train(flags).schedule.continue_train
 
 
@@ -201,14 +203,11 @@ def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None
     assert len(state["processes"]) == 2
 
 
-def test_a_launcher_says_how_many_gpus_a_run_goes_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_launcher_says_how_many_gpus_a_run_goes_on_with(tmp_path: Path) -> None:
     from options.parsing import parse_train
 
     write_tiny_data(tmp_path)
     assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
     where = ["--name", "tiny", "--checkpoints_dir", str(tmp_path / "ck"), "--continue_train"]
     assert parse_train(where).run.gpu_ids == "-1"
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert parse_train(where).run.gpu_ids == "0"
+    assert parse_train(where, launched=True).run.gpu_ids == "0"

@@ -9,7 +9,7 @@ import torch
 from engine.optimizers import Optimizers
 from models import create_model
 from models.pix2pixhd import Batch, Pix2PixHDModel
-from options.saved import replaced
+from options.fields import replaced
 from options.train_options import TrainOptions
 
 TINY = {

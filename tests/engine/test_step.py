@@ -16,7 +16,7 @@ from engine.optimizers import Optimizers
 from engine.runtime import Runtime
 from models import create_model
 from models.pix2pixhd import Batch, Pix2PixHDModel
-from options.saved import replaced
+from options.fields import replaced
 from options.train_options import TrainOptions
 from scripts.benchmarks.plain_step import PlainStep, networks_of
 from train import train_step
@@ -28,7 +28,7 @@ NOISE = 1e-5  # of a network's gradient: of smaller ones Adam makes steps of any
 
 CASES: dict[str, dict[str, Any]] = {
     "global": {},
-    "vanilla": {"lsgan": False},
+    "vanilla": {"gan_loss": "vanilla"},
     "no matching": {"ganFeat_loss": False},
     "one scale": {"num_D": 1},
     "batch norm": {"norm": "batch"},

@@ -30,7 +30,7 @@ from models.generators import Generator
 from models.pix2pixhd import Batch, Pix2PixHDModel
 from models.segments import instance_average
 from options.base_options import ModelOptions
-from options.saved import replaced
+from options.fields import replaced
 
 SIZES = [(1000, 371), (97, 96), (96, 700), (193, 1001)]
 
