@@ -50,7 +50,7 @@ def precompute(options: PrecomputeOptions) -> Path:
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
     runtime.prepare(model)
     dataset = open_dataset(options)
-    ending = f".{options.maps.feat_format}"
+    ending = f".{options.feat_format}"
     targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
     if runtime.world.is_main:
         validate_dataset(dataset)

@@ -20,22 +20,6 @@ class EncodingOptions:
 
 
 @dataclass(frozen=True)
-class ClusteringOptions:
-    """Which instances are clustered; --n_clusters says into how many."""
-
-    min_instance_area: Count | None = None
-    """Leave out instances of fewer pixels; by default those up to half of H*W//32."""
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """The files that are written."""
-
-    feat_format: Literal["npz", "png"] = "npz"
-    """npz keeps 16 bits of every feature; png keeps 8, of --feat_num 3 or 1, as the reference."""
-
-
-@dataclass(frozen=True)
 class EncoderRunOptions(TrainedRunOptions):
     """Options of a program that uses a run's encoder."""
 
@@ -60,14 +44,16 @@ class EncoderRunOptions(TrainedRunOptions):
 class EncodeOptions(EncoderRunOptions):
     """Encode every instance of the training images, and cluster the features of each label."""
 
-    clustering: ClusteringOptions = field(default_factory=ClusteringOptions)
+    min_instance_area: Count | None = None
+    """Leave out instances of fewer pixels; by default those up to half of H*W//32."""
 
 
 @dataclass(frozen=True)
 class PrecomputeOptions(EncoderRunOptions):
     """Encode every training image, and write its map for training with --load_features."""
 
-    maps: MapOptions = field(default_factory=MapOptions)
+    feat_format: Literal["npz", "png"] = "npz"
+    """npz keeps 16 bits of every feature; png keeps 8, of --feat_num 3 or 1, as the reference."""
 
     def problems(self) -> Iterator[str]:
         """As of every program with an encoder, and what contradicts itself in writing maps."""
@@ -77,7 +63,7 @@ class PrecomputeOptions(EncoderRunOptions):
                 "--load_features: this run reads its features from files; give the --name of the "
                 "run whose encoder made them"
             )
-        if self.maps.feat_format == "png" and self.model.feat_num not in (1, 3):
+        if self.feat_format == "png" and self.model.feat_num not in (1, 3):
             yield (
                 f"--feat_format png with --feat_num {self.model.feat_num}: a PNG holds 1 or 3 "
                 "channels; leave the flag out for npz"

@@ -17,7 +17,7 @@ from options.base_options import (
 )
 from options.command_line import read_argv
 from options.encode_options import EncodeOptions, PrecomputeOptions
-from options.fields import flat, replaced
+from options.fields import flat, replaced, types_of
 from options.saved import saved_options
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
@@ -26,22 +26,16 @@ from util.errors import UserError
 AnyOptions = TypeVar("AnyOptions", bound=ProgramOptions)
 RunUser = TypeVar("RunUser", bound=TrainedRunOptions)
 
-# Of the model options, those that tell how to use the networks, not what they are: a run may change
-# them at any time.
+# What a program that uses a trained run takes over from it: all model options, and what the images
+# are. The rest of the data options, such as the batch size, suited the training alone.
+_DATA = ("dataroot", "dataset_mode", "loadSize", "fineSize", "resize_or_crop", "ignore_label")
+_INHERITED = {*types_of(ModelOptions), *_DATA}
+
+# Of the model options, those that tell how to use the networks, not what they are: they may change.
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
-_ARCHITECTURE = [
-    f.name for f in dataclasses.fields(ModelOptions) if f.name not in _NOT_ARCHITECTURE
-]
 
-# What a program that uses a trained run takes over from it. The rest of the data options, such as
-# the batch size, suited the training alone.
-_INHERITED = {
-    *("dataroot", "dataset_mode", "loadSize", "fineSize", "resize_or_crop", "ignore_label"),
-    *(*_ARCHITECTURE, *_NOT_ARCHITECTURE),
-}
-
-# What belongs to one call and not to the run: a resumed run does not inherit it.
-# Its name and folder are where it was found, even if it was moved since.
+# What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
+# folder are where it was found, even if it was moved since.
 _OF_ONE_CALL = {
     *("name", "checkpoints_dir", "verbose", "local_rank"),
     *("continue_train", "load_pretrain", "which_epoch", "debug"),
@@ -167,12 +161,11 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
 
 def _contradictions(model: ModelOptions, saved: Mapping[str, Any], run: RunOptions) -> list[str]:
     """One line for each flag that makes other networks of a run than it has."""
-    given = dataclasses.asdict(model)
     return [
-        f"{_as_flag(name, given[name])}: the run {run.name!r} in {run.checkpoints_dir} was trained "
-        f"with {_as_flag(name, saved[name])}; leave the flag out"
-        for name in _ARCHITECTURE
-        if given[name] != saved[name]
+        f"{_as_flag(name, value)}: the run {run.name!r} in {run.checkpoints_dir} was trained with "
+        f"{_as_flag(name, saved[name])}; leave the flag out"
+        for name, value in flat(model).items()
+        if name not in _NOT_ARCHITECTURE and value != saved[name]
     ]
 
 
