@@ -67,7 +67,7 @@ def encode(options: EncodeOptions) -> list[Path]:
         rows,
         options.model.n_clusters,
         seed=options.run.seed,
-        min_pixels=options.clustering.min_instance_area,
+        min_pixels=options.min_instance_area,
         origins=bank.origins(),
     )
     for line in clusters.lines:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from engine.launch import launch
 from engine.program import parse_command_line
-from options.parsing import parse_precompute, uncropped
+from options.parsing import parse_precompute
 
 if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_precompute)
@@ -45,14 +45,14 @@ def precompute(options: PrecomputeOptions) -> Path:
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
     runtime.prepare(model)
     dataset = create_dataset(
-        uncropped(options.data),
+        options.data,
         options.model,
         phase=options.encoding.phase,
         seed=options.run.seed,
         is_train=False,
         needs_image=True,
     )
-    ending = f".{options.maps.feat_format}"
+    ending = f".{options.feat_format}"
     if runtime.world.is_main:
         targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
         refuse_other_formats(targets, ending)

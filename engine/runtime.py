@@ -12,7 +12,6 @@ from engine.device import choose_device
 from engine.distributed import broadcast, initialise
 from engine.world import World, read_world
 from models.pix2pixhd import Pix2PixHDModel
-from options.checks import asked_precision
 from options.encode_options import EncodeOptions, PrecomputeOptions
 from options.parsing import ineffective_flags
 from options.test_options import TestOptions
@@ -67,7 +66,7 @@ def choose_runtime(
         torch.backends.cudnn.benchmark = True  # most data sets have images of few sizes
     initialise(world, device)
     # By the first one's stopwatch for all of them.
-    dtype, more = broadcast(choose_dtype(asked_precision(options.run), device), world)
+    dtype, more = broadcast(choose_dtype(options.run.precision, device), world)
     notes += more
     compiles = options.run.compile
     if compiles and (reason := why_not_compiled(device)):

@@ -28,8 +28,9 @@ from engine.world import World
 from models import create_model
 from models.perceptual import VGGPerceptualLoss
 from models.pix2pixhd import Pix2PixHDModel
+from options.fields import flat
 from options.parsing import LAUNCH_FILE
-from options.saved import flat, options_texts
+from options.saved import options_texts
 from options.train_options import LossOptions, TrainOptions
 from pages.training_page import TrainingPage
 from util.errors import UserError

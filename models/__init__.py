@@ -102,7 +102,7 @@ def create_model(
         **shared,
         netE=create_encoder(model) if encodes else None,
         netD=netD,
-        gan=GAN_LOSSES["lsgan" if loss.lsgan else "vanilla"],
+        gan=GAN_LOSSES[loss.gan_loss],
         vgg=vgg,
         use_feature_matching=loss.ganFeat_loss,
         lambda_feat=loss.lambda_feat,

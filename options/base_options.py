@@ -1,15 +1,28 @@
-"""Options that every entry script shares: the run, its data and its networks.
+"""Options that every entry script shares: the run, its data and its networks; and the base classes
+of the scripts' own options.
 
 A field's name is the flag's spelling, which follows the reference implementation (hence the
-camel case). A boolean that is true by default is switched off with `--no_<name>`.
+camel case). A boolean that is true by default is switched off with `--no_<name>`. Upper bounds are
+there to catch slips of the finger, far above what any network has been trained with.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, Self
+
+from options.fields import Range, range_problems
 
 ResizeOrCrop = Literal["scale_width", "scale_width_and_crop", "resize_and_crop", "crop", "none"]
+
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+Pixels = Annotated[int, Range(1, 100_000)]  # of a side of an image
+Filters = Annotated[int, Range(1, 8192)]
+Blocks = Annotated[int, Range(0, 1000)]
+Halvings = Annotated[int, Range(1, 12)]  # the last one leaves a pixel of 4096
 
 
 @dataclass(frozen=True)
@@ -18,45 +31,36 @@ class RunOptions:
 
     name: str = "label2city"
     """Experiment; names its folders below --checkpoints_dir and --results_dir."""
-
     checkpoints_dir: str = "./checkpoints"
     """Folder that holds one folder per experiment."""
 
     gpu_ids: str = "0"
     """GPUs as a comma list; -1 for the CPU. Of several (0,1,2,3) each has a process of its own;
     -1,-1 is two processes on the CPU. Under torchrun leave it out: each process takes its own."""
-
-    seed: int = 0
+    local_rank: int = 0
+    """Set by old launchers of several processes; those also set LOCAL_RANK, which counts."""
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Seed of all that is random: initial weights, order and augmentation of images; the styles
     that a rendering draws; the starts of k-means."""
-
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the networks' convolutions; statistics and losses are float32 always. auto: bf16 on GPUs
     that have it, else fp32. fp16 needs CUDA; bf16 on a CPU is taken only if it is faster there."""
-
     fp16: bool = False
     """The same as --precision fp16, with a gradient scaler in training."""
-
     data_type: Literal[32, 16, 8] = 32
     """Bits of the numbers in the networks: 32, or 16 for the same as --fp16. 8 has no effect."""
-
     compile: bool = False
     """Compile the networks with torch.compile: takes minutes at the start."""
 
-    local_rank: int = 0
-    """Set by old launchers of several processes; those also set LOCAL_RANK, which counts."""
-
     tf_log: bool = False
     """Also write TensorBoard logs, to <checkpoints_dir>/<name>/logs."""
-
-    display_winsize: int = 512
+    display_winsize: Annotated[int, Range(16, 100_000)] = 512
     """Width of the pictures in web pages, in pixels."""
-
-    niter_fix_global: int = 0
-    """Epochs at the start that train only the outermost local enhancer (--netG local)."""
-
     verbose: bool = False
     """Print the networks, layer by layer."""
+
+    niter_fix_global: Natural = 0
+    """Epochs at the start that train only the outermost local enhancer (--netG local)."""
 
 
 @dataclass(frozen=True)
@@ -65,39 +69,31 @@ class DataOptions:
 
     dataroot: str = "./datasets/cityscapes/"
     """Holds <phase>_label, <phase>_inst and <phase>_img; <phase>_A and _B with --label_nc 0."""
-
     dataset_mode: Literal["aligned"] = "aligned"
     """How files become samples; aligned: one file of each kind of map, paired by name."""
+    max_dataset_size: Count | None = None
+    """Use only the first so many images."""
+    ignore_label: Annotated[int, Range(0, 2**31 - 1)] | None = None
+    """Label value that means "nothing known here" (often 255): no label channel is set there."""
 
     resize_or_crop: ResizeOrCrop = "scale_width"
     """scale_width: width to --loadSize, aspect ratio kept; resize_and_crop: to a square of
     --loadSize; crop: as the file is; each with a random crop to a square of --fineSize, where the
-    name has crop; none: as the file is."""
-
-    loadSize: int = 1024
+    name has crop; none: as the file is. Only training crops: all else takes the whole image, at
+    the same scale."""
+    loadSize: Pixels = 1024
     """Width in pixels that images are scaled to."""
-
-    fineSize: int = 512
+    fineSize: Pixels = 512
     """Side in pixels of the random crop, for the modes that crop."""
-
-    batchSize: int = 1
-    """Images per step, of all processes together; test.py: at once, in each process."""
-
-    serial_batches: bool = False
-    """Take the images in order, not shuffled."""
-
     flip: bool = True
     """Mirror training images left to right, at random."""
 
-    ignore_label: int | None = None
-    """Label value that means "nothing known here" (often 255): no label channel is set there."""
-
-    nThreads: int = 2
+    batchSize: Annotated[int, Range(1, 100_000)] = 1
+    """Images per step, of all processes together; test.py: at once, in each process."""
+    serial_batches: bool = False
+    """Take the images in order, not shuffled."""
+    nThreads: Annotated[int, Range(0, 1024)] = 2
     """Processes that load images; 0 loads them in the main process."""
-
-    max_dataset_size: int | None = None
-    """Use only the first so many images."""
-
     cache: str | None = None
     """Folder to keep decoded and resized images in, uncompressed: quicker to read, but large."""
 
@@ -108,60 +104,129 @@ class ModelOptions:
 
     model: Literal["pix2pixHD"] = "pix2pixHD"
     """The model."""
-
-    label_nc: int = 35
+    label_nc: Annotated[int, Range(0, 65_536)] = 35
     """Number of labels; 0: the input is an image, not a label map."""
-
     input_nc: int = 3
     """Channels of the input image (1 or 3), for --label_nc 0."""
-
     output_nc: int = 3
     """Channels of the output image (1 or 3)."""
-
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
 
     netG: Literal["global", "local"] = "global"
     """Generator: the global one, or with local enhancers around it for twice the resolution."""
-
-    ngf: int = 64
+    ngf: Filters = 64
     """Filters in the generator's first layer (of the outermost enhancer)."""
-
-    n_downsample_global: int = 4
+    n_downsample_global: Halvings = 4
     """Times the global generator halves the resolution."""
-
-    n_blocks_global: int = 9
+    n_blocks_global: Blocks = 9
     """Residual blocks in the global generator."""
-
-    n_local_enhancers: int = 1
+    n_local_enhancers: Annotated[int, Range(1, 8)] = 1
     """Local enhancers; each doubles the resolution (--netG local)."""
-
-    n_blocks_local: int = 3
+    n_blocks_local: Blocks = 3
     """Residual blocks in each local enhancer."""
-
     norm: Literal["instance", "batch"] = "instance"
     """Normalisation after the convolutions."""
-
     use_dropout: bool = False
     """Dropout of 0.5 in the residual blocks."""
 
     instance_feat: bool = False
     """Encoded instance features as further input."""
-
     label_feat: bool = False
     """Encoded features as further input, one per label."""
-
-    feat_num: int = 3
+    feat_num: Annotated[int, Range(1, 4096)] = 3
     """Channels of the encoded features."""
-
     load_features: bool = False
     """Read precomputed feature maps from <phase>_feat."""
-
-    n_downsample_E: int = 4
+    n_downsample_E: Halvings = 4
     """Times the encoder halves the resolution."""
-
-    nef: int = 16
+    nef: Filters = 16
     """Filters in the encoder's first layer."""
-
-    n_clusters: int = 10
+    n_clusters: Annotated[int, Range(1, 65_536)] = 10
     """Clusters of features per label; test.py looks for the file of that many."""
+
+
+@dataclass(frozen=True)
+class ProgramOptions:
+    """Options of any entry script."""
+
+    run: RunOptions = field(default_factory=RunOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+
+    def resolved(self) -> Self:
+        """The same, but where several flags say one thing, one field has the answer.
+
+        That is `run.precision` for --fp16 and --data_type 16. Nobody later needs to ask the others,
+        which are kept in step for the reference's `opt.txt`. Contradictions stay, for `problems`.
+        """
+        run = self.run
+        asks_fp16 = run.precision == "fp16" or run.fp16 or run.data_type == 16
+        if asks_fp16 and run.precision in ("auto", "fp16"):
+            run = replace(run, precision="fp16", fp16=True)
+        return replace(self, run=run)
+
+    def problems(self) -> Iterator[str]:
+        """Values out of range and contradictions between flags, one line each; none if sound."""
+        yield from range_problems(self)
+        yield from _run_problems(self.run)
+        yield from _data_problems(self.data)
+        yield from _model_problems(self.model)
+        if self.data.ignore_label is not None and self.model.label_nc == 0:
+            yield "--ignore_label with --label_nc 0: there is no label map to ignore values of"
+
+
+@dataclass(frozen=True)
+class TrainedRunOptions(ProgramOptions):
+    """Options of a program that uses a trained run, of which it inherits networks and data.
+
+    Such a program is a subclass with groups of its own, for `parsing.parse_for_run`.
+    """
+
+    def without_saved(self) -> Self:
+        """The same, with what is assumed of a run that has no saved options."""
+        return self
+
+
+def _run_problems(run: RunOptions) -> Iterator[str]:
+    if not re.fullmatch(r"-1(,-1)*|\d+(,\d+)*", run.gpu_ids):
+        yield f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU"
+    elif (ids := run.gpu_ids.split(","))[0] != "-1" and len(set(ids)) < len(ids):
+        yield f"--gpu_ids {run.gpu_ids}: names a GPU twice; each process needs its own"
+    if (run.fp16 or run.data_type == 16) and run.precision not in ("auto", "fp16"):
+        flag, other = ("fp16", "no_fp16") if run.fp16 else ("data_type 16", "data_type 32")
+        problem = "they contradict each other; give"
+        yield f"--precision {run.precision} with --{flag}: {problem} --{other}"
+    if not run.name or run.name == "." or ".." in run.name.split("/"):
+        yield f"--name {run.name!r}: must be a folder's name, below --checkpoints_dir"
+
+
+def _data_problems(data: DataOptions) -> Iterator[str]:
+    both = data.resize_or_crop in ("resize_and_crop", "scale_width_and_crop")
+    if both and data.fineSize > data.loadSize:
+        yield (
+            f"--fineSize {data.fineSize} with --loadSize {data.loadSize}: the crop is larger than "
+            "the image it is cut from; lower --fineSize or raise --loadSize"
+        )
+    if data.cache == "":
+        yield "--cache '': must be a folder's name; leave the flag out for no cache"
+
+
+def _model_problems(model: ModelOptions) -> Iterator[str]:
+    for name, channels in (("input_nc", model.input_nc), ("output_nc", model.output_nc)):
+        if channels not in (1, 3):
+            yield f"--{name} {channels}: image files carry 1 or 3 channels"
+    if model.instance_feat and model.label_feat:
+        yield "--instance_feat with --label_feat: features are of one kind; drop one"
+    if model.instance_feat and not model.instance:
+        yield (
+            "--instance_feat with --no_instance: features of instances need their maps; drop "
+            "--no_instance, or take --label_feat"
+        )
+    if model.label_feat and model.label_nc == 0:
+        yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
+    if model.load_features and not (model.instance_feat or model.label_feat):
+        yield (
+            "--load_features without --instance_feat or --label_feat: the features would not be "
+            "used; add one of them"
+        )

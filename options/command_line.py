@@ -1,43 +1,48 @@
-"""The command line: argv to a dataclass by tyro, and its complaints in one line each."""
+"""The command line: argv to a dataclass by tyro, its help and its complaints."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import dataclasses
+import functools
+import inspect
 import io
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from itertools import pairwise
+from typing import TypeVar, get_type_hints
 
 import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec
+from tyro.constructors import StructTypeInfo as TypeInfo
 
 from util.errors import UserError
 
 Options = TypeVar("Options")
+REGISTRY = ConstructorRegistry()
 
 
-def read_argv(
-    kind: type[Options], argv: Sequence[str], default: Options, source: str = ""
-) -> Options:
-    """The options that argv says, and the defaults where it says nothing.
-
-    Exits with 0 after --help.
+def read_argv(argv: Sequence[str], default: Options) -> Options:
+    """The options that argv says, and the defaults where it says nothing; --help exits with 0.
 
     Raises:
-        UserError: argv is at fault; one line, which begins with `source`.
+        UserError: argv is at fault.
     """
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
             return tyro.cli(
-                kind,
+                type(default),
                 args=list(argv),
                 default=default,
                 config=(tyro.conf.OmitArgPrefixes,),
                 use_underscores=True,
+                registry=REGISTRY,
             )
     except SystemExit as stop:
         if stop.code:
-            exit_with([source + _one_line(messages.getvalue())])
+            raise UserError(_one_line(messages.getvalue())) from None
         raise
 
 
@@ -48,10 +53,28 @@ def _one_line(box: str) -> str:
     return text.split("For full helptext")[0].strip()
 
 
-def exit_with(found: Sequence[str]) -> None:
-    """
-    Raises:
-        UserError: there are problems; one line each.
-    """
-    if found:
-        raise UserError(found)
+@REGISTRY.struct_rule
+def _with_flowing_help(info: TypeInfo) -> StructConstructorSpec | None:
+    """A dataclass as tyro takes it anyway, but for its help: of docstrings tyro keeps the line
+    breaks, so that sentences would break in the source's width and in the terminal's."""
+    if not dataclasses.is_dataclass(info.type) or not (texts := _docstrings(info.type)):
+        return None
+    types = get_type_hints(info.type, include_extras=True)
+    fields = (
+        StructFieldSpec(name, kind, default=getattr(info.default, name), helptext=texts.get(name))
+        for name, kind in types.items()
+    )
+    return StructConstructorSpec(info.type, fields=tuple(fields))
+
+
+@functools.cache
+def _docstrings(group: type) -> dict[str, str]:
+    """The text below each field, in one line."""
+    [definition] = ast.parse(inspect.getsource(group)).body
+    assert isinstance(definition, ast.ClassDef)
+    texts = {}
+    for statements in pairwise(definition.body):
+        match statements:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
+                texts[name] = " ".join(text.split())
+    return texts

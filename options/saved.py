@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+import reprlib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from options.base_options import RunOptions
-from options.command_line import exit_with, read_argv
+from options.fields import expected, fits, flat, types_of
 from options.train_options import TrainOptions
-
-Options = TypeVar("Options")
-
-
-def flat(options: Any) -> dict[str, Any]:
-    """Every field of the groups by its name: {flag: value}."""
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
-        values |= flat(value) if dataclasses.is_dataclass(value) else {field.name: value}
-    return values
-
-
-def replaced(options: Options, values: Mapping[str, Any]) -> Options:
-    """The same options with the fields in `values` changed, whatever group they are in."""
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(options):  # type: ignore[arg-type]
-        value = getattr(options, field.name)
-        if dataclasses.is_dataclass(value):
-            changes[field.name] = replaced(value, values)
-        elif field.name in values:
-            changes[field.name] = values[field.name]
-    return dataclasses.replace(options, **changes)  # type: ignore[type-var]
+from util.errors import UserError
 
 
 def options_texts(options: TrainOptions) -> dict[str, str]:
     """What is saved with a run: file name -> text of `options.json` and of `opt.txt`.
 
-    `opt.txt` is for people and for tools made for the reference: its spelling, `no_flip: False`.
+    `opt.txt` is for people and for tools made for the reference: its spelling, which knows no
+    positive booleans. What is on by default is written `no_flip: False`.
     """
-    values = flat(options)
-    reference = dict(_reference_spelling(name, value) for name, value in values.items())
-    lines = [f"{name}: {value}" for name, value in sorted(reference.items())]
+    values, defaults = flat(options), flat(TrainOptions())
+    lines = sorted(
+        f"no_{name}: {not value}" if defaults[name] is True else f"{name}: {value}"
+        for name, value in values.items()
+    )
     frame = ["------------ Options -------------", *lines, "-------------- End ----------------"]
     return {
         "options.json": json.dumps(values, indent=2) + "\n",
@@ -56,55 +37,54 @@ def saved_options(run: RunOptions) -> dict[str, Any]:
     """The options saved with a run, {flag: value}; empty where it has none.
 
     Reads `options.json`, or the `opt.txt` of a run that the reference implementation trained.
-    Names that this version does not know are left out. Exits with 2 if the file is damaged.
+    Names that this version does not know are left out; those that the file lacks have defaults.
+
+    Raises:
+        UserError: the file is damaged, or a value is not of its field's type.
     """
-    folder = Path(run.checkpoints_dir) / run.name
-    for name, read in (("options.json", json.loads), ("opt.txt", _read_opt_txt)):
-        file = folder / name
+    types, folder = types_of(TrainOptions), Path(run.checkpoints_dir) / run.name
+    for file, read in ((folder / "options.json", json.loads), (folder / "opt.txt", _read_opt_txt)):
         if not file.is_file():
             continue
         try:
-            values = read(file.read_text())
-            known = flat(TrainOptions())
-            if not isinstance(values, dict) or not known.keys() & values.keys():
+            values = read(file.read_text(encoding="utf-8"))
+            if not isinstance(values, dict) or not types.keys() & values.keys():
                 raise ValueError("it names no option")
-            words = _as_argv({key: values[key] for key in known if key in values})
-        except (ValueError, TypeError, OSError) as error:
-            exit_with([f"{file}: not a run's saved options ({error}); restore or remove it"])
-        return flat(read_argv(TrainOptions, words, TrainOptions(), source=f"{file}: "))
+        except (ValueError, OSError, RecursionError) as error:
+            reason = "brackets nested too deep" if isinstance(error, RecursionError) else error
+            complaint = f"{file}: not a run's saved options ({reason}); restore or remove it"
+            raise UserError(complaint) from None
+        known = {name: values[name] for name in types if name in values}
+        problems = [
+            f"{file}: {name} is {reprlib.repr(value)}, but must be {expected(types[name])}; "
+            "correct it there, or restore the file"
+            for name, value in known.items()
+            if not fits(value, types[name])
+        ]
+        if problems:
+            raise UserError(problems)
+        return flat(TrainOptions()) | known
     return {}
 
 
 def _read_opt_txt(text: str) -> dict[str, Any]:
     """The table of an `opt.txt`, its negative booleans turned into our positive ones."""
-    pairs = dict(re.findall(r"^(\w+): (.*?)\s*$", text, flags=re.MULTILINE))
-    if "gpu_ids" in pairs:  # the reference prints a list: [0, 1], or [] for the CPU
-        pairs["gpu_ids"] = ",".join(re.findall(r"-?\d+", pairs["gpu_ids"])) or "-1"
-    return dict(_our_spelling(name, _value(word)) for name, word in pairs.items())
+    types, values = types_of(TrainOptions), {}
+    for name, word in re.findall(r"^(\w+): (.*?)\s*$", text, flags=re.MULTILINE):
+        if name == "gpu_ids" and word.startswith("["):  # the reference prints [0, 1], [] for CPU
+            word = word.strip("[]").replace(" ", "") or "-1"
+        value = _from_word(word, types.get(name.removeprefix("no_"), str))
+        is_negated = name.startswith("no_") and isinstance(value, bool)
+        values[name.removeprefix("no_")] = not value if is_negated else value
+    return values
 
 
-def _value(word: str) -> Any:
-    """A word of `opt.txt`: the reference prints inf for what is unlimited."""
-    return {"True": True, "False": False, "None": None, "inf": None}.get(word, word)
-
-
-def _our_spelling(name: str, value: Any) -> tuple[str, Any]:
-    positive = name.removeprefix("no_")
-    return (positive, not value) if name != positive else (name, value)
-
-
-def _reference_spelling(name: str, value: Any) -> tuple[str, Any]:
-    """The reference knows no positive booleans: what is on by default is written no_<name>."""
-    on_by_default = flat(TrainOptions())[name] is True
-    return (f"no_{name}", not value) if on_by_default else (name, value)
-
-
-def _as_argv(values: Mapping[str, Any]) -> list[str]:
-    """The command line that says the same as `values`."""
-    words: list[str] = []
-    for name, value in values.items():
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no_{name}")
-        elif value is not None:
-            words.append(f"--{name}={value}")  # one word: the value may begin with a dash
-    return words
+def _from_word(word: str, hint: Any) -> Any:
+    """The value that a word stands for in a field of that type; the word itself if none fits."""
+    readings: list[Any] = [{"None": None, "True": True, "False": False}.get(word, word)]
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            readings.append(number(word))
+    # Text takes the word as it is. What is unlimited is None here and inf in the reference.
+    readings += [word, *([None] if word == "inf" else [])]
+    return next((value for value in readings if fits(value, hint)), word)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from options.base_options import DataOptions, ModelOptions, RunOptions
-from options.checks import at_least, base_problems, not_below
+from options.base_options import Count, Filters, Natural, ProgramOptions
+from options.fields import Range
 
 
 @dataclass(frozen=True)
 class DiscriminatorOptions:
     """The discriminators."""
 
-    num_D: int = 2
+    num_D: Annotated[int, Range(1, 10)] = 2
     """Discriminators, each at half the resolution of the one before."""
-
-    n_layers_D: int = 3
+    n_layers_D: Annotated[int, Range(1, 12)] = 3
     """Convolutions in a discriminator before its last two."""
-
-    ndf: int = 64
+    ndf: Filters = 64
     """Filters in a discriminator's first layer."""
 
 
@@ -27,22 +26,19 @@ class DiscriminatorOptions:
 class LossOptions:
     """The losses."""
 
+    gan_loss: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
+    """lsgan: least squares; vanilla: binary cross-entropy; hinge: linear up to a margin of 1."""
     lsgan: bool = True
-    """Least-squares GAN loss; --no_lsgan: binary cross-entropy (vanilla GAN)."""
-
+    """--no_lsgan is the same as --gan_loss vanilla."""
     ganFeat_loss: bool = True
     """Feature matching: fake and real should look alike to the discriminators' layers."""
-
     vgg_loss: bool = True
     """Perceptual loss: fake and real should look alike to a VGG19 trained on ImageNet."""
-
     vgg_weights: str | None = None
     """File with VGG19 weights under torchvision's names; without it torchvision fetches its own."""
-
-    lambda_feat: float = 10.0
+    lambda_feat: Annotated[float, Range(0)] = 10.0
     """Weight of feature matching and of the VGG loss."""
-
-    pool_size: int = 0
+    pool_size: Natural = 0
     """Size of a buffer of earlier fakes that the discriminators are shown; 0 for none."""
 
 
@@ -50,130 +46,108 @@ class LossOptions:
 class ScheduleOptions:
     """The schedule: how long, how fast, and from where."""
 
-    niter: int = 100
+    niter: Natural = 100
     """Epochs at the starting learning rate."""
-
-    niter_decay: int = 100
+    niter_decay: Natural = 100
     """Further epochs, in which the learning rate falls linearly to zero."""
-
-    lr: float = 0.0002
+    lr: Annotated[float, Range(0)] = 0.0002
     """Starting learning rate of Adam."""
-
-    beta1: float = 0.5
-    """Momentum of Adam."""
+    beta1: Annotated[float, Range(0)] = 0.5
+    """Momentum of Adam; less than 1."""
 
     continue_train: bool = False
     """Go on where the run was stopped; takes the run's own options where none are given."""
-
     load_pretrain: str = ""
     """Folder of weights to start from; what fits is taken and listed, what does not is too."""
-
     which_epoch: str = "latest"
     """Weights that --continue_train and --load_pretrain take: latest, or an epoch's number."""
 
     phase: str = "train"
     """Folders to train on: <phase>_label and so on."""
-
     check_data: Literal["sample", "full"] = "sample"
     """Pixels that are checked before training: a sample of the files, or all of them."""
-
     checkpoint_activations: bool = False
     """Compute the residual blocks twice instead of keeping their activations: slower, with less
     memory."""
-
     debug: bool = False
     """One epoch of at most ten images, with pictures and losses at every step."""
 
 
 @dataclass(frozen=True)
 class LogOptions:
-    """What is shown and kept. Frequencies count images, not steps."""
+    """What is shown, measured and kept. Frequencies count images, unless they say epochs."""
 
-    print_freq: int = 100
+    print_freq: Count = 100
     """Images between printed losses."""
-
-    display_freq: int = 100
+    display_freq: Count = 100
     """Images between pictures."""
-
-    save_latest_freq: int = 1000
+    save_latest_freq: Count = 1000
     """Images between saves of the latest state."""
-
-    save_epoch_freq: int = 10
+    save_epoch_freq: Count = 10
     """Epochs between saves under the epoch's number."""
-
-    eval_freq: int = 0
-    """Epochs between evaluations of held-out images (those of test_* or val_*); 0 for none."""
-
-    eval_images: int = 16
-    """Most held-out images to evaluate."""
-
-    metrics: str = "l1"
-    """Figures to evaluate: a comma list of l1, psnr."""
-
     html: bool = True
     """Keep web/index.html with pictures and loss curves."""
 
+    eval_freq: Natural = 0
+    """Epochs between evaluations of held-out images; 0 for none."""
+    eval_images: Count = 16
+    """Most held-out images that are evaluated."""
+    metrics: str = "l1"
+    """What is measured on them: names of metrics as a comma list."""
+
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(ProgramOptions):
     """Train a generator that turns label maps into photographs."""
 
-    run: RunOptions = field(default_factory=RunOptions)
-    data: DataOptions = field(default_factory=DataOptions)
-    model: ModelOptions = field(default_factory=ModelOptions)
     discriminator: DiscriminatorOptions = field(default_factory=DiscriminatorOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     log: LogOptions = field(default_factory=LogOptions)
 
+    def resolved(self) -> Self:
+        """As of every program; `loss.gan_loss` has the answer to --no_lsgan, and the fields that
+        --debug stands for have its values."""
+        options, loss = super().resolved(), self.loss
+        if loss.gan_loss == "vanilla" or (loss.gan_loss == "lsgan" and not loss.lsgan):
+            loss = replace(loss, gan_loss="vanilla", lsgan=False)
+            options = replace(options, loss=loss)
+        if not options.schedule.debug:
+            return options
+        most = min(options.data.max_dataset_size or 10, 10)
+        return replace(
+            options,
+            data=replace(options.data, max_dataset_size=most),
+            schedule=replace(options.schedule, niter=1, niter_decay=0),
+            log=replace(options.log, print_freq=1, display_freq=1),
+        )
 
-def settle(options: TrainOptions) -> TrainOptions:
-    """The options that --debug stands for, where it is given."""
-    if not options.schedule.debug:
-        return options
-    most = min(options.data.max_dataset_size or 10, 10)
-    return replace(
-        options,
-        data=replace(options.data, max_dataset_size=most),
-        schedule=replace(options.schedule, niter=1, niter_decay=0),
-        log=replace(options.log, print_freq=1, display_freq=1),
-    )
-
-
-def problems(options: TrainOptions) -> list[str]:
-    """Values out of range and contradictions between flags, one line each; empty if sound."""
-    loss, schedule, data = options.loss, options.schedule, options.data
-    found = base_problems(options.run, options.data, options.model)
-    found += at_least(1, options.discriminator, "num_D", "n_layers_D", "ndf")
-    found += at_least(
-        1, options.log, "print_freq", "display_freq", "save_latest_freq", "save_epoch_freq"
-    )
-    found += at_least(0, options.log, "eval_freq") + at_least(1, options.log, "eval_images")
-    found += at_least(0, loss, "pool_size") + not_below(0.0, loss, "lambda_feat")
-    found += at_least(0, schedule, "niter", "niter_decay") + not_below(0.0, schedule, "lr")
-    if not 0 <= schedule.beta1 < 1:
-        found.append(f"--beta1 {schedule.beta1}: must be at least 0 and less than 1")
-    if schedule.niter + schedule.niter_decay < 1:
-        found.append("--niter 0 with --niter_decay 0: no epoch is left to train; raise one of them")
-    if schedule.continue_train and schedule.load_pretrain:
-        found.append(
-            "--continue_train with --load_pretrain: both name the weights to start from; "
-            "drop --load_pretrain to resume the run, or --continue_train to start a new one"
-        )
-    if schedule.continue_train and schedule.debug:
-        found.append(
-            "--continue_train with --debug: the run would end with its first epoch; drop one"
-        )
-    if options.run.compile and schedule.checkpoint_activations and options.model.norm == "batch":
-        found.append(
-            "--compile with --checkpoint_activations and --norm batch: PyTorch cannot compile the "
-            "three together; leave one of them out"
-        )
-    if loss.vgg_weights and not loss.vgg_loss:
-        found.append("--vgg_weights with --no_vgg_loss: the weights would not be used; drop one")
-    if data.max_dataset_size is not None and 0 < data.max_dataset_size < data.batchSize:
-        found.append(
-            f"--max_dataset_size {data.max_dataset_size} with --batchSize {data.batchSize}: "
-            "not one batch could be filled; lower --batchSize"
-        )
-    return found
+    def problems(self) -> Iterator[str]:
+        """As of every program, and what contradicts itself in training."""
+        loss, schedule, data = self.loss, self.schedule, self.data
+        yield from super().problems()
+        if loss.gan_loss == "hinge" and not loss.lsgan:
+            yield "--gan_loss hinge with --no_lsgan: they name two losses; drop --no_lsgan"
+        if schedule.beta1 >= 1:
+            yield f"--beta1 {schedule.beta1}: must be less than 1"
+        if schedule.niter + schedule.niter_decay < 1:
+            yield "--niter 0 with --niter_decay 0: no epoch is left to train; raise one of them"
+        if schedule.continue_train and schedule.load_pretrain:
+            yield (
+                "--continue_train with --load_pretrain: both name the weights to start from; drop "
+                "--load_pretrain to resume the run, or --continue_train to start a new one"
+            )
+        if schedule.continue_train and schedule.debug:
+            yield "--continue_train with --debug: the run would end with its first epoch; drop one"
+        if self.run.compile and schedule.checkpoint_activations and self.model.norm == "batch":
+            yield (
+                "--compile with --checkpoint_activations and --norm batch: PyTorch cannot compile "
+                "the three together; leave one of them out"
+            )
+        if loss.vgg_weights and not loss.vgg_loss:
+            yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
+        if data.max_dataset_size is not None and 0 < data.max_dataset_size < data.batchSize:
+            yield (
+                f"--max_dataset_size {data.max_dataset_size} with --batchSize {data.batchSize}: "
+                "not one batch could be filled; lower --batchSize"
+            )

@@ -23,8 +23,8 @@ import torch
 # Run as a program, Python looks for modules in scripts/ only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+
 from engine.program import run_program
-from options.checks import at_least
 from options.command_line import read_argv
 from scripts.benchmark_sections import loading, networks, pooling
 from scripts.timing import Settings, Timed
@@ -42,9 +42,14 @@ SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
 def problems(settings: Settings) -> list[str]:
     """What cannot be done, or would have no effect, one line each."""
     device, folder = settings.device, settings.against
-    found = at_least(1, settings, "rounds", "samples") + at_least(0, settings, "threads", "scale")
+    least = {"rounds": 1, "samples": 1, "threads": 0, "scale": 0}
+    found = [
+        f"--{name} {getattr(settings, name)}: must be {low} or more"
+        for name, low in least.items()
+        if getattr(settings, name) < low
+    ]
     if min(settings.workers, default=0) < 0:
-        found.append(f"--workers {min(settings.workers)}: must be at least 0")
+        found.append(f"--workers {min(settings.workers)}: must be 0 or more")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         found.append(f"--device {device}: expected cpu, cuda or cuda:N")
     elif device != "cpu" and int(device[5:] or 0) >= (count := torch.cuda.device_count()):
@@ -106,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
     Raises:
         UserError: it asks for what is not to be had.
     """
-    settings = read_argv(Settings, argv, Settings())
+    settings = read_argv(argv, Settings())
     if found := problems(settings):
         raise UserError(found)
     if settings.threads:

@@ -20,7 +20,7 @@ from models import create_model
 from models.generators import GENERATORS, Generator
 from models.generators.base import joined
 from options.base_options import ModelOptions
-from options.saved import replaced
+from options.fields import replaced
 from options.train_options import DiscriminatorOptions, LossOptions
 
 

@@ -107,14 +107,6 @@ def note(folder: Path) -> str:
     return re.search("<p>(.*?)</p>", page)[1]
 
 
-def test_tiles_that_are_too_small(trained: Path) -> None:
-    where = ("--name", "tiny", "--checkpoints_dir", trained / "ck", "--gpu_ids", "-1")
-    outcome = run_test(*where, "--tile", "15")
-    assert outcome.code == 2
-    [line] = outcome.err.strip().splitlines()
-    assert "--tile 15: must be 16 or more" in line and "halves an image 2 times" in line
-
-
 def test_one_batch_is_in_the_making_while_another_is_looked_at() -> None:
     made: list[int] = []
 

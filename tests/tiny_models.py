@@ -12,7 +12,7 @@ from engine.step import gradients_of, logged
 from engine.training import perceptual_loss
 from models import create_model
 from models.pix2pixhd import Pix2PixHDModel
-from options.saved import replaced
+from options.fields import replaced
 from options.train_options import TrainOptions
 from util.batch import Batch
 

@@ -19,8 +19,7 @@ from data import create_dataset, transforms
 from data.cache import HEADER, Cache, ResizedMap
 from data.dataset import AlignedDataset
 from data.validate import check_dataset
-from options.base_options import DataOptions, ModelOptions, RunOptions
-from options.checks import base_problems
+from options.base_options import DataOptions, ModelOptions, ProgramOptions
 from util.errors import UserError
 
 MakeSet = Callable[..., Path]
@@ -232,5 +231,5 @@ def test_the_flag(make_set: MakeSet, folder: Path) -> None:
 
 
 def test_the_flag_without_a_folder() -> None:
-    (line,) = base_problems(RunOptions(), DataOptions(cache=""), ModelOptions())
+    (line,) = ProgramOptions(data=DataOptions(cache="")).problems()
     assert line.startswith("--cache '': must be a folder's name")

@@ -67,15 +67,15 @@ def gradients(model: Pix2PixHDModel) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("lsgan", [True, False], ids=["lsgan", "vanilla"])
+@pytest.mark.parametrize("gan_loss", ["lsgan", "vanilla"])
 @pytest.mark.parametrize("matching", [True, False], ids=["matching", "no matching"])
 @pytest.mark.parametrize("pool_size", [0, 2])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_one_pass_step_is_the_plain_step(
-    lsgan: bool, matching: bool, pool_size: int, norm: str
+    gan_loss: str, matching: bool, pool_size: int, norm: str
 ) -> None:
     # The pool's draw after seed 1 is a swap.
-    flags = {"lsgan": lsgan, "ganFeat_loss": matching, "pool_size": pool_size, "norm": norm}
+    flags = {"gan_loss": gan_loss, "ganFeat_loss": matching, "pool_size": pool_size, "norm": norm}
     model, batch = tiny_model(seed=1, **flags), tiny_batch(count=1)
     for seed in range(pool_size):
         model.pool.query(torch.randn(1, 8, 16, 24, generator=torch.Generator().manual_seed(seed)))

@@ -99,7 +99,7 @@ def test_contradictions(line: str, words: str) -> None:
 
 def test_fp16_is_a_precision() -> None:
     for line in ("--fp16", "--data_type 16", "--precision fp16", "--precision fp16 --fp16"):
-        assert runtime_module.asked_precision(parse_train(line.split()).run) == "fp16"
+        assert parse_train(line.split()).run.precision == "fp16"
 
 
 @pytest.mark.parametrize("case", ["labels", "instance_feat"])
@@ -195,7 +195,7 @@ def test_a_run_goes_on_in_the_precision_that_is_given(
     where = ["--name", "run", "--checkpoints_dir", str(tmp_path)]
     write_all(tmp_path / "run", options_texts(parse_train([*where, *saved.split()])))
     options = parse_train([*where, "--continue_train", *given.split()])
-    assert runtime_module.asked_precision(options.run) == taken
+    assert options.run.precision == taken
 
 
 def test_lines_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:

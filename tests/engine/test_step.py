@@ -20,7 +20,7 @@ from engine.runtime import Runtime
 from engine.step import Recipe, UpdateOrder, compute_gradients, gradients_of, train_step
 from models.conditioning import condition
 from models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs
-from options.saved import replaced
+from options.fields import replaced
 from options.train_options import TrainOptions
 from scripts.plain_step import PlainStep
 from util.batch import Batch
@@ -32,7 +32,7 @@ NOISE = 1e-5  # of a network's gradient: of smaller ones Adam makes steps of any
 
 CASES: dict[str, dict[str, Any]] = {
     "global": {},
-    "vanilla": {"lsgan": False},
+    "vanilla": {"gan_loss": "vanilla"},
     "no matching": {"ganFeat_loss": False},
     "one scale": {"num_D": 1},
     "batch norm": {"norm": "batch"},

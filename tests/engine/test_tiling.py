@@ -28,7 +28,7 @@ from models.generators.base import Generator, joined
 from models.pix2pixhd import Pix2PixHDModel
 from models.segments import instance_average
 from options.base_options import ModelOptions
-from options.saved import replaced
+from options.fields import replaced
 from util.batch import Batch
 from util.errors import UserError
 

@@ -11,7 +11,7 @@ from tiny_models import TINY, tiny_batch, tiny_model
 from engine.render import render
 from engine.trained import load_trained
 from options.base_options import ModelOptions
-from options.saved import replaced
+from options.fields import replaced
 from util.checkpoint import network_file, save_tensors
 from util.errors import UserError
 

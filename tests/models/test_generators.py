@@ -10,7 +10,7 @@ import torch
 from models.blocks import NORM_LAYERS, average_pool, initialise
 from models.generators import GENERATORS, Generator
 from options.base_options import ModelOptions
-from options.saved import replaced
+from options.fields import replaced
 
 CASES = [(name, {}) for name in GENERATORS] + [("local", {"n_local_enhancers": 2})]
 MAPS, FEATURES = 4, 1  # channels

@@ -17,7 +17,7 @@ from models import create_model
 from models.conditioning import condition
 from models.gan_losses import GAN_LOSSES
 from options.base_options import ModelOptions
-from options.saved import replaced
+from options.fields import replaced
 
 GENERATORS = [{}, {"netG": "local"}, {"netG": "local", "n_local_enhancers": 2}]
 
@@ -81,8 +81,8 @@ def test_terms_follow_the_flags() -> None:
 
 
 def test_gan_loss_follows_the_flag() -> None:
-    assert tiny_model(lsgan=True).gan is GAN_LOSSES["lsgan"]
-    assert tiny_model(lsgan=False).gan is GAN_LOSSES["vanilla"]
+    assert tiny_model(gan_loss="lsgan").gan is GAN_LOSSES["lsgan"]
+    assert tiny_model(gan_loss="vanilla").gan is GAN_LOSSES["vanilla"]
 
 
 def test_lambda_feat_weighs_feature_matching() -> None:

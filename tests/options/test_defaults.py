@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from shared_data import shared
 
+from options.fields import flat
 from options.parsing import ineffective_flags, parse_test, parse_train
-from options.saved import flat
 
 EVERYWHERE: dict[str, Any] = {
     "name": "label2city",

@@ -22,16 +22,17 @@ ENTRY_SCRIPTS = {file.stem for file in ROOT.glob("*.py")}
 PROJECT = {*ROOMS, *ENTRY_SCRIPTS, "datasets", "scripts", "tests"}
 
 
-def imported(file: Path) -> Iterator[str]:
-    """The first name of every module that the file imports, wherever in it."""
+def imported(file: Path, parts: int = 1) -> Iterator[str]:
+    """The first names of every module that the file imports, wherever in it."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (".".join(alias.name.split(".")[:parts]) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            yield (node.module or "").split(".")[0]
+            yield ".".join((node.module or "").split(".")[:parts])
 
 
+UTIL = list((ROOT / "util").glob("*.py"))
 FILES = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
 
 
@@ -42,6 +43,7 @@ def test_a_room_imports_only_what_lies_below_it(file: Path) -> None:
     assert names & PROJECT <= ROOMS[room]
     if room == "options":
         assert names - ROOMS[room] <= sys.stdlib_module_names | {"tyro"}
+        assert set(imported(file, parts=2)) & {f"util.{f.stem}" for f in UTIL} <= {"util.errors"}
 
 
 def test_there_are_rooms_and_scripts() -> None:

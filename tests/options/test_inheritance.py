@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from options.base_options import DataOptions, RunOptions
-from options.parsing import parse_test, parse_train, uncropped
-from options.saved import flat, options_texts, replaced, saved_options
+from data.transforms import output_size
+from options.base_options import DataOptions, RunOptions, TrainedRunOptions
+from options.fields import flat, replaced
+from options.parsing import parse_encode, parse_for_run, parse_test, parse_train, uncropped
+from options.saved import options_texts, saved_options
 from options.train_options import TrainOptions
 from util.errors import UserError
 
@@ -84,7 +86,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
         folder.mkdir(parents=True)
         named = {name.replace("_", "."): text for name, text in texts.items()}
         for name, text in (named or options_texts(parse_train(line.split()))).items():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, errors="surrogateescape")  # \udcff: the byte 0xff
         return folder
 
     return write
@@ -93,6 +95,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
 def error_lines(call: Callable[[], object]) -> list[str]:
     with pytest.raises(UserError) as caught:
         call()
+    assert not any("\n" in line for line in caught.value.problems)
     return caught.value.problems
 
 
@@ -109,7 +112,7 @@ def test_rendering_inherits_architecture_and_data(save: Save) -> None:
     assert data.resize_or_crop == "none"  # not a crop: the whole image
     assert (data.batchSize, options.run.seed, options.results.phase) == (1, 0, "test")
     other = parse_test(["--dataroot", "e", "--loadSize", "512", "--resize_or_crop", "crop"]).data
-    assert (other.dataroot, other.loadSize, other.resize_or_crop) == ("e", 512, "crop")
+    assert (other.dataroot, other.loadSize, other.resize_or_crop) == ("e", 512, "none")
 
 
 @pytest.mark.parametrize(
@@ -217,12 +220,13 @@ def test_contradicting_architecture_is_an_error(
 
 
 DAMAGED = [
-    *(("options_json", text) for text in ("", "[]", "5", "null", '{"ngf": 8', '{"ngf": "many"}')),
-    *(("opt_txt", text) for text in ("", "\x00", "ngf 8\n", "ngf: many\n", "netG: locl\n")),
+    *(("options_json", text) for text in ("", "[]", "5", "null", '{"ngf": 8', '{"colour": 8}')),
+    *(("options_json", text) for text in ("[" * 100_000, '{"ngf":' * 100_000, "\udcff\udcfe")),
+    *(("opt_txt", text) for text in ("", "\x00", "ngf 8\n", "colour: 8\n", "ngf: 8\n\udcff")),
 ]
 
 
-@pytest.mark.parametrize(("name", "text"), DAMAGED)
+@pytest.mark.parametrize(("name", "text"), DAMAGED, ids=lambda text: text[:12])
 @pytest.mark.parametrize("parse", [parse_test, parse_train])
 def test_damaged_options_are_one_line(
     name: str,
@@ -233,7 +237,143 @@ def test_damaged_options_are_one_line(
     file = save(**{name: text}) / name.replace("_", ".")
     words = ["--continue_train"] if parse is parse_train else []
     (line,) = error_lines(lambda: parse(words))
-    assert line.startswith(f"{file.relative_to(Path.cwd())}: ")
+    assert line.startswith(f"{file.relative_to(Path.cwd())}: not a run's saved options (")
+    assert line.endswith("; restore or remove it") and len(line) < 200
+
+
+WRONG = [
+    ("options_json", '{"ngf": "many"}', "ngf is 'many', but must be a whole number from 1 to 8192"),
+    ("options_json", '{"ngf": "8"}', "ngf is '8', but must be a whole number"),
+    ("options_json", '{"ngf": true}', "ngf is True, but must be a whole number"),
+    ("options_json", '{"ngf": 8.0}', "ngf is 8.0, but must be a whole number"),
+    ("options_json", '{"ngf": null}', "ngf is None, but must be a whole number"),
+    ("options_json", '{"ngf": [[[[[[[[8]]]]]]]]}', "ngf is [[[[[[[...]]]]]]], but must be a whole"),
+    ("options_json", '{"label_nc": 1099511627776}', "label_nc is 1099511627776, but must be a"),
+    ("options_json", '{"netG": "locl"}', "netG is 'locl', but must be global or local"),
+    ("options_json", '{"data_type": "32"}', "data_type is '32', but must be 32 or 16 or 8"),
+    ("options_json", '{"flip": "no"}', "flip is 'no', but must be true or false"),
+    ("options_json", '{"flip": 0}', "flip is 0, but must be true or false"),
+    ("options_json", '{"dataroot": 5}', "dataroot is 5, but must be text"),
+    ("options_json", '{"lr": NaN}', "lr is nan, but must be a finite number of 0 or more"),
+    ("options_json", '{"ignore_label": "x"}', "ignore_label is 'x', but must be a whole number"),
+    ("opt_txt", "ngf: many\n", "ngf is 'many', but must be a whole number from 1 to 8192"),
+    ("opt_txt", "ngf: inf\n", "ngf is 'inf', but must be a whole number"),
+    ("opt_txt", "netG: locl\n", "netG is 'locl', but must be global or local"),
+    ("opt_txt", "no_flip: perhaps\n", "flip is 'perhaps', but must be true or false"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "problem"), WRONG, ids=lambda text: text[:24].strip())
+@pytest.mark.parametrize("parse", [parse_test, parse_train])
+def test_a_wrong_value_is_one_line_with_what_is_expected(
+    name: str, text: str, problem: str, parse: Callable[[list[str]], object], save: Save
+) -> None:
+    file = save(**{name: text}) / name.replace("_", ".")
+    words = ["--continue_train"] if parse is parse_train else []
+    (line,) = error_lines(lambda: parse(words))
+    assert line.startswith(f"{file.relative_to(Path.cwd())}: {problem}")
+    assert line.endswith("; correct it there, or restore the file")
+
+
+def test_all_wrong_values_are_told_at_once(save: Save) -> None:
+    save(options_json='{"ngf": "many", "netG": "locl", "ndf": 8, "unheard_of": []}')
+    assert [line.split()[1] for line in error_lines(lambda: parse_test([]))] == ["netG", "ngf"]
+
+
+def test_words_of_the_reference_are_read_by_the_type_of_the_field(save: Save) -> None:
+    save(opt_txt="load_pretrain: \ndataroot: True\nphase: 5\nlr: 1\ncache: None\nno_flip: True\n")
+    found = saved_options(RunOptions())
+    assert (found["dataroot"], found["phase"], found["lr"]) == ("True", "5", 1.0)
+    assert (found["load_pretrain"], found["cache"], found["flip"]) == ("", None, False)
+
+
+@pytest.mark.parametrize("crop", ["resize_and_crop", "scale_width_and_crop", "crop"])
+@pytest.mark.parametrize("given", ["--loadSize 512", "--loadSize 64", "--fineSize 32", "own crop"])
+def test_rendering_takes_whole_images_whatever_argv_changes(
+    crop: str, given: str, save: Save
+) -> None:
+    save(f"--resize_or_crop {crop} --loadSize 286 --fineSize 256")
+    line = f"--resize_or_crop {crop} --loadSize 512" if given == "own crop" else given
+    data = parse_test(line.split()).data
+    asked = {"--loadSize 64": 64, "--fineSize 32": 286}.get(given, 512)
+    assert data.loadSize == asked
+    file = (96, 48)
+    assert (
+        output_size(file, data.resize_or_crop, data.loadSize, data.fineSize)
+        == {
+            "resize_and_crop": (asked, asked),
+            "scale_width_and_crop": (asked, asked // 2),
+            "crop": file,
+        }[crop]
+    )
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """What is measured."""
+
+    how: str = "l1"
+    """Name of a metric."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(TrainedRunOptions):
+    """A program that does not exist."""
+
+    measure: MeasureOptions = field(default_factory=MeasureOptions)
+
+
+def test_a_program_that_uses_a_run_is_a_dataclass_and_a_line(save: Save) -> None:
+    save("--ngf 8 --dataroot d --resize_or_crop crop --batchSize 4")
+    options = parse_for_run(EvaluateOptions, ["--how", "fid"])
+    assert (options.measure.how, options.model.ngf, options.data.dataroot) == ("fid", 8, "d")
+    assert (options.data.batchSize, options.data.resize_or_crop) == (1, "none")
+    assert len(error_lines(lambda: parse_for_run(EvaluateOptions, ["--ngf", "9"]))) == 1
+
+
+def test_features_of_a_run_without_options_are_of_instances(save: Save) -> None:
+    assert parse_encode([]).model.instance_feat
+    model = parse_encode(["--label_feat"]).model
+    assert (model.instance_feat, model.label_feat) == (False, True)
+    save("")
+    assert error_lines(lambda: parse_encode([]))[0].startswith("the run has no encoder")
+
+
+def test_gpus_are_the_launchers_where_there_is_one(save: Save) -> None:
+    save("--gpu_ids 4,5,6,7")
+    assert parse_train(["--continue_train"]).run.gpu_ids == "4,5,6,7"
+    assert parse_train(["--continue_train"], launched=True).run.gpu_ids == "0"
+    given = ["--continue_train", "--gpu_ids", "1"]
+    assert parse_train(given, launched=True).run.gpu_ids == "1"
+
+
+@pytest.mark.parametrize(
+    ("saved", "given", "loss"),
+    [
+        ("--no_lsgan", "", "vanilla"),
+        ("--gan_loss hinge", "", "hinge"),
+        ("--gan_loss hinge", "--no_lsgan", "vanilla"),
+        ("--no_lsgan", "--gan_loss hinge", "hinge"),
+        ("--no_lsgan", "--lsgan", "lsgan"),
+        ("--gan_loss hinge", "--lsgan", "lsgan"),
+    ],
+)
+def test_a_run_goes_on_with_the_gan_loss_that_is_given(
+    saved: str, given: str, loss: str, save: Save
+) -> None:
+    save(saved)
+    assert parse_train(["--continue_train", *given.split()]).loss.gan_loss == loss
+
+
+def test_older_options_json_say_it_with_the_older_flags(save: Save) -> None:
+    save(options_json='{"lsgan": false, "fp16": true, "precision": "auto", "data_type": 32}')
+    options = parse_train(["--continue_train"])
+    assert (options.loss.gan_loss, options.run.precision) == ("vanilla", "fp16")
+    texts = options_texts(options)
+    assert {"fp16: True", "data_type: 32", "no_lsgan: True"} < set(texts["opt.txt"].splitlines())
+    values = json.loads(texts["options.json"])
+    assert (values["gan_loss"], values["lsgan"]) == ("vanilla", False)
+    assert (values["precision"], values["fp16"]) == ("fp16", True)
 
 
 def test_a_copied_run_goes_on_in_its_own_folder(save: Save) -> None:
@@ -247,11 +387,12 @@ def test_a_copied_run_goes_on_in_its_own_folder(save: Save) -> None:
 words = st.text("abcXYZ019_-./ é", max_size=12).map(str.strip)
 recorded = st.fixed_dictionaries(
     {
-        "ngf": st.integers(1, 10**6),
+        "ngf": st.integers(1, 8192),
         "gpu_ids": st.sampled_from(["-1", "0", "0,1"]),
         "lr": st.floats(0, 1),
         "lambda_feat": st.floats(0, 1e9),
         "max_dataset_size": st.none() | st.integers(1, 10**9),
+        "gan_loss": st.sampled_from(["lsgan", "vanilla", "hinge"]),
         "ignore_label": st.none() | st.integers(0, 255),
         "flip": st.booleans(),
         "instance": st.booleans(),
