@@ -52,7 +52,7 @@ def precompute(options: PrecomputeOptions) -> Path:
     ending = f".{options.maps.feat_format}"
     targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
     if runtime.world.is_main:
-        validate_dataset(dataset)
+        runtime.print_rank0(*validate_dataset(dataset))
         refuse_other_formats(targets, ending)
     barrier(runtime.world)
     runtime.print_rank0(size_line(dataset))

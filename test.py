@@ -175,7 +175,7 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
             "leave the flag out, or give a --phase that has real images"
         )
     if runtime.world.is_main:
-        validate_dataset(dataset, batch_size=options.data.batchSize)
+        runtime.print_rank0(*validate_dataset(dataset, batch_size=options.data.batchSize))
     barrier(runtime.world)
     return dataset, total
 

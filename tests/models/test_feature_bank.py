@@ -15,7 +15,7 @@ from shared_data import shared
 
 from data import create_dataset
 from engine.feature_files import load_clusters, load_features
-from models.conditioning import pad_to_stride
+from models.conditioning import image_to_float, pad_to_stride
 from models.encoder import Encoder
 from models.feature_bank import (
     FeatureBank,
@@ -55,13 +55,11 @@ def bank() -> FeatureBank:
     bank = FeatureBank(model.feat_num, model.label_nc)
     for index in range(len(dataset)):
         sample = dataset[index]
-        image, inst = sample["image"], sample["inst"]
-        assert isinstance(image, torch.Tensor)
-        assert isinstance(inst, torch.Tensor)
-        height, width = image.shape[1:]
+        image, inst = image_to_float(sample.image), sample.inst
+        height, width = image.shape[2:]
         with torch.no_grad():
-            features = encoder(pad_to_stride(image[None], encoder.stride))[..., :height, :width]
-        bank.add(instance_average(features, inst[None]), inst[None])
+            features = encoder(pad_to_stride(image, encoder.stride))[..., :height, :width]
+        bank.add(instance_average(features, inst), inst)
     return bank
 
 
