@@ -145,9 +145,9 @@ def unreadable_features(path: Path, error: Exception) -> str:
 
 def jpeg_ids(paths: Sequence[Path], kind: str) -> str:
     """A warning: identifiers in a lossy format, all within the range; `kind` as in `id_mode`."""
-    others = f", as are {len(paths) - 1} others" if len(paths) > 1 else ""
+    more = f", the first of {len(paths)}" if len(paths) > 1 else ""
     return (
-        f"warning: {paths[0]}: this {kind} map is a JPEG{others}; JPEG changes values along edges, "
+        f"warning: {paths[0]}: this {kind} map is a JPEG{more}; JPEG changes values along edges, "
         f"where training then sees {kind}s that nobody drew; make the {kind} maps again as PNG"
     )
 
