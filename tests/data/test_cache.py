@@ -123,7 +123,7 @@ SIDECARS: dict[str, Damage] = {
     "no text": lambda content: b"\xff" * len(content),
     "no object": lambda content: b"3",
     "other keys": lambda content: b"{}",
-    "another stamp": lambda content: content.replace(b'"stamp": [', b'"stamp": [0'),
+    "another stamp": lambda content: content.replace(b'"stamp": [', b'"stamp": [1'),
     "no size": lambda content: content.replace(b'"size": [', b'"size": 5, "": ['),
     "no type": lambda content: content.replace(b'"descr": "', b'"descr": "x'),
     "pickled objects": lambda content: content.replace(b'"descr": "', b'"descr": "O", "": "'),
