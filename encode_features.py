@@ -10,7 +10,6 @@ if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_encode)
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -23,6 +22,7 @@ from engine.render import each_batch, validate_once
 from engine.runtime import Runtime, choose_runtime
 from engine.trained import load_trained
 from models.clustering import Clustering, cluster, nearest
+from models.conditioning import image_to_float
 from models.feature_bank import FeatureBank
 from models.pix2pixhd import Pix2PixHDModel
 from options.encode_options import EncodeOptions
@@ -154,10 +154,12 @@ def cut_examples(
     ids_of = "label" if options.model.label_feat else "inst"
     cut: dict[tuple[int, int, int], Example] = {}
     for image, instances in tqdm(sorted(of_image.items()), unit="img", disable=None, leave=False):
-        sample: dict[str, Any] = dataset[image]
-        picture, ids = tensor_to_image(sample["image"]), sample[ids_of][0].numpy()
+        sample = dataset[image]
+        assert sample.image is not None  # needs_image
+        picture = tensor_to_image(image_to_float(sample.image[0]))
+        ids = sample.tensors()[ids_of][0, 0].numpy()
         for label, id_ in instances:
-            caption = f"{Path(sample['path']).stem}, {id_}"
+            caption = f"{Path(sample.path[0]).stem}, {id_}"
             cut[label, image, id_] = Example(cut_out(picture, ids == id_, size=144), caption)
     return cut
 

@@ -1,4 +1,4 @@
-"""From files to batches: `create_dataset`, `check.validate_dataset`, `create_loader`."""
+"""From files to batches: `create_dataset`, `validate.validate_dataset`, `create_loader`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from data.sampler import EpochSampler
 if TYPE_CHECKING:
     from options.base_options import DataOptions, ModelOptions
 
-DATASETS = {"aligned": AlignedDataset}
+# --dataset_mode -> class. Another kind of data set is a file here, a row, and its name among the
+# choices in options/base_options.py. All take the arguments below, and tell the start-up check and
+# the programs of their files as AlignedDataset does: derive from it, or have its public methods.
+DATASETS: dict[str, type[AlignedDataset]] = {"aligned": AlignedDataset}
 
 
 def create_dataset(

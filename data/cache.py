@@ -1,24 +1,19 @@
 """Maps kept on disk as they are after resizing, so that they are decoded and resized only once.
 
-One file a map, in the sub-folder of its name's first two digits. The name is a hash of what is kept
-there: which source file, read as what, resized to what. The file begins with a header, JSON padded
-to HEADER bytes, that tells which state of the source it was made from; the pixels follow as they
-lie in memory, so that a crop is read without the rest.
-
-Processes may share a cache without knowing of each other: a file appears whole or not at all, and
-two that make the same one make the same pixels.
+An entry is an array, `.npy`, and its sidecar, `.json`, named by a hash of the file, what it is read
+as and resized to. The array is written first and does not count without its sidecar. The state of
+the file is in the array's name, so that no sidecar speaks for pixels of another state, in whatever
+order the processes that share a cache write.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -26,122 +21,80 @@ import PIL
 from util.errors import UserError
 from util.files import replacing, writing
 
-HEADER = 4096  # bytes; pixels begin with a page of memory
-FORMAT = 1  # to be raised when the pixels made from a file, or the way they are kept, change
+FORMAT = 2  # to be raised when the pixels made from a file, or the way they are kept, change
 
-# What pixels are kept as: the first type that holds all of them exactly, else their own.
-NARROW = {"u": (np.uint8,), "i": (np.uint8, np.uint16), "f": (np.float16,)}
+# The first type that holds all values exactly, else their own. Unsigned ones tell what white is.
+NARROW = {"i": (np.uint8, np.uint16), "f": (np.float16,)}
 
 
-@dataclass(frozen=True)
-class ResizedMap:
+class ResizedMap(NamedTuple):
     """One map of a sample, resized but not cropped."""
 
-    planes: np.ndarray
-    """[C,H,W], not to be written to; from the cache perhaps of a narrower type than it was given,
-    with equal values."""
-
-    source_size: tuple[int, int]
-    """Width and height of the file that it was made from."""
+    planes: np.ndarray  # [C,H,W], read-only; from the cache perhaps of a narrower type
+    source_size: tuple[int, int]  # width and height of the file that it was made from
 
 
 class Cache:
-    """A folder of resized maps.
-
-    Raises:
-        UserError: there is no such folder and it cannot be made.
-    """
+    """A folder of resized maps; raises a UserError if there is none and it cannot be made."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        with self._named(), writing(self.folder):
+        with _naming(self.folder), writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, source: Path, content: str, make: Callable[[], ResizedMap]) -> ResizedMap:
-        """The map from the cache; made and kept if it is not there, or the source has changed.
+        """The map that `make` makes of a file; from the cache, unless the file has changed.
 
         Args:
-            source: the file that it is made from. Size and time of change tell its state.
-            content: what is made of it: all that the pixels depend on besides the file.
-            make: makes it.
+            content: all that the map depends on besides the file, in words.
 
         Raises:
             UserError: the cache cannot be written; and what `make` raises.
         """
         try:
-            # Before the pixels are read: should they change in between, they are made once more.
-            stamp = _stamp(source)
+            state = source.stat()  # before its pixels: should they change, they are made again
         except OSError:
             return make()  # which knows how to tell why
-        path = self._path(source, content)
-        kept = _read(path, stamp)
-        if kept is None:
-            kept = make()
-            with self._named():
-                _write(path, stamp, kept)
-        return kept
-
-    def _path(self, source: Path, content: str) -> Path:
-        what = os.fsencode(source.absolute()) + b"\0" + content.encode()
-        name = hashlib.blake2b(what, digest_size=16).hexdigest()
-        return self.folder / name[:2] / f"{name[2:]}.map"
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Tell in errors of the block which flag they come from."""
+        stamp = [FORMAT, PIL.__version__, state.st_size, state.st_mtime_ns]
+        named = f"{source.absolute()}\0{content}", str(stamp)
+        name, state_name = (sha256(n.encode(errors="surrogateescape")).hexdigest() for n in named)
+        sidecar = self.folder / name[:2] / f"{name[2:32]}.json"
+        array = sidecar.with_suffix(f".{state_name[:8]}.npy")
         try:
-            yield
-        except UserError as error:
-            raise UserError(f"--cache {self.folder}: {error}, or leave out --cache") from error
+            note = json.loads(sidecar.read_bytes())
+            with array.open("rb") as file:  # as `np.load(mmap_mode="r")`, but 4 times as fast
+                planes = np.memmap(file, note["descr"], "r", note["offset"], tuple(note["shape"]))
+            if note["stamp"] == stamp and note["offset"] + planes.nbytes == array.stat().st_size:
+                return ResizedMap(planes, (int(note["size"][0]), int(note["size"][1])))
+        except Exception:  # a file that is not ours may break in any way what reads it
+            pass
+        made = make()
+        with _naming(self.folder):
+            _write(sidecar, array, stamp, made)
+        return made
 
 
-def _stamp(source: Path) -> list[int | str]:
-    """What changes when the source does, or the library that decodes and resizes it."""
-    state = source.stat()
-    return [FORMAT, PIL.__version__, state.st_size, state.st_mtime_ns]
+def _write(sidecar: Path, array: Path, stamp: list[object], made: ResizedMap) -> None:
+    with np.errstate(over="ignore"):  # to infinity, which is not equal
+        narrower = (made.planes.astype(t) for t in NARROW.get(made.planes.dtype.kind, ()))
+        planes = next((n for n in narrower if np.array_equal(n, made.planes)), made.planes)
+    with replacing(array, durable=True) as file:  # a sidecar must not outlive its array
+        # Written as `np.save` does, which would not say of a full disk that it is full.
+        planes = np.ascontiguousarray(planes)
+        header = np.lib.format.header_data_from_array_1_0(planes)
+        np.lib.format.write_array_header_1_0(file, header)
+        note = {"stamp": stamp, "size": made.source_size, "offset": file.tell(), **header}
+        file.write(planes.data)
+    with replacing(sidecar) as file:
+        file.write(json.dumps(note).encode())
+    for old in set(array.parent.glob(f"{sidecar.stem}.*.npy")) - {array}:
+        old.unlink(missing_ok=True)
 
 
-def _read(path: Path, stamp: list[int | str]) -> ResizedMap | None:
-    """The map in a file, its planes mapped into memory; None if there is none of that stamp.
-
-    A file of another length than its header says is none: the system has stopped before all of it
-    was on the disk. So is whatever else we have not written.
-    """
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Tell in errors of the block which flag they come from."""
     try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(HEADER))
-            if header["stamp"] != stamp:
-                return None
-            dtype, shape = np.dtype(header["dtype"]), tuple(header["shape"])
-            length = HEADER + math.prod(shape) * dtype.itemsize
-            if os.fstat(file.fileno()).st_size != length:
-                return None
-            planes = np.memmap(file, dtype, mode="r", offset=HEADER, shape=shape)
-            width, height = (int(side) for side in header["source_size"])
-            assert planes.ndim == 3
-    # A file that is not ours may hold anything, and break anything that reads it.
-    except Exception:
-        return None
-    return ResizedMap(planes, (width, height))
-
-
-def _write(path: Path, stamp: list[int | str], resized: ResizedMap) -> None:
-    planes = _narrowed(resized.planes)
-    header = {
-        "stamp": stamp,
-        "source_size": resized.source_size,
-        "dtype": planes.dtype.str,
-        "shape": planes.shape,
-    }
-    with replacing(path, durable=True) as file:  # a header must not outlive its pixels
-        file.write(json.dumps(header).encode().ljust(HEADER))
-        file.write(np.ascontiguousarray(planes).data)
-
-
-def _narrowed(planes: np.ndarray) -> np.ndarray:
-    for dtype in NARROW[planes.dtype.kind]:
-        with np.errstate(over="ignore"):  # to infinity, which is not equal
-            narrow = planes.astype(dtype)
-        if np.array_equal(narrow, planes):
-            return narrow
-    return planes
+        yield
+    except UserError as error:
+        raise UserError(f"--cache {folder}: {error}, or leave out --cache") from error

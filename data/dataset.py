@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from data import feature_maps, problems, transforms
 from data.cache import Cache, ResizedMap
 from data.decode import Header, read_header, read_ids, read_photo
 from data.pairing import IMAGE_EXTENSIONS, list_images, pair_files
+from util.batch import Batch
 from util.errors import UserError
 
 # What stands for the ignored label in a sample. It must lie outside [0, label_nc), where one-hot
@@ -24,19 +24,23 @@ Map = Image.Image | np.ndarray
 """A map as its file has it: an image, or of features float32 [feat_num,H,W]."""
 
 
-class AlignedDataset(Dataset[dict[str, Tensor | str]]):
+class AlignedDataset(Dataset[Batch]):
     """Reads `<dataroot>/<phase>_label`, `_inst` and `_img`; `_A`, `_inst` and `_B` if label_nc = 0.
 
     With read_features also `_feat`, whose files `data.feature_maps` describes.
 
-    A sample is a dict:
+    A sample is a batch of one, which a model takes as it is:
 
-    - `label`: uint8 [1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
+    - `label`: uint8 [1,1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
       with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
-    - `inst`: int32 [1,H,W], any numbers; absent without use_instance.
-    - `image`: uint8 [output_nc,H,W]; absent if there is no folder of them.
-    - `feat`: float32 [feat_num,H,W], mostly in [-1,1]; absent without read_features.
+    - `inst`: int32 [1,1,H,W], any numbers; None without use_instance.
+    - `image`: uint8 [1,output_nc,H,W]; None if there is no folder of them.
+    - `feat`: float32 [1,feat_num,H,W], mostly in [-1,1]; None without read_features.
     - `path`: the label map's file.
+
+    Attributes:
+        files: those of each sample, map -> path; a program that takes only some samples keeps
+            only theirs.
 
     Raises:
         UserError: on making the set, a folder missing or empty, or files unpaired; on reading
@@ -56,7 +60,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         resize_or_crop: str,  # a name that `data.transforms` knows
         load_size: int,  # width in pixels to scale to
         fine_size: int,  # side in pixels of the crop
-        flip: bool,  # mirror at random; only if is_train
+        flip: bool,  # flip left to right at random; only if is_train
         ignore_label: int | None,  # value in label maps for "nothing known here"
         max_size: int | None,  # use only the first so many samples
         needs_image: bool,  # without real images is an error
@@ -129,7 +133,7 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Tensor | str]:
+    def __getitem__(self, key: int | tuple[int, int]) -> Batch:
         """Read a sample.
 
         Args:
@@ -143,7 +147,8 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         sizes = {name: resized.source_size for name, resized in maps.items()}
         if problem := problems.size_mismatch(files, sizes):
             raise UserError(problem)
-        draw = transforms.draw(
+        # Seeded for each sample: workers share no generator, and need none.
+        drawn = transforms.draw_crop_and_flip(
             np.random.default_rng((self.seed, counter)),
             sizes["label"],
             resize_or_crop=self.resize_or_crop,
@@ -151,14 +156,17 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
             fine_size=self.fine_size,
             flip=self.flip,
         )
-        tensors = {name: self.to_tensor(name, maps[name].planes, draw) for name in maps}
-        return {**tensors, "path": str(files["label"])}
+        tensors = {
+            name: transforms.crop_and_flip(planes, drawn, self._dtype(name, planes))[None]
+            for name, (planes, _) in maps.items()
+        }
+        return Batch(path=[str(files["label"])], **tensors)
 
     def read_header(self, name: str, path: Path) -> Header:
         """What the file of a map tells without decoding it; see `data.decode.read_header`."""
         if name == "feat":
             return feature_maps.read_header(path, self.feat_num)
-        return read_header(path, photo=name in self.photos, what=_what(name))
+        return read_header(path, photo=name in self.photos, what=kind_of(name))
 
     def read_map(self, name: str, path: Path) -> Map:
         """One map of a sample as the file has it; of a label map, the values are checked."""
@@ -166,9 +174,9 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
             return feature_maps.read_feature_map(path, self.feat_num)
         if name in self.photos:
             return read_photo(path, self.photos[name])
-        ids = read_ids(path, _what(name))
-        # The histogram is only needed to tell what is wrong.
-        if name == "label" and not _within(ids, self.label_nc):
+        ids = read_ids(path, kind_of(name))
+        # Which values there are takes longer to tell than that all are in range, as most are.
+        if name == "label" and not _all_below(self.label_nc, ids):
             problem = problems.label_values(path, _values(ids), self.label_nc, self.ignore_label)
             if problem:
                 raise UserError(problem)
@@ -185,13 +193,9 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
         ids = np.asarray(transforms.resize(values, size, Image.Resampling.NEAREST))
         if name == "label" and self.ignore_label is not None:
             ignored = ids == self.ignore_label
-            ids = ids.astype(self._dtype(name))
+            ids = ids.astype(self._dtype(name, ids))
             ids[ignored] = IGNORE_WIDE if self.label_nc > 255 else IGNORE
         return ids[None]
-
-    def to_tensor(self, name: str, planes: np.ndarray, draw: transforms.Draw) -> Tensor:
-        """What a sample has of a resized map."""
-        return transforms.cut(draw, planes, self._dtype(name))
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the sample that is made from files of `size`."""
@@ -208,22 +212,26 @@ class AlignedDataset(Dataset[dict[str, Tensor | str]]):
 
     def _content(self, name: str) -> str:
         """All that a resized map depends on besides the file and its kind of pixels."""
-        resizing = transforms.resizing(self.resize_or_crop, self.load_size)
+        resize_key = transforms.resize_key(self.resize_or_crop, self.load_size)
         if name in self.photos:
-            return f"photo, {resizing}, {self.photos[name]} channels"
+            return f"photo, {resize_key}, {self.photos[name]} channels"
         if name == "label":
-            return f"label, {resizing}, {self.label_nc} labels, ignored {self.ignore_label}"
-        return f"{name}, {resizing}" + (f", {self.feat_num} features" if name == "feat" else "")
+            return f"label, {resize_key}, {self.label_nc} labels, ignored {self.ignore_label}"
+        return f"{name}, {resize_key}" + (f", {self.feat_num} features" if name == "feat" else "")
 
-    def _dtype(self, name: str) -> type[np.generic]:
-        """Of a map's pixels."""
+    def _dtype(self, name: str, planes: np.ndarray) -> np.dtype:
+        """What a sample has of a map. Photographs stay as they were decoded: their type tells which
+        value is white, and it is the device that makes floats of them."""
+        if name in self.photos:
+            return planes.dtype
         if name == "feat":
-            return np.float32
-        wide = name == "inst" or (name not in self.photos and self.label_nc > 255)
-        return np.int32 if wide else np.uint8
+            return np.dtype(np.float32)
+        wide = name == "inst" or self.label_nc > 255
+        return np.dtype(np.int32 if wide else np.uint8)
 
 
-def _what(name: str) -> str:
+def kind_of(name: str) -> str:
+    """What messages call a map: label, instance, image or feat."""
     return "instance" if name == "inst" else name
 
 
@@ -232,7 +240,7 @@ def _size(values: Map) -> tuple[int, int]:
     return (values.shape[2], values.shape[1]) if isinstance(values, np.ndarray) else values.size
 
 
-def _within(ids: Image.Image, count: int) -> bool:
+def _all_below(count: int, ids: Image.Image) -> bool:
     """Whether the values of a map of identifiers are all in [0, count)."""
     pixels = np.asarray(ids)
     return bool(pixels.min() >= 0 and pixels.max() < count)

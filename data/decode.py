@@ -46,6 +46,9 @@ class Header:
     whole: bool
     """Whether the file ends as its format should. If not, it may yet be readable."""
 
+    lossy: bool = False
+    """Whether these are identifiers in a format that changes them a little."""
+
 
 def read_header(path: Path, *, photo: bool, what: str) -> Header:
     """Read the header of an image.
@@ -62,7 +65,10 @@ def read_header(path: Path, *, photo: bool, what: str) -> Header:
         _raise_if(_mode_problem(path, image, photo, what))
         width, height = image.size
         sideways = photo and _orientation(image) in SIDEWAYS
-        return Header((height, width) if sideways else (width, height), is_whole(path, image))
+        size = (height, width) if sideways else (width, height)
+        # MPO is a JPEG with further pictures behind it.
+        lossy = not photo and image.format in ("JPEG", "MPO")
+        return Header(size, is_whole(path, image), lossy)
 
 
 def read_ids(path: Path, what: str) -> Image.Image:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from data import problems
 from util.batch import Batch
 from util.errors import UserError
-
-Sample = dict[str, Tensor | str]
-"""The fields of a `Batch` for one image: maps [C,H,W], and the path."""
 
 
 class Loader(DataLoader[Batch]):
@@ -26,7 +27,7 @@ class Loader(DataLoader[Batch]):
 
     def __init__(
         self,
-        dataset: Dataset[Sample],
+        dataset: Dataset[Batch],  # of samples, batches of one
         *,
         batch_sampler: Sampler[Any],  # yields lists of what the data set takes as keys
         workers: int,  # processes; 0 loads in the main process
@@ -34,13 +35,14 @@ class Loader(DataLoader[Batch]):
         pin_memory: bool = False,  # in memory that CUDA devices copy from without waiting
     ) -> None:
         super().__init__(
-            _Courier(dataset),
+            _ReturnsErrors(dataset),
             batch_sampler=batch_sampler,
             num_workers=workers,
             collate_fn=collate,
             # A generator of its own: otherwise each epoch draws a number from the global one,
             # and a run that continues within an epoch would be a number ahead.
             generator=torch.Generator().manual_seed(seed),
+            # Starting workers takes longer than an epoch of a small data set.
             persistent_workers=workers > 0,
             worker_init_fn=_start_worker,
             pin_memory=pin_memory,
@@ -63,63 +65,61 @@ class Loader(DataLoader[Batch]):
             yield batch
 
 
-class _Courier(Dataset[Any]):
-    """Hands over a UserError in place of the sample."""
+class _ReturnsErrors(Dataset[Any]):
+    """A data set that returns a UserError in place of the sample."""
 
-    def __init__(self, dataset: Dataset[Sample]) -> None:
+    def __init__(self, dataset: Dataset[Batch]) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, key: Any) -> Sample | UserError:
+    def __getitem__(self, key: Any) -> Batch | UserError:
         try:
             return self.dataset[key]
         except UserError as error:
             return error
 
 
-def collate(samples: list[Sample | UserError]) -> Batch | UserError:
-    """Stack the maps of samples: [C,H,W] each to [N,C,H,W].
+def collate(samples: list[Batch | UserError]) -> Batch | UserError:
+    """Stack samples: maps of [1,C,H,W] each to [N,C,H,W].
 
     Returns:
         The batch; or the first error among the samples, or that they differ in size.
     """
-    sound: list[Sample] = []
+    sound: list[Batch] = []
     for sample in samples:
         if isinstance(sample, UserError):
             return sample
         sound.append(sample)
-    first = sound[0]
-    for sample in sound:
-        if _size(sample) != _size(first):
-            return UserError(different_sizes(_of(sample), _of(first)))
-    return Batch(**default_collate(sound))
+    paths = [path for sample in sound for path in sample.path]
+    sizes = [(sample.label.shape[3], sample.label.shape[2]) for sample in sound]
+    for path, size in zip(paths, sizes, strict=True):
+        if size != sizes[0]:
+            return UserError(problems.batch_sizes(Path(path), size, Path(paths[0]), sizes[0]))
+    # In a worker, PyTorch's stacking writes straight into memory shared with the main process.
+    return Batch(path=paths, **default_collate([sample.map(_first).tensors() for sample in sound]))
 
 
-def different_sizes(one: tuple[Any, tuple[int, int]], other: tuple[Any, tuple[int, int]]) -> str:
-    """The line that says so, of two (path, (width, height))."""
-    (path, (width, height)), (path_, (width_, height_)) = one, other
-    return (
-        f"{path}: {width}x{height} pixels after --resize_or_crop, but {width_}x{height_} from "
-        f"{path_}, and the images of a batch must have one size; "
-        "give --batchSize 1, or --resize_or_crop resize_and_crop"
-    )
-
-
-def _size(sample: Sample) -> tuple[int, int]:
-    label = sample["label"]
-    assert isinstance(label, Tensor)
-    return label.shape[2], label.shape[1]
-
-
-def _of(sample: Sample) -> tuple[str, tuple[int, int]]:
-    return str(sample["path"]), _size(sample)
+def _first(maps: Tensor) -> Tensor:
+    return maps[0]
 
 
 def _start_worker(worker: int) -> None:
     """Leave the signals that end a run to the main process, which saves before it stops.
 
     Ctrl-C and a closed window reach all processes of a terminal, and batch systems send SIGTERM to
-    all of a job's.
-    PyTorch has given this process one thread and its seeds already.
+    all of a job's. PyTorch has given this process one thread and its seeds already.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+
+
+@atexit.register
+def _kill_workers() -> None:
+    """End the workers of loaders that are still there when the program ends, as in a notebook.
+
+    Python would send them SIGTERM, which they ignore, and then wait for them for ever.
+    """
+    workers = [child for child in multiprocessing.active_children() if child.daemon]
+    if workers:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler raises at such an end
+    for worker in workers:
+        worker.kill()

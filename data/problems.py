@@ -143,6 +143,15 @@ def unreadable_features(path: Path, error: Exception) -> str:
     return f"{path}: damaged, or no .npz of a feature map ({reason}); {FEATURES_AGAIN}"
 
 
+def jpeg_ids(paths: Sequence[Path], kind: str) -> str:
+    """A warning: identifiers in a lossy format, all within the range; `kind` as in `id_mode`."""
+    more = f", the first of {len(paths)}" if len(paths) > 1 else ""
+    return (
+        f"warning: {paths[0]}: this {kind} map is a JPEG{more}; JPEG changes values along edges, "
+        f"where training then sees {kind}s that nobody drew; make the {kind} maps again as PNG"
+    )
+
+
 def size_mismatch(files: dict[str, Path], sizes: dict[str, tuple[int, int]]) -> str | None:
     """Maps of one sample that differ in size (width, height)."""
     width, height = sizes["label"]
@@ -154,3 +163,12 @@ def size_mismatch(files: dict[str, Path], sizes: dict[str, tuple[int, int]]) -> 
                 f"{files['label']}; {FEATURES_AGAIN if name == 'feat' else same}"
             )
     return None
+
+
+def batch_sizes(one: Path, size: tuple[int, int], other: Path, size_: tuple[int, int]) -> str:
+    """Samples of one batch, by their label maps, that differ in size (width, height)."""
+    return (
+        f"{one}: {size[0]}x{size[1]} pixels after --resize_or_crop, but {size_[0]}x{size_[1]} from "
+        f"{other}, and the images of a batch must have one size; "
+        "give --batchSize 1, or --resize_or_crop resize_and_crop"
+    )

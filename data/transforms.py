@@ -1,4 +1,4 @@
-"""Resizing, cropping and mirroring: one random draw, applied to every map of a sample.
+"""Resizing, cropping and flipping: drawn at random once for a sample, then applied to all its maps.
 
 Sizes are (width, height), as Pillow has them.
 """
@@ -16,8 +16,8 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Draw:
-    """What happens to all maps of one sample."""
+class CropAndFlip:
+    """What is drawn for a sample: all its maps share it, or they would no longer show one scene."""
 
     resized: Size
     """Size that the whole map is scaled to."""
@@ -26,7 +26,7 @@ class Draw:
     """Left, upper, right and lower edge of what is kept, in pixels of the resized map."""
 
     flip: bool
-    """Whether that is mirrored left to right."""
+    """Whether that is flipped left to right."""
 
 
 def resized_size(size: Size, resize_or_crop: str, load_size: int) -> Size:
@@ -46,8 +46,8 @@ def cropped_size(size: Size, resize_or_crop: str, fine_size: int) -> Size:
     return min(size[0], fine_size), min(size[1], fine_size)
 
 
-def resizing(resize_or_crop: str, load_size: int) -> str:
-    """What `resized_size` does, told alike wherever the same comes out, whatever is cropped."""
+def resize_key(resize_or_crop: str, load_size: int) -> str:
+    """A name for what `resized_size` does: equal where the results are, however it is cropped."""
     if resize_or_crop == "resize_and_crop":
         return f"{load_size} square"
     return f"{load_size} wide" if resize_or_crop.startswith("scale_width") else "as it is"
@@ -59,7 +59,7 @@ def output_size(size: Size, resize_or_crop: str, load_size: int, fine_size: int)
     return cropped_size(resized, resize_or_crop, fine_size)
 
 
-def draw(
+def draw_crop_and_flip(
     rng: np.random.Generator,
     size: Size,
     *,
@@ -67,13 +67,16 @@ def draw(
     load_size: int,
     fine_size: int,
     flip: bool,
-) -> Draw:
-    """Draw the crop's place, uniform over all there are, and with `flip` the mirroring, 1 to 1."""
+) -> CropAndFlip:
+    """Draw the crop's place, uniform over all there are, and with `flip` one flip in two.
+
+    All draws come from `rng` and in this order: a run that continues must see the same pixels.
+    """
     resized = resized_size(size, resize_or_crop, load_size)
     width, height = cropped_size(resized, resize_or_crop, fine_size)
     x = int(rng.integers(resized[0] - width, endpoint=True))
     y = int(rng.integers(resized[1] - height, endpoint=True))
-    return Draw(resized, (x, y, x + width, y + height), flip and bool(rng.integers(2)))
+    return CropAndFlip(resized, (x, y, x + width, y + height), flip and bool(rng.integers(2)))
 
 
 def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
@@ -85,18 +88,18 @@ def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.
     return image if image.size == size else image.resize(size, resample)
 
 
-def cut(draw: Draw, planes: np.ndarray, dtype: type[np.generic]) -> Tensor:
-    """A resized map cropped and mirrored as drawn.
+def crop_and_flip(planes: np.ndarray, drawn: CropAndFlip, dtype: np.dtype) -> Tensor:
+    """A resized map cropped and flipped as drawn.
 
     Args:
-        draw: the sample's.
-        planes: [C,H,W] of size draw.resized.
+        planes: [C,H,W] of size drawn.resized.
+        drawn: the sample's crop and flip.
         dtype: of the result; it must hold the values.
 
     Returns:
-        [C,h,w] with memory of its own.
+        [C,h,w] with memory of its own: a view would keep a file of the cache open.
     """
-    left, upper, right, lower = draw.box
-    # NumPy converts quicker, PyTorch mirrors quicker.
-    kept = torch.from_numpy(planes[:, upper:lower, left:right].astype(dtype, order="C"))
-    return kept.flip(-1) if draw.flip else kept
+    left, upper, right, lower = drawn.box
+    # NumPy converts and copies quicker, PyTorch flips quicker.
+    cropped = torch.from_numpy(planes[:, upper:lower, left:right].astype(dtype, order="C"))
+    return cropped.flip(-1) if drawn.flip else cropped

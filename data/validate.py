@@ -10,17 +10,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from tqdm import tqdm
 
 from data import problems
-from data.dataset import AlignedDataset
+from data.dataset import AlignedDataset, kind_of
 from data.decode import Header
-from data.loader import different_sizes
 from util.errors import UserError
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 DECODED = 64  # samples whose pixels are decoded in mode "sample"
@@ -32,17 +32,13 @@ THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 @dataclass
-class _Look:
+class _Headers:
     """What the headers of one sample's files tell."""
 
-    size: tuple[int, int] | None = None
-    """Width and height of its maps, if they agree on it."""
+    of: dict[str, Header] = field(default_factory=dict)
+    """Map -> header, of the readable ones."""
 
-    whole: bool = True
-    """Whether all files end as they should."""
-
-    found: list[str] = field(default_factory=list)
-    """Problems."""
+    problems: list[str] = field(default_factory=list)
 
 
 def validate_dataset(
@@ -50,74 +46,55 @@ def validate_dataset(
     mode: Literal["sample", "full"] = "sample",
     *,
     batch_size: int = 1,
-    progress: bool = True,
-) -> None:
-    """Raise a UserError with the problems of the data set, should it have any.
-
-    Args:
-        dataset, mode, batch_size, progress: as for `check_dataset`.
-    """
-    found = check_dataset(dataset, mode, batch_size=batch_size, progress=progress)
-    if len(found) > SHOWN:
-        found = [*found[:SHOWN], f"... and {len(found) - SHOWN} more"]
-    if found:
-        raise UserError(found)
-
-
-def check_dataset(
-    dataset: AlignedDataset,
-    mode: Literal["sample", "full"] = "sample",
-    *,
-    batch_size: int = 1,
-    progress: bool = True,
 ) -> list[str]:
-    """Look for problems in the files of a data set.
+    """Check the files of a data set, with a bar on a terminal while it lasts.
 
     Args:
         dataset: whose files to look at.
         mode: decode the pixels of a sample, evenly spread, and of files that end too early;
             or of all files.
         batch_size: images that will be stacked, and so must agree in size.
-        progress: show a bar while it lasts, on a terminal.
 
     Returns:
-        One line for each problem, of those alike only a few and the number of the others.
+        Warnings, to be printed: one line for each thing that is likely a mistake, but can be
+        trained with.
+
+    Raises:
+        UserError: the problems, one line each; of those alike only a few and the number of the
+            others, and of all no more than a screenful.
     """
-    bar = {"desc": "Checking data", "leave": False, "disable": None if progress else True}
     numbers = range(len(dataset))
-    with tqdm(total=len(dataset), unit="header", **bar) as shown:
-        looks = list(_in_threads(lambda n: _look(dataset, n), numbers, shown))
-    found = [line for look in looks for line in look.found]
+    headers = list(_in_threads(partial(_read_headers, dataset), numbers, "header"))
+    found = [line for sample in headers for line in sample.problems]
     if batch_size > 1:
-        found += _different_sizes(dataset, looks)
+        found += _different_sizes(dataset, headers)
     count = len(dataset) if mode == "full" else min(DECODED, len(dataset))
     spread = {n * len(dataset) // count for n in range(count)}
-    suspect = {n for n in numbers if not looks[n].whole}
-    decoded = [n for n in sorted(spread | suspect) if not looks[n].found]
-    with tqdm(total=len(decoded), unit="image", **bar) as shown:
-        for lines in _in_threads(lambda n: _pixel_problems(dataset, n), decoded, shown):
-            found += lines
-    return _grouped(found)
+    # What ends too early may yet decode, as some writers leave out a format's last bytes.
+    suspect = {n for n in numbers if not all(header.whole for header in headers[n].of.values())}
+    decoded = [n for n in sorted(spread | suspect) if not headers[n].problems]
+    for lines in _in_threads(partial(_pixel_problems, dataset), decoded, "image"):
+        found += lines
+    if found:
+        lines = _grouped(found)
+        more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        raise UserError(lines[:SHOWN] + more)
+    return _warnings(dataset, headers)
 
 
-def _look(dataset: AlignedDataset, number: int) -> _Look:
-    """Read the headers of a sample."""
-    files = dataset.files[number]
-    headers: dict[str, Header] = {}
-    look = _Look()
+def _read_headers(dataset: AlignedDataset, number: int) -> _Headers:
+    """Read the headers of a sample's files; those of different sizes are a problem."""
+    files, headers = dataset.files[number], _Headers()
     for name, path in files.items():
         try:
-            headers[name] = dataset.read_header(name, path)
+            headers.of[name] = dataset.read_header(name, path)
         except UserError as error:
-            look.found += error.problems
-    look.whole = all(header.whole for header in headers.values())
-    if not look.found:
-        sizes = {name: header.size for name, header in headers.items()}
+            headers.problems += error.problems
+    if not headers.problems:
+        sizes = {name: header.size for name, header in headers.of.items()}
         if problem := problems.size_mismatch(files, sizes):
-            look.found.append(problem)
-        else:
-            look.size = sizes["label"]
-    return look
+            headers.problems.append(problem)
+    return headers
 
 
 def _pixel_problems(dataset: AlignedDataset, number: int) -> list[str]:
@@ -131,16 +108,27 @@ def _pixel_problems(dataset: AlignedDataset, number: int) -> list[str]:
     return found
 
 
-def _different_sizes(dataset: AlignedDataset, looks: list[_Look]) -> list[str]:
+def _different_sizes(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
     """A line if not all samples can be stacked."""
     first: dict[tuple[int, int], int] = {}  # size of the output -> a sample that has it
-    for number, look in enumerate(looks):
-        if look.size:
-            first.setdefault(dataset.output_size(look.size), number)
+    for number, sample in enumerate(headers):
+        if not sample.problems:
+            first.setdefault(dataset.output_size(sample.of["label"].size), number)
     if len(first) < 2:
         return []
-    one, other, *_ = ((dataset.files[number]["label"], size) for size, number in first.items())
-    return [different_sizes(other, one)]
+    (size, number), (size_, number_), *_ = first.items()
+    path, path_ = (dataset.files[n]["label"] for n in (number, number_))
+    return [problems.batch_sizes(path_, size_, path, size)]
+
+
+def _warnings(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
+    """A line for each kind of map that is kept in a lossy format though its values are exact."""
+    lossy: dict[str, list[Path]] = {}
+    for files, sample in zip(dataset.files, headers, strict=True):
+        for name, header in sample.of.items():
+            if header.lossy:
+                lossy.setdefault(name, []).append(files[name])
+    return [problems.jpeg_ids(paths, kind_of(name)) for name, paths in lossy.items()]
 
 
 def _grouped(lines: list[str]) -> list[str]:
@@ -158,13 +146,12 @@ def _grouped(lines: list[str]) -> list[str]:
 
 
 def _in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], bar: tqdm
+    function: Callable[[int], Result], numbers: Iterable[int], unit: str
 ) -> Iterator[Result]:
-    """The function's results in the items' order, moving the bar along."""
-    pool = ThreadPoolExecutor(THREADS)
+    """The function's results in the numbers' order, with a bar where there is a terminal."""
+    pool, numbers = ThreadPoolExecutor(THREADS), list(numbers)
+    bar = partial(tqdm, desc="Checking data", total=len(numbers), unit=unit)
     try:
-        for result in pool.map(function, items):
-            bar.update()
-            yield result
+        yield from bar(pool.map(function, numbers), leave=False, disable=None)
     finally:
         pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the other files

@@ -110,7 +110,7 @@ def validate_once(dataset: AlignedDataset, runtime: Runtime, batch_size: int = 1
         UserError: there, what is wrong with them.
     """
     if runtime.world.is_main:
-        validate_dataset(dataset, batch_size=batch_size)
+        runtime.print_rank0(*validate_dataset(dataset, batch_size=batch_size))
     barrier(runtime.world)
 
 

@@ -151,7 +151,8 @@ def open_data(options: TrainOptions, runtime: Runtime) -> Loader:
         read_features=options.model.load_features,
     )
     if world.is_main:
-        validate_dataset(dataset, options.schedule.check_data, batch_size=data.batchSize)
+        mode = options.schedule.check_data
+        runtime.print_rank0(*validate_dataset(dataset, mode, batch_size=data.batchSize))
     barrier(world)
     loader = create_loader(
         dataset,

@@ -193,3 +193,12 @@ def test_features_of_the_reference_through_the_program(tmp_path: Path) -> None:
     found = load_features(tmp_path / "ck/final/features.npz", 3, 35)
     for label, rows in expected.items():
         np.testing.assert_allclose(found[label], rows, atol=1e-4)
+
+
+def test_examples_show_the_photographs(encoded: Path) -> None:
+    """Noise, which has dark pixels; not the white of bytes mistaken for floats."""
+    examples = list((encoded / "ck/tiny/features/examples").glob("*"))
+    assert examples
+    for file in examples:
+        levels = np.asarray(Image.open(file).convert("L"))
+        assert levels.min() < 60, file

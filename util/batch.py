@@ -14,7 +14,10 @@ from torch import Tensor
 @dataclass(frozen=True)
 class Batch:
     """N samples of one size, in the types of their files: they cross the bus as they are, a byte a
-    value, and become floating point on the device (`models.conditioning`)."""
+    value, and become floating point on the device (`models.conditioning`).
+
+    A data set's sample is a batch of one.
+    """
 
     label: Tensor
     """uint8 or int32 [N,1,H,W]; with `label_nc` 0 an image as below."""
@@ -26,7 +29,7 @@ class Batch:
     """Instance ids, int32 [N,1,H,W]."""
 
     image: Tensor | None = None
-    """Photographs, uint8 [N,C,H,W]; or float in [-1,1]."""
+    """Photographs, uint8 or uint16 [N,C,H,W]; or float in [-1,1]."""
 
     feat: Tensor | None = None
     """Precomputed feature maps, float32 [N,feat_num,H,W], mostly in [-1,1]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -12,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 from cached_sets import assert_same, files, forbid_reading
+from options.checks import base_problems
 from PIL import Image
-from tiny_scenes import pixels
+from tiny_scenes import pixels, problems_of
 
 from data import create_dataset, transforms
-from data.cache import HEADER, Cache, ResizedMap
+from data.cache import Cache, ResizedMap
 from data.dataset import AlignedDataset
-from data.validate import check_dataset
-from options.base_options import DataOptions, ModelOptions, ProgramOptions
+from options.base_options import DataOptions, ModelOptions, RunOptions
 from util.errors import UserError
 
 MakeSet = Callable[..., Path]
@@ -57,13 +58,12 @@ def test_a_source_that_changed_is_read_again(
     root = make_set(count=1, size=(40, 24))
     cached = open_set(root, cache=folder)
     cached[0]
-    before = files(folder)
     path = root / f"train_{name}/000.png"
     then = path.stat().st_mtime_ns
     Image.fromarray(pixels(name, 3, (40, 24))).save(path)
     os.utime(path, ns=(then + 1, then + 1))
     assert_same(cached, open_set(root))
-    assert files(folder) == before  # in the same place, so that no garbage is left
+    assert len(files(folder)) == 6  # nothing of the old state is left
 
 
 def test_a_source_of_the_same_age_and_another_length_is_read_again(
@@ -76,7 +76,7 @@ def test_a_source_of_the_same_age_and_another_length_is_read_again(
     then = path.stat().st_mtime_ns
     Image.fromarray(np.full((24, 40), 7, np.uint16)).save(path)
     os.utime(path, ns=(then, then))
-    assert (cached[0]["inst"] == 7).all()
+    assert (cached[0].inst == 7).all()
 
 
 def test_another_library_reads_again(
@@ -110,44 +110,97 @@ def test_a_source_that_is_gone(make_set: MakeSet, open_set: OpenSet, folder: Pat
         cached[0]
 
 
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+Damage = Callable[[bytes], bytes]
+ARRAYS: dict[str, Damage] = {
     "empty": lambda content: b"",
-    "a part of the header": lambda content: content[:50],
-    "the header alone": lambda content: content[:HEADER],
+    "the header alone": lambda content: content[:128],
     "a byte short": lambda content: content[:-1],
     "a byte long": lambda content: content + b"\0",
-    "no text": lambda content: b"\xff" * len(content),
-    "no object": lambda content: b"3".ljust(HEADER) + content[HEADER:],
-    "other keys": lambda content: b"{}".ljust(HEADER) + content[HEADER:],
-    "no type": lambda content: content.replace(b'"dtype": "|u1"', b'"dtype": "abc"'),
-    "no shape": lambda content: content.replace(b'"shape": [', b'"shape":5,"":['),
 }
+SIDECARS: dict[str, Damage] = {
+    "empty": lambda content: b"",
+    "a byte short": lambda content: content[:-1],
+    "no text": lambda content: b"\xff" * len(content),
+    "no object": lambda content: b"3",
+    "other keys": lambda content: b"{}",
+    "another stamp": lambda content: content.replace(b'"stamp": [', b'"stamp": [1'),
+    "no size": lambda content: content.replace(b'"size": [', b'"size": 5, "": ['),
+    "no type": lambda content: content.replace(b'"descr": "', b'"descr": "x'),
+    "pickled objects": lambda content: content.replace(b'"descr": "', b'"descr": "O", "": "'),
+    "a shape beyond the array": lambda content: content.replace(b'"shape": [', b'"shape": [9'),
+    "no shape": lambda content: content.replace(b'"shape": [', b'"shape": 5, "": ['),
+}
+DAMAGES = [(".npy", *item) for item in ARRAYS.items()]
+DAMAGES += [(".json", *item) for item in SIDECARS.items()]
 
 
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize(("ending", "name", "damage"), DAMAGES)
 def test_a_damaged_file_is_made_again(
     make_set: MakeSet,
     open_set: OpenSet,
     folder: Path,
-    damage: Callable[[bytes], bytes],
+    ending: str,
+    name: str,
+    damage: Damage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = make_set(count=1)
     cached = open_set(root, cache=folder)
     cached[0]
-    sound = [path.read_bytes() for path in files(folder)]
+    sound = {path: path.read_bytes() for path in files(folder)}
     for path in files(folder):
-        path.write_bytes(damage(path.read_bytes()))
+        if path.suffix == ending:
+            path.write_bytes(damage(sound[path]))
+    assert {path: path.read_bytes() for path in files(folder)} != sound
     assert_same(cached, open_set(root), range(1))
-    assert [path.read_bytes() for path in files(folder)] == sound
+    assert {path: path.read_bytes() for path in files(folder)} == sound
     forbid_reading(cached, monkeypatch)
     cached[0]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_process_late_with_an_older_state_spoils_nothing(
+    folder: Path, tmp_path: Path, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read the source before a change, and writes its array after the new one's sidecar."""
+    source = tmp_path / "source"
+    old, new = (ResizedMap(np.full((1, 2, 2), value, np.uint8), (2, 2)) for value in (7, 8))
+
+    def make_late() -> ResizedMap:
+        source.write_text("new")
+        Cache(folder).get(source, "", lambda: new)
+        if killed:
+            monkeypatch.setattr(json, "dumps", lambda entry: pytest.fail("killed"))
+        return old
+
+    source.touch()
+    if killed:
+        with pytest.raises(pytest.fail.Exception):
+            Cache(folder).get(source, "", make_late)
+        monkeypatch.undo()
+    else:
+        Cache(folder).get(source, "", make_late)
+    np.testing.assert_array_equal(Cache(folder).get(source, "", lambda: new).planes, new.planes)
+
+
+def test_killed_between_array_and_sidecar(
+    make_set: MakeSet, open_set: OpenSet, folder: Path
+) -> None:
+    root = make_set(count=1)
+    cached = open_set(root, cache=folder)
+    cached[0]
+    sound = files(folder)
+    for path in sound:
+        if path.suffix == ".json":
+            path.unlink()
+    assert_same(cached, open_set(root))
+    assert files(folder) == sound
 
 
 def fill(dataset: AlignedDataset, start: Any, results: Any) -> None:
     start.wait()
     for _ in range(3):
-        sums = [int(dataset[n]["inst"].sum()) for n in range(len(dataset))]
+        sums = [int(dataset[n].inst.sum()) for n in range(len(dataset))]
     results.put(sums)
 
 
@@ -165,12 +218,11 @@ def test_two_processes_fill_one_cache(
     for process in both:
         process.join()
     plain = open_set(root)
-    assert sums == [[int(plain[n]["inst"].sum()) for n in range(20)]] * 2
-    assert {path.suffix for path in files(folder)} == {".map"}
-    assert len(files(folder)) == 60
+    assert sums == [[int(plain[n].inst.sum()) for n in range(20)]] * 2
+    assert sorted(path.suffix for path in files(folder)) == [".json"] * 60 + [".npy"] * 60
     forbid_reading(cached, monkeypatch)
     for n in range(20):
-        assert torch.equal(cached[n]["image"], plain[n]["image"])
+        assert torch.equal(cached[n].image, plain[n].image)
 
 
 def test_a_crop_reads_its_part_of_the_file(folder: Path, tmp_path: Path) -> None:
@@ -181,7 +233,8 @@ def test_a_crop_reads_its_part_of_the_file(folder: Path, tmp_path: Path) -> None
     cache.get(source, "", lambda: ResizedMap(whole, (60, 40)))
     planes = cache.get(source, "", lambda: pytest.fail("made again")).planes
     assert isinstance(planes, np.memmap)
-    crop = transforms.cut(transforms.Draw((60, 40), (9, 7, 30, 21), True), planes, np.int32)
+    drawn = transforms.CropAndFlip((60, 40), (9, 7, 30, 21), flip=True)
+    crop = transforms.crop_and_flip(planes, drawn, np.dtype(np.int32))
     np.testing.assert_array_equal(crop, whole[:, 7:21, 9:30][..., ::-1])
 
 
@@ -219,17 +272,17 @@ def test_the_check_before_training_reads_the_files(
     state = path.stat()
     path.write_bytes(b"\0" * state.st_size)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert "image" in cached[0]
-    assert len(check_dataset(cached, progress=False)) == 1
+    assert cached[0].image is not None
+    assert len(problems_of(cached)) == 1
 
 
 def test_the_flag(make_set: MakeSet, folder: Path) -> None:
     root = make_set(count=1)
     data = DataOptions(dataroot=str(root), cache=str(folder), loadSize=16)
     create_dataset(data, ModelOptions(), phase="train", seed=0, is_train=True)[0]
-    assert len(files(folder)) == 3
+    assert len(files(folder)) == 6
 
 
 def test_the_flag_without_a_folder() -> None:
-    (line,) = ProgramOptions(data=DataOptions(cache="")).problems()
+    (line,) = base_problems(RunOptions(), DataOptions(cache=""), ModelOptions())
     assert line.startswith("--cache '': must be a folder's name")

@@ -39,7 +39,7 @@ def test_same_samples_and_nothing_decoded_again(
     plain = open_set(root, resize_or_crop=mode)
     cached = open_set(root, resize_or_crop=mode, cache=folder)
     cached[0]
-    assert len(files(folder)) == 3
+    assert len(files(folder)) == 6
     forbid_reading(cached, monkeypatch)
     assert_same(cached, plain)
 
@@ -120,7 +120,7 @@ def test_other_options_are_other_files(
     changed = usual | changes
     cached = open_set(root, cache=folder, **changed)
     cached[0]
-    assert len(files(folder)) == 3 + new
+    assert len(files(folder)) == 6 + 2 * new
     assert_same(cached, open_set(root, **changed))
 
 

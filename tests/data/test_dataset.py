@@ -11,6 +11,7 @@ from PIL import Image
 from tiny_scenes import pixels
 
 from data.dataset import IGNORE, IGNORE_WIDE, AlignedDataset
+from models.conditioning import image_to_float
 from util.errors import UserError
 
 MakeSet = Callable[..., Path]
@@ -22,16 +23,16 @@ def test_a_sample(make_set: MakeSet, open_set: OpenSet) -> None:
     dataset = open_set(root, flip=False)
     sample = dataset[1]
     assert len(dataset) == 4
-    assert sample["path"] == str(root / "train_label/001.png")
-    assert {name: v.dtype for name, v in sample.items() if name != "path"} == {
+    assert sample.path == [str(root / "train_label/001.png")]
+    assert {name: v.dtype for name, v in sample.tensors().items()} == {
         "label": torch.uint8,
         "inst": torch.int32,
-        "image": torch.float32,
+        "image": torch.uint8,
     }
-    for name in ("label", "inst"):
-        np.testing.assert_array_equal(sample[name][0], pixels(name, 1, (16, 8)))
+    np.testing.assert_array_equal(sample.label[0, 0], pixels("label", 1, (16, 8)))
+    np.testing.assert_array_equal(sample.inst[0, 0], pixels("inst", 1, (16, 8)))
     image = pixels("img", 1, (16, 8)).transpose(2, 0, 1)
-    np.testing.assert_allclose(sample["image"], image / 127.5 - 1, atol=1e-6)
+    np.testing.assert_array_equal(sample.image[0], image)
 
 
 @pytest.mark.parametrize("mode", ["resize_and_crop", "crop", "scale_width_and_crop"])
@@ -40,21 +41,21 @@ def test_one_draw_for_all_maps(make_set: MakeSet, open_set: OpenSet, mode: str) 
     dataset = open_set(make_set(size=(16, 16)), resize_or_crop=mode)
     for counter in range(20):
         sample = dataset[0, counter]
-        place = sample["inst"][0] - 40000
-        assert torch.equal(sample["label"][0], (place % 5).byte())
-        assert torch.equal(((sample["image"][0] + 1) * 127.5).round().int(), place)
+        place = sample.inst[0, 0] - 40000
+        assert torch.equal(sample.label[0, 0], (place % 5).byte())
+        assert torch.equal(sample.image[0, 0].int(), place)
 
 
 def test_draws_depend_on_seed_and_counter_alone(make_set: MakeSet, open_set: OpenSet) -> None:
     root = make_set(size=(40, 40))
     dataset, again = (open_set(root, resize_or_crop="crop") for _ in range(2))
-    first = [dataset[0, counter]["inst"] for counter in range(10)]
+    first = [dataset[0, counter].inst for counter in range(10)]
     for counter in reversed(range(10)):
-        assert torch.equal(again[0, counter]["inst"], first[counter])
+        assert torch.equal(again[0, counter].inst, first[counter])
     assert len({tensor.numpy().tobytes() for tensor in first}) == 10
-    assert torch.equal(dataset[3]["inst"], dataset[3, 3]["inst"])
+    assert torch.equal(dataset[3].inst, dataset[3, 3].inst)
     other = open_set(root, resize_or_crop="crop", seed=1)
-    assert not torch.equal(other[0, 0]["inst"], first[0])
+    assert not torch.equal(other[0, 0].inst, first[0])
 
 
 def test_flips_half_of_the_training_images_and_no_others(
@@ -62,12 +63,12 @@ def test_flips_half_of_the_training_images_and_no_others(
 ) -> None:
     root = make_set(count=1)
 
-    def mirrored(**changes: bool) -> int:
+    def flipped(**changes: bool) -> int:
         dataset = open_set(root, **changes)
-        return sum(int(dataset[0, c]["inst"][0, 0, 0]) != 40000 for c in range(100))
+        return sum(int(dataset[0, c].inst[0, 0, 0, 0]) != 40000 for c in range(100))
 
-    assert 30 < mirrored() < 70
-    assert mirrored(flip=False) == mirrored(is_train=False) == 0
+    assert 30 < flipped() < 70
+    assert flipped(flip=False) == flipped(is_train=False) == 0
 
 
 def test_photographs_resize_smoothly_and_identifiers_do_not(
@@ -76,10 +77,9 @@ def test_photographs_resize_smoothly_and_identifiers_do_not(
     root = make_set(count=1, size=(64, 32))
     sample = open_set(root, resize_or_crop="scale_width", flip=False)[0]
     photo = Image.open(root / "train_img/000.png").resize((16, 8), Image.Resampling.BICUBIC)
-    expected = np.asarray(photo).transpose(2, 0, 1) / 127.5 - 1
-    np.testing.assert_allclose(sample["image"], expected, atol=1e-6)
+    np.testing.assert_array_equal(sample.image[0], np.asarray(photo).transpose(2, 0, 1))
     ids = Image.open(root / "train_inst/000.png").resize((16, 8), Image.Resampling.NEAREST)
-    np.testing.assert_array_equal(sample["inst"][0], np.asarray(ids))
+    np.testing.assert_array_equal(sample.inst[0, 0], np.asarray(ids))
 
 
 def test_levels_become_the_floats_that_existing_users_trained_with(
@@ -89,33 +89,33 @@ def test_levels_become_the_floats_that_existing_users_trained_with(
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     Image.fromarray(np.stack([levels] * 3, axis=2)).save(root / "train_img/000.png")
     expected = torch.from_numpy(levels).float().div(255).sub(0.5).div(0.5)
-    assert torch.equal(open_set(root, flip=False)[0]["image"], expected.expand(3, -1, -1))
+    image = image_to_float(open_set(root, flip=False)[0].image)
+    assert torch.equal(image, expected.expand(1, 3, -1, -1))
 
 
 def test_image_to_image(make_set: MakeSet, open_set: OpenSet) -> None:
     root = make_set(folders=("A", "B", "inst"))
     sample = open_set(root, label_nc=0, input_nc=1, output_nc=3)[0]
-    assert sample["label"].dtype == torch.float32
-    assert sample["label"].shape == (1, 8, 16)
-    assert sample["image"].shape == (3, 8, 16)
-    assert sample["inst"].dtype == torch.int32
-    assert sample["path"] == str(root / "train_A/000.png")
-    assert "inst" not in open_set(root, label_nc=0, use_instance=False)[0]
+    assert sample.label.dtype == torch.uint8
+    assert sample.label.shape == (1, 1, 8, 16)
+    assert sample.image.shape == (1, 3, 8, 16)
+    assert sample.inst.dtype == torch.int32
+    assert sample.path == [str(root / "train_A/000.png")]
+    assert open_set(root, label_nc=0, use_instance=False)[0].inst is None
 
 
 def test_images_are_optional_in_testing(make_set: MakeSet, open_set: OpenSet) -> None:
     root = make_set(phase="test", folders=("label", "inst"))
-    assert set(open_set(root, phase="test", needs_image=False)[0]) == {"label", "inst", "path"}
+    sample = open_set(root, phase="test", needs_image=False)[0]
+    assert sample.tensors().keys() == {"label", "inst"}
     make_set(folders=("label", "inst", "img"))
-    assert "image" in open_set(root, phase="train", needs_image=False)[0]
+    assert open_set(root, phase="train", needs_image=False)[0].image is not None
 
 
 def test_takes_only_the_first_so_many(make_set: MakeSet, open_set: OpenSet) -> None:
     dataset = open_set(make_set(), max_size=2)
-    assert [Path(str(dataset[n]["path"])).name for n in range(len(dataset))] == [
-        "000.png",
-        "001.png",
-    ]
+    names = [Path(dataset[n].path[0]).name for n in range(len(dataset))]
+    assert names == ["000.png", "001.png"]
 
 
 def save_label(root: Path, values: list[int], dtype: type = np.uint8) -> Path:
@@ -144,15 +144,15 @@ def test_ignored_label_becomes_a_value_outside_the_range(
 ) -> None:
     root = make_set(count=1)
     save_label(root, [0, 1, 2, value], np.uint16)
-    label = open_set(root, label_nc=label_nc, ignore_label=value, flip=False)[0]["label"]
+    label = open_set(root, label_nc=label_nc, ignore_label=value, flip=False)[0].label
     assert label.dtype == dtype
-    assert label[0, 0, :4].tolist() == [0, 1, 2, ignored]
+    assert label[0, 0, 0, :4].tolist() == [0, 1, 2, ignored]
 
 
 def test_labels_beyond_a_byte(make_set: MakeSet, open_set: OpenSet) -> None:
     root = make_set(count=1)
     save_label(root, [0, 1, 2, 299], np.uint16)
-    assert open_set(root, label_nc=300)[0]["label"].max() == 299
+    assert open_set(root, label_nc=300)[0].label.max() == 299
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_scenes import pixels
+from tiny_scenes import pixels, problems_of
 
 from data import create_dataset
 from data.dataset import AlignedDataset
 from data.feature_maps import read_feature_map, read_header, resized, write_feature_map
-from data.validate import check_dataset
 from options.base_options import DataOptions, ModelOptions
 from util.errors import UserError
 
@@ -90,20 +89,19 @@ def test_features_share_the_draw_of_the_other_maps(
     alone = open_set(root, resize_or_crop=mode, load_size=21, fine_size=9)
     add_features(root, count=2, size=(15, 14))
     dataset = open_set(root, resize_or_crop=mode, load_size=21, fine_size=9, read_features=True)
-    mirrored = 0
+    flipped = 0
     for index, counter in itertools.product(range(2), range(8)):
         sample = dataset[index, counter]
-        feat, inst = sample.pop("feat"), sample["inst"]
-        assert isinstance(feat, torch.Tensor) and isinstance(inst, torch.Tensor)
-        assert (feat.dtype, feat.shape) == (torch.float32, (3, *inst.shape[1:]))
+        assert (sample.feat.dtype, sample.feat.shape[:2]) == (torch.float32, (1, 3))
+        feat, inst = sample.feat[0], sample.inst[0]
         # float16 is exact to 1/8 of a step here.
         assert torch.equal(((feat[0] + 1) * 127.5).round().int(), inst[0] - 40000)
         assert torch.equal(((1 - feat[1]) * 127.5).round().int(), inst[0] - 40000)
-        mirrored += int(inst[0, 0, 0] > inst[0, 0, -1])
-        without = alone[index, counter]
-        assert sample.keys() == without.keys()
-        assert all(torch.equal(sample[name], without[name]) for name in ("label", "inst", "image"))
-    assert 0 < mirrored < 16
+        flipped += int(inst[0, 0, 0] > inst[0, 0, -1])
+        without = alone[index, counter].tensors()
+        assert without.keys() == {"label", "inst", "image"}
+        assert all(torch.equal(getattr(sample, name), other) for name, other in without.items())
+    assert 0 < flipped < 16
 
 
 def test_pairs_by_name_in_sub_folders_with_either_ending(tmp_path: Path) -> None:
@@ -119,8 +117,8 @@ def test_pairs_by_name_in_sub_folders_with_either_ending(tmp_path: Path) -> None
         data, model, phase="train", seed=0, is_train=False, read_features=True, needs_image=True
     )
     assert dataset.files[0]["feat"] == path
-    assert dataset[0]["feat"].shape == (7, 8, 16)
-    assert check_dataset(dataset, "full") == []
+    assert dataset[0].feat.shape == (1, 7, 8, 16)
+    assert problems_of(dataset, "full") == []
 
 
 def test_folders_missing_empty_or_incomplete(make_set: MakeSet, open_set: OpenSet) -> None:
@@ -135,7 +133,7 @@ def test_folders_missing_empty_or_incomplete(make_set: MakeSet, open_set: OpenSe
     write_feature_map(root / "train_feat/000.npz", features(3))
     with pytest.raises(UserError, match="train_feat: holds 1 files, but none for 1 of"):
         open_set(root, read_features=True)
-    assert "feat" not in open_set(root)[0]
+    assert open_set(root)[0].feat is None
 
 
 def npz(**arrays: Any) -> bytes:
@@ -213,7 +211,7 @@ def test_malformed_files_are_one_line_in_the_check_and_in_reading(
     path = root / f"train_feat/00{number}{ending}"
     path.write_bytes(content)
     dataset = open_set(root, read_features=True)
-    (line,) = check_dataset(dataset)
+    (line,) = problems_of(dataset)
     assert re.match(rf"{path}: .*{message}", line)
     with pytest.raises(UserError) as caught:
         dataset[number]
@@ -238,7 +236,7 @@ def test_another_size_than_the_label_maps(
     path = root / f"train_feat/000{ending}"
     write_feature_map(path, features(3, (32, 16)))
     dataset = open_set(root, read_features=True)
-    (line,) = check_dataset(dataset)
+    (line,) = problems_of(dataset)
     assert line.startswith(f"{path}: 32x16 pixels, expected 16x8 as in ")
     assert line.rpartition("; ")[2].startswith("make the feature maps again with python precomp")
     with pytest.raises(UserError) as caught:

@@ -5,18 +5,22 @@ import gc
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from shared_data import shared
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from data import create_dataset, create_loader
-from data.loader import Loader
+from data.loader import Loader, collate
 from data.sampler import EpochSampler
 from options.base_options import DataOptions, ModelOptions
 from util.batch import Batch
@@ -45,7 +49,8 @@ def epoch(batches: Loader, number: int, images_done: int = 0) -> list[Batch]:
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
     return len(one) == len(other) and all(
-        a["path"] == b["path"] and all(torch.equal(a[n], b[n]) for n in ("label", "inst", "image"))
+        a.path == b.path
+        and all(torch.equal(getattr(a, n), getattr(b, n)) for n in ("label", "inst", "image"))
         for a, b in zip(one, other, strict=True)
     )
 
@@ -103,6 +108,58 @@ def test_a_batch(make_set: MakeSet) -> None:
     assert batch.label.shape == batch.inst.shape == (4, 1, 8, 8)
     assert batch.image.shape == (4, 3, 8, 8)
     assert [Path(path).stem for path in batch.path] == ["000", "001", "002", "003"]
+
+
+@pytest.mark.parametrize("label_nc", [0, 5])
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_photographs_travel_as_bytes(
+    make_set: MakeSet, tmp_path: Path, label_nc: int, cached: bool, workers: int
+) -> None:
+    """A quarter of what floats take, by whichever way they come."""
+    root = make_set(folders=("A", "B") if label_nc == 0 else ("label", "img"))
+    data = options(root, batchSize=2, nThreads=workers, cache=str(tmp_path) if cached else None)
+    model = ModelOptions(label_nc=label_nc, instance=False)
+    dataset = create_dataset(data, model, phase="train", seed=0, is_train=True)
+    batches = create_loader(dataset, data, seed=0, is_train=True)
+    for number in (1, 2):  # when the cache is filled, and from it
+        for batch in epoch(batches, number):
+            assert batch.image.nbytes == 2 * 3 * 8 * 8
+            assert batch.label.nbytes == 2 * (1 if label_nc else 3) * 8 * 8
+
+
+def test_wider_photographs_keep_their_type(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once files of 16 bits are decoded as such, nothing on the way narrows even dark ones."""
+    data = options(make_set(), cache=str(tmp_path / "cache"))
+    dataset = create_dataset(data, ModelOptions(), phase="train", seed=0, is_train=True)
+    resize_map = dataset.resize_map
+
+    def wide(name: str, values: Any) -> np.ndarray:
+        planes = resize_map(name, values)
+        return planes.astype(np.uint16) if name == "image" else planes
+
+    monkeypatch.setattr(dataset, "resize_map", wide)
+    narrow = create_dataset(
+        options(dataset.dataroot), ModelOptions(), phase="train", seed=0, is_train=True
+    )
+    for _ in range(2):  # when the cache is filled, and from it
+        (batch,) = [collate([dataset[0], dataset[1]])]
+        assert batch.image.dtype == torch.uint16
+        assert torch.equal(batch.image[0].int(), narrow[0].image[0].int())
+
+
+def test_pinning_pins_every_map(make_set: MakeSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the function that a DataLoader calls; pinned memory itself needs a CUDA device."""
+    batch = next(iter(loader(make_set())))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    pinned = pin_memory(batch)
+    assert pinned.path == batch.path
+    for name, tensor in batch.tensors().items():
+        assert torch.equal(getattr(pinned, name), tensor + 1)
+    error = UserError("x")
+    assert pin_memory(error) is error
 
 
 def test_any_number_of_workers_gives_the_same_batches(make_set: MakeSet) -> None:
@@ -183,6 +240,25 @@ def test_workers_end_with_the_error(make_set: MakeSet) -> None:
         assert set(multiprocessing.active_children()) <= running
     finally:
         gc.enable()
+
+
+def test_a_program_that_ends_with_workers_running_does_not_hang(make_set: MakeSet) -> None:
+    """As a notebook does, in which nobody ends them."""
+    program = (
+        "import sys, test_loader; from pathlib import Path;"
+        "loader = test_loader.loader(Path(sys.argv[1]), nThreads=2);"
+        "print(next(iter(loader)).path)"
+    )
+    paths = os.pathsep.join([*map(str, Path(__file__).parents[:3]), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-c", program, make_set()],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ".png" in ended.stdout
 
 
 def test_a_batch_of_different_sizes(make_set: MakeSet) -> None:

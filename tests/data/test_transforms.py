@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data import transforms
-from data.transforms import Draw, Size
+from data.transforms import CropAndFlip, Size
 
 SIDE = st.integers(1, 60)
 MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
@@ -35,19 +35,21 @@ def test_sizes(mode: str, size: Size, expected: Size) -> None:
     assert applied(drawn, np.zeros(size[::-1], np.int32)).shape == expected[::-1]
 
 
-def applied(drawn: Draw, ids: np.ndarray) -> np.ndarray:
+def applied(drawn: CropAndFlip, ids: np.ndarray) -> np.ndarray:
     """A map of int32 [H,W] as it comes out."""
     resized = transforms.resize(Image.fromarray(ids), drawn.resized, Image.Resampling.NEAREST)
-    return transforms.cut(drawn, np.asarray(resized)[None], np.int32)[0].numpy()
+    return transforms.crop_and_flip(np.asarray(resized)[None], drawn, np.dtype(np.int32))[0].numpy()
 
 
-def draw(rng: np.random.Generator, size: Size, mode: str, flip: bool = True) -> Draw:
-    return transforms.draw(rng, size, resize_or_crop=mode, load_size=64, fine_size=32, flip=flip)
+def draw(rng: np.random.Generator, size: Size, mode: str, flip: bool = True) -> CropAndFlip:
+    return transforms.draw_crop_and_flip(
+        rng, size, resize_or_crop=mode, load_size=64, fine_size=32, flip=flip
+    )
 
 
 @pytest.mark.parametrize("one", MODES)
 @pytest.mark.parametrize("other", MODES)
-def test_what_is_told_alike_comes_out_alike(one: str, other: str) -> None:
+def test_resize_keys_are_equal_where_the_sizes_are(one: str, other: str) -> None:
     """A cache takes the one for the other then."""
     sizes = [(480, 360), (20, 360), (64, 64)]
 
@@ -55,11 +57,11 @@ def test_what_is_told_alike_comes_out_alike(one: str, other: str) -> None:
         return [transforms.resized_size(size, mode, load_size) for size in sizes]
 
     for load_size in (64, 65):
-        told = transforms.resizing(one, 64) == transforms.resizing(other, load_size)
-        assert told == (resized(one, 64) == resized(other, load_size))
+        same_key = transforms.resize_key(one, 64) == transforms.resize_key(other, load_size)
+        assert same_key == (resized(one, 64) == resized(other, load_size))
 
 
-def test_all_places_are_drawn_and_half_of_the_maps_mirrored() -> None:
+def test_all_places_are_drawn_and_half_of_the_maps_flipped() -> None:
     rng = np.random.default_rng(0)
     drawn = [draw(rng, (34, 33), "crop") for _ in range(2000)]
     places = [d.box[:2] for d in drawn]
@@ -98,16 +100,17 @@ def test_maps_of_a_sample_stay_aligned(size: Size, mode: str, seed: int) -> None
 
 def test_crop_and_flip_take_the_pixels_drawn() -> None:
     place = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    drawn = Draw((4, 3), (1, 1, 3, 3), flip=True)
-    result = transforms.cut(drawn, place, np.uint8)
+    drawn = CropAndFlip((4, 3), (1, 1, 3, 3), flip=True)
+    result = transforms.crop_and_flip(place, drawn, place.dtype)
     np.testing.assert_array_equal(result, place[:, 1:3, 1:3][..., ::-1])
 
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
-def test_a_cut_has_memory_of_its_own(flip: bool, axes: tuple[int, int, int]) -> None:
+def test_a_crop_has_memory_of_its_own(flip: bool, axes: tuple[int, int, int]) -> None:
     """Else a sample would keep a file of the cache open."""
     place = np.arange(64, dtype=np.uint8).reshape(4, 4, 4).transpose(axes)
-    kept = transforms.cut(Draw((4, 4), (0, 0, 4, 4), flip), place, np.uint8)
+    drawn = CropAndFlip((4, 4), (0, 0, 4, 4), flip)
+    kept = transforms.crop_and_flip(place, drawn, place.dtype)
     assert kept.is_contiguous()
     assert not np.shares_memory(kept.numpy(), place)

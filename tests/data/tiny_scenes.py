@@ -1,8 +1,14 @@
-"""What the tiny scenes of `conftest.make_set` show."""
+"""What the tiny scenes of `conftest.make_set` show, and what the start-up check says of them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from data.dataset import AlignedDataset
+from data.validate import validate_dataset
+from util.errors import UserError
 
 
 def pixels(name: str, number: int, size: tuple[int, int]) -> np.ndarray:
@@ -14,3 +20,11 @@ def pixels(name: str, number: int, size: tuple[int, int]) -> np.ndarray:
     if name == "inst":
         return (40000 + place).astype(np.uint16)
     return np.stack([place % 256, number + 0 * place, place // 256], axis=2).astype(np.uint8)
+
+
+def problems_of(dataset: AlignedDataset, mode: Any = "sample", batch_size: int = 1) -> list[str]:
+    try:
+        validate_dataset(dataset, mode, batch_size=batch_size)
+    except UserError as error:
+        return error.problems
+    return []

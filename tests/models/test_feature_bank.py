@@ -48,14 +48,11 @@ def bank() -> FeatureBank:
     bank = FeatureBank(model.feat_num, model.label_nc)
     for index in range(len(dataset)):
         sample = dataset[index]
-        image, inst = sample["image"], sample["inst"]
-        assert isinstance(image, torch.Tensor)
-        assert isinstance(inst, torch.Tensor)
-        height, width = image.shape[1:]
+        image, inst = image_to_float(sample.image), sample.inst
+        height, width = image.shape[2:]
         with torch.no_grad():
-            pixels = pad_to_stride(image_to_float(image[None]), encoder.stride)
-            features = encoder(pixels)[..., :height, :width]
-        bank.add(instance_average(features, inst[None]), inst[None])
+            features = encoder(pad_to_stride(image, encoder.stride))[..., :height, :width]
+        bank.add(instance_average(features, inst), inst)
     return bank
 
 
