@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 from cached_sets import assert_same, files, forbid_reading
-from options.checks import base_problems
 from PIL import Image
 from tiny_scenes import pixels, problems_of
 
 from data import create_dataset, transforms
 from data.cache import Cache, ResizedMap
 from data.dataset import AlignedDataset
-from options.base_options import DataOptions, ModelOptions, RunOptions
+from options.base_options import DataOptions, ModelOptions, ProgramOptions
 from util.errors import UserError
 
 MakeSet = Callable[..., Path]
@@ -284,5 +283,5 @@ def test_the_flag(make_set: MakeSet, folder: Path) -> None:
 
 
 def test_the_flag_without_a_folder() -> None:
-    (line,) = base_problems(RunOptions(), DataOptions(cache=""), ModelOptions())
+    (line,) = ProgramOptions(data=DataOptions(cache="")).problems()
     assert line.startswith("--cache '': must be a folder's name")
