@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import Tensor
 
 from util.files import replacing
@@ -16,8 +16,8 @@ from util.files import replacing
 # away from it.
 IGNORED = (128, 128, 128)
 
-# Colours of this saturation and above (in the units of `_perceived`) hurt the eye on large areas.
-NEON = 0.36
+# Colours of this chroma in CIELAB and above hurt the eye on large areas.
+NEON = 75
 
 # The official table of the Cityscapes benchmark, ids 0 to 34.
 CITYSCAPES = (
@@ -101,15 +101,15 @@ def label_palette(n: int) -> np.ndarray:
 def _distinct_colours(n: int) -> np.ndarray:
     """Choose `n` colours, each as far as can be from all before it, uint8 [n,3].
 
-    The first is black, the usual background. There are about 3000 to choose from; beyond them they
+    The first is black, the usual background. There are about 4000 to choose from; beyond them they
     repeat.
     """
-    levels = np.linspace(0, 255, 18).round()
+    levels = np.linspace(0, 255, 18).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
-    places = _perceived(grid)
+    places = _in_cielab(grid)
     calm = np.linalg.norm(places[:, 1:], axis=-1) < NEON
     grid, places = grid[calm], places[calm]
-    distance = np.linalg.norm(places - _perceived(np.array(IGNORED)), axis=-1)
+    distance = np.linalg.norm(places - _in_cielab(np.array([IGNORED], np.uint8)), axis=-1)
     chosen = [0]
     while len(chosen) < min(n, len(grid)):
         from_last = np.linalg.norm(places - places[chosen[-1]], axis=-1)
@@ -117,31 +117,15 @@ def _distinct_colours(n: int) -> np.ndarray:
         # The second term keeps neighbouring labels apart also when the palette gets crowded; it
         # is a factor, so that a colour already taken (distance 0) is never taken again.
         chosen.append(int(np.argmax(distance * np.sqrt(from_last))))
-    return np.resize(grid[chosen].astype(np.uint8), (n, 3))
+    return np.resize(grid[chosen], (n, 3))
 
 
-def _perceived(rgb: np.ndarray) -> np.ndarray:
-    """Map sRGB [...,3] in 0..255 to OKLab, where equal distances look equally different.
-
-    Colour counts twice: it is easier to find again across a picture than lightness.
-    """
-    unit = rgb / 255
-    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
-    to_cones = np.array(
-        [
-            [0.4122214708, 0.5363325363, 0.0514459929],
-            [0.2119034982, 0.6806995451, 0.1073969566],
-            [0.0883024619, 0.2817188376, 0.6299787005],
-        ]
-    )
-    to_lab = np.array(
-        [
-            [0.2104542553, 0.7936177850, -0.0040720468],
-            [1.9779984951, -2.4285922050, 0.4505937099],
-            [0.0259040371, 0.7827717662, -0.8086757660],
-        ]
-    )
-    return np.cbrt(linear @ to_cones.T) @ to_lab.T * (1, 2, 2)
+def _in_cielab(rgb: np.ndarray) -> np.ndarray:
+    """Map sRGB, uint8 [n,3], to CIELAB, where equal distances look about equally different."""
+    spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    image = ImageCms.profileToProfile(Image.fromarray(rgb[None]), *spaces, outputMode="LAB")
+    lab = np.asarray(image)[0]  # L from 0 to 255 for 0 to 100; a and b are signed
+    return np.column_stack([lab[:, 0] / 2.55, lab[:, 1:].view(np.int8)])
 
 
 def save_image(image: np.ndarray, path: Path, *, quality: int = 92) -> None:
