@@ -40,7 +40,7 @@ class TrainingPage(Sink):
         self._next_curves = time.monotonic() + CURVES_EVERY  # a lone point is no curve
         self.write()
 
-    def log_scalars(self, place: Scalars, values: Scalars) -> None:
+    def log_values(self, place: Scalars, values: Scalars) -> None:
         began = time.monotonic()
         if began < self._next_curves:
             return

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from util.errors import UserError
 from util.files import replacing
 
+
 def save_tensors(value: Any, path: Path) -> None:
     """Write a state dict, or a nest of dicts, lists, numbers and tensors, atomically.
 

@@ -33,7 +33,7 @@ class TensorBoard(Sink):
         table = "\n".join(["| option | value |", "| --- | --- |", *rows])
         self._writer.add_text("options", table)
 
-    def log_scalars(self, place: Scalars, values: Scalars) -> None:
+    def log_values(self, place: Scalars, values: Scalars) -> None:
         rate = {name: value for name, value in place.items() if name == "lr"}
         for name, value in {**values, **rate}.items():
             self._writer.add_scalar(name, value, place["step"])
