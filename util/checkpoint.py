@@ -121,22 +121,29 @@ def load_matching(network: nn.Module, path: Path) -> tuple[list[str], list[str]]
         UserError: the file cannot be read.
     """
     state = without_legacy_statistics(network, load_tensors(path, "--load_pretrain"))
-    own = network.state_dict()
-    taken = [name for name in own if _same_shape(own[name], state.get(name))]
+    own, found = _shapes(network.state_dict()), _shapes(state)
+    taken = [name for name in own if own[name] == found.get(name)]
     network.load_state_dict({name: state[name] for name in taken}, strict=False)
     return taken, [name for name in own if name not in set(taken)]
 
 
 def differing_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
     """How two state dicts differ, one line a tensor; empty if names and shapes are the same."""
-    lines = [
-        f"{name}: {_shape(found[name])}, expected {_shape(expected[name])}"
-        for name in expected
-        if name in found and not _same_shape(expected[name], found[name])
+    want, have = _shapes(expected), _shapes(found)
+    both = [name for name in want if name in have]
+    return [
+        *(f"{n}: {have[n]}, expected {want[n]}" for n in both if have[n] != want[n]),
+        *(f"{name}: missing" for name in want if name not in have),
+        *(f"{name}: unexpected" for name in have if name not in want),
     ]
-    lines += [f"{name}: missing" for name in expected if name not in found]
-    lines += [f"{name}: unexpected" for name in found if name not in expected]
-    return lines
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, str]:
+    """The shapes of a state dict's tensors; of what is no tensor, the type."""
+    return {
+        name: str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+        for name, value in state.items()
+    }
 
 
 def without_legacy_statistics(network: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,11 +178,3 @@ def require_epoch(folder: Path, epoch: str) -> None:
     epochs = sorted(names, key=lambda e: (not e.isdigit(), len(e), e))  # 3, 20, latest
     there = f"it has {', '.join(epochs)}" if epochs else "it has no weights; check the folder"
     raise UserError(f"{folder}: no weights of epoch {epoch!r} ({epoch}_net_G.pth); {there}")
-
-
-def _same_shape(one: Tensor, other: Any) -> bool:
-    return isinstance(other, Tensor) and one.shape == other.shape
-
-
-def _shape(value: Any) -> str:
-    return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
