@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 from dominate import tags
@@ -19,8 +20,7 @@ from util.image_writer import ImageWriter
 DESCENDING = "descending"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A sample and its pictures."""
 
     name: str
@@ -68,13 +68,10 @@ class ResultsGallery:
         The stem is the last part of the name; where an earlier row has it, folders come first.
 
         Args:
-            writer: saves in the background.
+            writer: saves in the background; raises what went wrong with an earlier file.
             name: heading of the row, by which rows are sorted; may hold folders (a/b).
             images: uint8 [H,W,3] for each column of which there is one.
             image_format: png or jpg.
-
-        Raises:
-            UserError: an earlier file could not be written.
         """
         assert images.keys() <= set(self.columns), f"no such columns: {list(images)}"
         stem = self._reserved.pop(name, None) or self._unique_stem(name)

@@ -55,11 +55,11 @@ class TrainingPage(Sink):
         self._progress = f"Epoch {epoch}, {step:,} images seen"
         # Those of later epochs are from before the run went back to its last save, or further.
         self._epochs = {known: found for known, found in self._epochs.items() if known <= epoch}
+        shown = self._epochs.setdefault(epoch, {})
         for what, image in pictures.items():
             path = self.web_dir / "images" / f"epoch{epoch:03d}_{what}.jpg"
             save_image(image, path)
-            known = self._epochs.setdefault(epoch, {})
-            known[what] = _picture_of(path, image.shape[1::-1], epoch, what)
+            shown[what] = _picture_of(path, image.shape[1::-1], epoch, what)
         self.write()
 
     def close(self) -> None:
@@ -69,35 +69,28 @@ class TrainingPage(Sink):
 
     def write(self) -> None:
         """Write the page; raises UserError where it cannot be written."""
-        most = max((len(found) for found in self._epochs.values()), default=3)
+        every, most = self.refresh_seconds, max(map(len, self._epochs.values()), default=3)
         page = new_page(
-            self.title,
-            columns=min(3, most),
-            image_width=self.image_width,
-            refresh_seconds=self.refresh_seconds,
+            self.title, columns=min(3, most), image_width=self.image_width, refresh_seconds=every
         )
-        epochs = sorted(self._epochs, reverse=True)
+        state = f"refreshes every {every} s" if every else "stopped"
+        curves = self.web_dir / CURVES
         with page.body:
-            self._add_header()
+            with tags.header():
+                tags.h1(self.title)
+                tags.p(f"{self._progress} · updated {_clock(time.time())} · {state}")
+                if size := image_size(curves):
+                    with tags.div(cls="chart"):
+                        written = curves.stat().st_mtime
+                        add_figure(Picture(CURVES, size, alt="Curves", written=written), eager=True)
             with tags.main():
-                for epoch in epochs:
-                    self._add_epoch(epoch, newest=epoch == epochs[0])
+                for place, epoch in enumerate(sorted(self._epochs, reverse=True)):
+                    self._add_epoch(epoch, newest=place == 0)
         write_page(page, self.web_dir / "index.html")
 
     def _draw_curves(self) -> None:
         draw_curves(self.metrics_file, self.web_dir / CURVES)
         self.write()
-
-    def _add_header(self) -> None:
-        state = f"refreshes every {self.refresh_seconds} s" if self.refresh_seconds else "stopped"
-        curves = self.web_dir / CURVES
-        with tags.header():
-            tags.h1(self.title)
-            tags.p(f"{self._progress} · updated {_clock(time.time())} · {state}")
-            if size := image_size(curves):
-                with tags.div(cls="chart"):
-                    written = curves.stat().st_mtime
-                    add_figure(Picture(CURVES, size, alt="Curves", written=written), eager=True)
 
     def _add_epoch(self, epoch: int, newest: bool) -> None:
         pictures = self._epochs[epoch]
