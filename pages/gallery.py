@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from dominate import tags
 
-from pages.html import Picture, add_figure, in_words, new_page, remove_stale, write_page
+from pages.html import Picture, add_section, in_words, new_page, remove_stale, write_page
 from util.image import save_image, save_thumbnail, thumbnail_size
 from util.image_writer import ImageWriter
 
@@ -44,17 +44,25 @@ class ResultsGallery:
     rows_per_page: int = 50
     note: str = ""  # a line at the top, such as how many images were left out
     rows: list[Row] = field(default_factory=list, init=False)  # to which others' may be added
-    _stems: set[str] = field(default_factory=set, init=False)  # as they are compared
-    _reserved: dict[str, str] = field(default_factory=dict, init=False)  # name -> its stem
+    _stems: dict[str, str] = field(default_factory=dict, init=False)  # of each row's files
 
     def reserve(self, names: Iterable[str]) -> None:
-        """Fix the stems of rows to come, as if they were added in this order.
+        """Choose the stems of the files of all rows to come, each of another name.
 
-        Processes that share the rows of a gallery then name their files as a single one would.
+        It is the last part of the name; where an earlier row has it, folders come first. Processes
+        that share the rows of a gallery thus name their files as a single one would.
         """
+        taken = set()
         for name in names:
-            assert name not in self._reserved, f"{name}: reserved twice"
-            self._reserved[name] = self._unique_stem(name)
+            assert name not in self._stems, f"{name}: reserved twice"
+            parts = [part for part in PurePosixPath(name).parts if part != "/"]
+            whole = "_".join(parts)
+            numbered = (f"{whole}-{number}" for number in itertools.count(2))
+            candidates = itertools.chain([parts[-1], whole], numbered)
+            # Folded: some file systems hold A.png and a.png to be the same.
+            stem = next(stem for stem in candidates if stem.casefold() not in taken)
+            taken.add(stem.casefold())
+            self._stems[name] = stem
 
     def add_pictures(
         self,
@@ -65,17 +73,14 @@ class ResultsGallery:
     ) -> None:
         """Save pictures as `images/<stem>_<column>.<format>` with thumbnails, and add their row.
 
-        The stem is the last part of the name; where an earlier row has it, folders come first.
-
         Args:
             writer: saves in the background; raises what went wrong with an earlier file.
-            name: heading of the row, by which rows are sorted; may hold folders (a/b).
+            name: heading of the row, by which rows are sorted; may hold folders (a/b); reserved.
             images: uint8 [H,W,3] for each column of which there is one.
             image_format: png or jpg.
         """
         assert images.keys() <= set(self.columns), f"no such columns: {list(images)}"
-        stem = self._reserved.pop(name, None) or self._unique_stem(name)
-        row = Row(name, [])
+        stem, row = self._stems[name], Row(name, [])
         for what in self.columns:
             if what in images:
                 height, width = images[what].shape[:2]
@@ -107,16 +112,6 @@ class ResultsGallery:
         save_image(image, self.folder / picture.full)
         save_thumbnail(image, self.folder / picture.file, self.image_width)
 
-    def _unique_stem(self, name: str) -> str:
-        parts = [part for part in PurePosixPath(name).parts if part != "/"]
-        whole = "_".join(parts)
-        numbered = (f"{whole}-{number}" for number in itertools.count(2))
-        candidates = itertools.chain([parts[-1], whole], numbered)
-        # Folded: some file systems hold A.png and a.png to be the same.
-        stem = next(stem for stem in candidates if stem.casefold() not in self._stems)
-        self._stems.add(stem.casefold())
-        return stem
-
     def _write_page(self, number: int, pages: list[list[Row]]) -> str:
         title = f"{self.title}, page {number}" if number > 1 else self.title
         html = new_page(title, columns=len(self.columns), image_width=self.image_width)
@@ -129,11 +124,7 @@ class ResultsGallery:
                 _add_bars(number, pages)
             with tags.main():
                 for row in pages[number - 1]:
-                    with tags.section():
-                        tags.h2(row.name)
-                        with tags.div(cls="pictures"):
-                            for picture in row.pictures:
-                                add_figure(picture)
+                    add_section(row.name, row.pictures)
             with tags.footer():
                 _add_bars(number, pages)
         file = file_name(number)

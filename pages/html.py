@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -70,6 +70,15 @@ def add_figure(picture: Picture, *, eager: bool = False) -> None:
             tags.img(src=source, width=width, height=height, alt=picture.alt, **hints)
         if picture.caption:
             tags.figcaption(picture.caption)
+
+
+def add_section(heading: str, pictures: Iterable[Picture], note: str = "", **how: bool) -> None:
+    """Add a row of pictures below a heading, with a note beside it; for `how` see `add_figure`."""
+    with tags.section():
+        tags.h2(heading, tags.small(note) if note else "")
+        with tags.div(cls="pictures"):
+            for picture in pictures:
+                add_figure(picture, **how)
 
 
 def in_words(what: str) -> str:

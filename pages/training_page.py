@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dominate import tags
 
-from pages.html import Picture, add_figure, image_size, in_words, new_page, write_page
+from pages.html import Picture, add_figure, add_section, image_size, in_words, new_page, write_page
 from pages.loss_curves import draw_curves
 from util.image import save_image
 from util.logger import Images, Scalars, Sink
@@ -80,29 +80,21 @@ class TrainingPage(Sink):
                 tags.h1(self.title)
                 tags.p(f"{self._progress} · updated {_clock(time.time())} · {state}")
                 if size := image_size(curves):
+                    chart = Picture(CURVES, size, alt="Curves", written=curves.stat().st_mtime)
                     with tags.div(cls="chart"):
-                        written = curves.stat().st_mtime
-                        add_figure(Picture(CURVES, size, alt="Curves", written=written), eager=True)
+                        add_figure(chart, eager=True)
             with tags.main():
-                for place, epoch in enumerate(sorted(self._epochs, reverse=True)):
-                    self._add_epoch(epoch, newest=place == 0)
+                for epoch, pictures in sorted(self._epochs.items(), reverse=True):
+                    written = _clock(max(picture.written for picture in pictures.values()))
+                    # As the run adds them; those it does not add come last, by name.
+                    names = [*self._order, *sorted(pictures.keys() - set(self._order))]
+                    shown = [pictures[what] for what in names if what in pictures]
+                    add_section(f"Epoch {epoch}", shown, written, eager=epoch == max(self._epochs))
         write_page(page, self.web_dir / "index.html")
 
     def _draw_curves(self) -> None:
         draw_curves(self.metrics_file, self.web_dir / CURVES)
         self.write()
-
-    def _add_epoch(self, epoch: int, newest: bool) -> None:
-        pictures = self._epochs[epoch]
-        # As the run adds them; those it does not add come last, by name.
-        order = [what for what in self._order if what in pictures]
-        order += sorted(pictures.keys() - set(order))
-        with tags.section():
-            with tags.h2(f"Epoch {epoch}"):
-                tags.small(_clock(max(picture.written for picture in pictures.values())))
-            with tags.div(cls="pictures"):
-                for what in order:
-                    add_figure(pictures[what], eager=newest)
 
 
 def find_pictures(web_dir: Path) -> dict[int, dict[str, Picture]]:
