@@ -37,8 +37,7 @@ class FeaturePage:
                 out. Taken one at a time: a generator need not hold all the pictures at once.
             note: a line at the top, such as the checkpoint and the seed.
 
-        Raises:
-            UserError: the folder cannot be written.
+        Raises UserError where the folder cannot be written.
         """
         self._written.clear()
         page = new_page(self.title, columns=13, image_width=EXAMPLE_WIDTH)

@@ -98,8 +98,7 @@ class ResultsGallery:
     def write(self) -> None:
         """Write all pages, and remove those of an earlier and longer result.
 
-        Raises:
-            UserError: the folder cannot be written.
+        Raises UserError where the folder cannot be written.
         """
         rows = sorted(self.rows, key=lambda row: natural(row.name))
         starts = range(0, max(1, len(rows)), self.rows_per_page)
@@ -113,6 +112,7 @@ class ResultsGallery:
         save_thumbnail(image, self.folder / picture.file, self.image_width)
 
     def _write_page(self, number: int, pages: list[list[Row]]) -> str:
+        """Write a page, counted from 1; returns its file's name."""
         title = f"{self.title}, page {number}" if number > 1 else self.title
         html = new_page(title, columns=len(self.columns), image_width=self.image_width)
         html.body["id"] = DESCENDING

@@ -39,10 +39,7 @@ def draw_curves(metrics_file: Path, out: Path) -> None:
 
     Args:
         metrics_file: metrics.jsonl; null values are gaps, lines that are no records are skipped.
-        out: PNG to write, whole or not at all, where anything is logged yet.
-
-    Raises:
-        UserError: `out` cannot be written.
+        out: PNG to write where anything is logged yet; UserError where it cannot be written.
     """
     curves = read_curves(metrics_file)
     if not curves:

@@ -42,11 +42,10 @@ class TrainingPage(Sink):
 
     def log_values(self, place: Scalars, values: Scalars) -> None:
         began = time.monotonic()
-        if began < self._next_curves:
-            return
-        self._draw_curves()
-        now = time.monotonic()
-        self._next_curves = now + max(CURVES_EVERY, (now - began) / CURVES_SHARE)
+        if began >= self._next_curves:
+            self._draw_curves()
+            now = time.monotonic()
+            self._next_curves = now + max(CURVES_EVERY, (now - began) / CURVES_SHARE)
 
     def log_pictures(self, epoch: int, step: int, pictures: Images) -> None:
         """Save the pictures of an epoch over its earlier ones, and write the page."""

@@ -92,8 +92,7 @@ def _damaged_record(path: Path) -> str | None:
 def load_network(network: nn.Module, path: Path) -> None:
     """Load weights of exactly this architecture, or none.
 
-    Raises:
-        UserError: the file cannot be read, or tensors differ; it lists the first few.
+    Raises UserError where the file cannot be read, or tensors differ: it lists the first few.
     """
     fill_network(network, load_tensors(path), str(path))
 

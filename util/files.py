@@ -30,15 +30,13 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its place when the block succeeds.
 
     Folders are made as needed. A block that raises leaves `path` as it was. A process killed in it
-    leaves the temporary file, too, for the next one that writes `path` to use and replace.
+    leaves the temporary file, too, for the next one that writes `path` to use and replace. Raises
+    UserError where the folder or the file cannot be written.
 
     Args:
         path: the file to write.
         durable: wait until the disk has it. Pictures and pages can be drawn again, so they skip
             the wait; records that cannot should ask for it.
-
-    Raises:
-        UserError: the folder or the file cannot be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -102,8 +102,7 @@ def rewind_logs(folder: Path, *, epoch: int, images_done: int, step: int) -> lis
     """
 
     def is_earlier_record(line: bytes) -> bool:
-        record = parse_record(line)
-        return record is not None and record["step"] <= step
+        return (record := parse_record(line)) is not None and record["step"] <= step
 
     def is_earlier_loss(line: bytes) -> bool:
         place = re.match(rb"\(epoch: (\d{1,18}), iters: (\d{1,18}),", line)
