@@ -54,10 +54,10 @@ class TrainingPage(Sink):
         self._progress = f"Epoch {epoch}, {step:,} images seen"
         # Those of later epochs are from before the run went back to its last save, or further.
         self._epochs = {known: found for known, found in self._epochs.items() if known <= epoch}
-        shown = self._epochs.setdefault(epoch, {})
         for what, image in pictures.items():
             path = self.web_dir / "images" / f"epoch{epoch:03d}_{what}.jpg"
             save_image(image, path)
+            shown = self._epochs.setdefault(epoch, {})  # only now: an epoch has a picture
             shown[what] = _picture_of(path, image.shape[1::-1], epoch, what)
         self.write()
 

@@ -142,3 +142,11 @@ def test_an_unwritable_folder_is_a_users_error(tmp_path):
     (tmp_path / "web").touch()
     with pytest.raises(UserError, match="web"):
         new_page(tmp_path / "web")
+
+
+def test_pictures_that_cannot_be_written_leave_a_page_that_can_be_closed(tmp_path):
+    page = new_page(tmp_path)
+    (tmp_path / "images").touch()
+    with pytest.raises(UserError, match="images"):
+        page.log_pictures(1, 100, pictures())
+    page.close()
