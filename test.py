@@ -56,7 +56,7 @@ def test(options: TestOptions) -> Path:
     features_of = create_feature_source(options, model, runtime, warn)
     render_all(options, model, dataset, runtime, features_of, gallery)
     for rows, lines in gather((gallery.rows, warnings), runtime.world)[1:]:
-        gallery.take(rows)
+        gallery.rows += rows
         for line in lines:
             warn(line)
     if runtime.world.is_main:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 CONTEXT = 4  # pixels around an instance at least, or one of a few pixels is but a block of colour
 LONGEST = 2.0  # longer side to shorter: a pole alone would be a line
@@ -14,8 +14,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray, margin: float = 0.1, size: int 
     """Cut an instance from its image; what surrounds it fades to gray.
 
     The cut-out is the instance's bounding box with the margin, at least 4 pixels, and as much more
-    as makes its longer side at most twice its shorter, where the image has room: at a border the
-    cut-out moves inwards.
+    as makes its longer side at most twice its shorter; at the image's border it moves inwards.
 
     Args:
         image: uint8 [H,W,3].
@@ -35,9 +34,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray, margin: float = 0.1, size: int 
     inside, part = mask[box][..., None], image[box]
     faded = 128 + DIMMED * (part.mean(axis=-1, keepdims=True) - 128)
     picture = Image.fromarray(np.where(inside, part, faded).astype(np.uint8))
-    scale = size / max(picture.size)
-    height, width = (max(1, round(side * scale)) for side in picture.size[::-1])
-    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+    return np.asarray(ImageOps.contain(picture, (size, size), Image.Resampling.LANCZOS))
 
 
 def _span(places: np.ndarray, around: float, least: float, limit: int) -> slice:

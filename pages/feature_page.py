@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,14 @@ import numpy as np
 from dominate import tags
 
 from pages.feature_plot import Example, LabelClusters, cluster_colours, draw_features, ink_on
-from pages.html import Picture, add_figure, new_page, write_page
-from util.files import writing
+from pages.html import Picture, add_figure, new_page, remove_stale, write_page
 from util.image import save_image
 
 __all__ = ["Example", "FeaturePage", "LabelClusters"]
 
-OWN_FILES = re.compile(r"plots/label-?\d+\.png|examples/label-?\d+_cluster\d+_\d+\.jpg")
+OWN_FILES = r"plots/label-?\d+\.png|examples/label-?\d+_cluster\d+_\d+\.jpg"
+# Room for an example, in CSS pixels, both ways; twice that is sharp on fine screens too.
+EXAMPLE_WIDTH = 96
 SHOWN_VALUES = 8  # of a centre
 
 
@@ -27,8 +27,6 @@ class FeaturePage:
 
     folder: Path  # of the page
     title: str
-    # Room for an example, in CSS pixels, both ways; twice that is sharp on fine screens too.
-    image_width: int = 96
     _written: set[str] = field(default_factory=set, init=False)
 
     def write(self, labels: Iterable[LabelClusters], note: str = "") -> None:
@@ -39,22 +37,20 @@ class FeaturePage:
                 out. Taken one at a time: a generator need not hold all the pictures at once.
             note: a line at the top, such as the checkpoint and the seed.
 
-        Raises:
-            UserError: the folder cannot be written.
+        Raises UserError where the folder cannot be written.
         """
         self._written.clear()
-        page = new_page(self.title, columns=13, image_width=self.image_width)
+        page = new_page(self.title, columns=13, image_width=EXAMPLE_WIDTH)
         header, main = page.body.add(tags.header()), page.body.add(tags.main())
-        names: dict[int, str] = {}  # the colour of each label
-        instances = clusters = 0
-        is_coloured = False
+        colours: dict[int, Sequence[int]] = {}  # of the labels
+        instances = clusters = feat_num = 0
         for found in labels:
             if len(found.points):
-                assert found.label not in names, f"label {found.label} twice"
-                names[found.label] = _css(found.colour)
+                assert found.label not in colours, f"label {found.label} twice"
+                colours[found.label] = found.colour
                 instances += len(found.points)
                 clusters += len(found.centres)
-                is_coloured = found.centres.shape[1] == 3
+                feat_num = found.centres.shape[1]
                 with main:
                     self._add_label(found)
         with header:
@@ -62,38 +58,38 @@ class FeaturePage:
             if note:
                 tags.p(note)
             tags.p(
-                f"{_count(instances, 'instance')} of {_count(len(names), 'label')} "
+                f"{_count(instances, 'instance')} of {_count(len(colours), 'label')} "
                 f"in {_count(clusters, 'cluster')}. "
                 "Instances are placed by their features: those that the encoder finds alike are "
                 "close together. A number marks the centre of a cluster, and the pictures below "
                 "that number are the instances nearest to it."
             )
-            if is_coloured:
+            if feat_num == 3:
                 tags.p(
                     "A cluster has the colour of its centre: the three features, from −1 to 1, "
                     "are red, green and blue."
                 )
             with tags.div(cls="bar"), tags.nav(aria_label="Labels"):
-                for label, colour in names.items():
+                for label, colour in colours.items():
                     with tags.a(href=f"#label{label}"):
                         _add_name(label, colour)
         write_page(page, self.folder / "index.html")
-        self._remove_others()
+        remove_stale(self.folder, "*/label*", OWN_FILES, self._written)
 
     def _add_label(self, found: LabelClusters) -> None:
-        k = len(found.centres)
-        assert len(found.points) == len(found.assignment) and len(found.examples) == k
+        n, k = len(found.points), len(found.centres)
+        assert len(found.assignment) == n and len(found.examples) == k
         left_out = f" · {found.left_out:,} more left out" if found.left_out else ""
         colours = cluster_colours(found.centres)
+        plot = f"plots/label{found.label}.png"
+        size = draw_features(found, colours, self.folder / plot)
         with tags.section(id=f"label{found.label}"):
             with tags.h2():
-                _add_name(found.label, _css(found.colour))
-                tags.small(
-                    f"{_count(len(found.points), 'instance')} in {_count(k, 'cluster')}{left_out}"
-                )
+                _add_name(found.label, found.colour)
+                tags.small(f"{_count(n, 'instance')} in {_count(k, 'cluster')}{left_out}")
             with tags.div(cls="space"):
                 with tags.div(cls="plot"):
-                    self._add_plot(found, colours)
+                    self._add(Picture(plot, size, alt=f"The features of label {found.label}"))
                 with tags.ol(cls="clusters"):
                     for cluster in range(k):
                         with tags.li():
@@ -101,31 +97,21 @@ class FeaturePage:
                             with tags.div(cls="examples"):
                                 self._add_examples(found, cluster)
 
-    def _add_plot(self, found: LabelClusters, colours: np.ndarray) -> None:
-        file = f"plots/label{found.label}.png"
-        self._written.add(file)
-        size = draw_features(found, colours, self.folder / file)
-        add_figure(Picture(file, size, alt=f"The features of label {found.label}"))
-
     def _add_examples(self, found: LabelClusters, cluster: int) -> None:
         for number, example in enumerate(found.examples[cluster], 1):
             file = f"examples/label{found.label}_cluster{cluster + 1}_{number}.jpg"
-            self._written.add(file)
             save_image(example.image, self.folder / file)
             height, width = example.image.shape[:2]
             alt = f"Label {found.label}, cluster {cluster + 1}: {example.caption}"
-            add_figure(Picture(file, (width, height), example.caption, alt))
+            self._add(Picture(file, (width, height), example.caption, alt))
 
-    def _remove_others(self) -> None:
-        for old in self.folder.glob("*/label*"):
-            file = f"{old.parent.name}/{old.name}"
-            if OWN_FILES.fullmatch(file) and file not in self._written:
-                with writing(old):
-                    old.unlink()
+    def _add(self, picture: Picture) -> None:
+        self._written.add(picture.file)
+        add_figure(picture)
 
 
-def _add_name(label: int, colour: str) -> None:
-    tags.span(cls="swatch", style=f"background: {colour}")
+def _add_name(label: int, colour: Sequence[int]) -> None:
+    tags.span(cls="swatch", style=f"background: {_css(colour)}")
     tags.span(f"label {label}")
 
 

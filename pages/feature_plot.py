@@ -44,14 +44,11 @@ class LabelClusters:
 
 
 def cluster_colours(centres: np.ndarray) -> np.ndarray:
-    """Return a colour for each cluster, uint8 [k,3].
+    """Return a colour for each cluster, uint8 [k,3], by their finite centres, [k, feat_num].
 
     Three features are red, green and blue, -1 to 1 as 0 to 255 (clipped); for any other number
     of them the colours are from a palette, calm on white paper as on black, and only tell the
     clusters apart.
-
-    Args:
-        centres: finite [k, feat_num].
     """
     if centres.shape[1] == 3:
         return ((centres + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
@@ -74,13 +71,10 @@ def draw_features(found: LabelClusters, colours: np.ndarray, out: Path) -> tuple
     Args:
         found: at least one point.
         colours: of the clusters, uint8 [k,3].
-        out: PNG to write, whole or not at all.
+        out: PNG to write, whole or not at all; UserError where it cannot be written.
 
     Returns:
         Width and height of the picture in pixels.
-
-    Raises:
-        UserError: `out` cannot be written.
     """
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
@@ -89,83 +83,68 @@ def draw_features(found: LabelClusters, colours: np.ndarray, out: Path) -> tuple
     axes.spines[:].set_visible(False)
     axes.grid(color=INK, alpha=0.25, linewidth=0.7)
     axes.set_axisbelow(True)
+    axes.xaxis.label.set(color=INK, fontsize=10)
+    axes.yaxis.label.set(color=INK, fontsize=10)
     draw = _draw_histogram if found.points.shape[1] == 1 else _draw_points
-    x, y, places = draw(axes, found, colours / 255)
-    axes.set_xlabel(x, color=INK, fontsize=10)
-    axes.set_ylabel(y, color=INK, fontsize=10)
-    _draw_centres(axes, places, colours)
+    _draw_centres(axes, draw(axes, found, colours / 255), colours)
     with replacing(out) as file:
         figure.savefig(file, format="png", transparent=True)
     return round(SIZE[0] * DPI), round(SIZE[1] * DPI)
 
 
-def plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
-    """Choose the plane on which points are drawn.
-
-    Args:
-        points: finite [n, d], n > 0, d > 1.
+def plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Choose the plane on which finite points, [n, d] with n > 0 and d > 1, are drawn.
 
     Returns:
         Its two directions, [d, 2], as columns; its origin [d]; and the names of its axes.
     """
     n, d = points.shape
     if d == 2:
-        return np.eye(2), np.zeros(2), ("feature 1", "feature 2")
+        return np.eye(2), np.zeros(2), ["feature 1", "feature 2"]
     middle = points.mean(axis=0)
     variances, directions = np.linalg.eigh((points - middle).T @ (points - middle) / n)
     chosen = directions[:, :-3:-1]  # eigh sorts them upwards
     # Their signs are arbitrary: fixed, so that a run drawn again looks the same.
     chosen = chosen * np.where(chosen[np.abs(chosen).argmax(axis=0), [0, 1]] < 0, -1, 1)
     shares = variances[:-3:-1].clip(0) / (variances.sum() or 1)
-    names = [
-        f"{order} principal component ({share:.0%} of the variance)"
-        for order, share in zip(("first", "second"), shares, strict=True)
-    ]
-    return chosen, middle, (names[0], names[1])
+    names = [f"{order} principal component" for order in ("first", "second")]
+    return (
+        chosen,
+        middle,
+        [f"{n} ({s:.0%} of the variance)" for n, s in zip(names, shares, strict=True)],
+    )
 
 
-def _draw_points(
-    axes: Axes, found: LabelClusters, colours: np.ndarray
-) -> tuple[str, str, np.ndarray]:
-    """Draw points; returns the names of the axes, and where the centres are, [k, 2]."""
+def _draw_points(axes: Axes, found: LabelClusters, colours: np.ndarray) -> np.ndarray:
+    """Draw points; returns where the centres are, [k, 2]."""
     directions, origin, names = plane(found.points)
     points = (found.points - origin) @ directions  # [n, 2]
     # Else the last cluster would hide the others wherever they overlap.
     order = np.random.default_rng(0).permutation(len(points))
     diameter = float(np.clip(120 / np.sqrt(len(points)), 1.5, 7))
     # The rim keeps black points in sight on a black page, and white ones on a white one.
-    axes.scatter(
-        points[order, 0],
-        points[order, 1],
-        s=diameter**2,
-        c=colours[found.assignment[order]],
-        edgecolors=INK,
-        linewidths=max(diameter / 20, 0.15),
-    )
+    rim: dict[str, Any] = {"edgecolors": INK, "linewidths": max(diameter / 20, 0.15)}
+    x, y = points[order].T
+    axes.scatter(x, y, s=diameter**2, c=colours[found.assignment[order]], **rim)
     axes.set_aspect("equal", adjustable="datalim")  # distances are what is looked at
     axes.margins(0.08)
-    return *names, (found.centres - origin) @ directions
+    axes.set(xlabel=names[0], ylabel=names[1])
+    return (found.centres - origin) @ directions
 
 
-def _draw_histogram(
-    axes: Axes, found: LabelClusters, colours: np.ndarray
-) -> tuple[str, str, np.ndarray]:
-    """Draw bars; returns what `_draw_points` does."""
+def _draw_histogram(axes: Axes, found: LabelClusters, colours: np.ndarray) -> np.ndarray:
+    """Draw bars; returns where the centres are, [k, 2]."""
     values, centres = found.points[:, 0], found.centres[:, 0]
-    axes.hist(
-        [values[found.assignment == cluster] for cluster in range(len(centres))],
-        bins=int(np.clip(2 * np.sqrt(len(values)), 10, 60)),
-        stacked=True,
-        color=list(colours),
-        edgecolor=INK,
-        linewidth=0.4,
-    )
+    of_each = [values[found.assignment == cluster] for cluster in range(len(centres))]
+    bins = int(np.clip(2 * np.sqrt(len(values)), 10, 60))
+    axes.hist(of_each, bins, stacked=True, color=list(colours), edgecolor=INK, linewidth=0.4)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     high = axes.get_ylim()[1]
     # The centres are on a line of their own below the bars, at any scale.
     axes.set_ylim(-0.12 * high, high)
     axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= high])
-    return "feature 1", "instances", np.stack([centres, np.full(len(centres), -0.06 * high)], 1)
+    axes.set(xlabel="feature 1", ylabel="instances")
+    return np.stack([centres, np.full(len(centres), -0.06 * high)], 1)
 
 
 def _draw_centres(axes: Axes, places: np.ndarray, colours: np.ndarray) -> None:
@@ -174,16 +153,9 @@ def _draw_centres(axes: Axes, places: np.ndarray, colours: np.ndarray) -> None:
         colour, layer = colours[cluster], 3 + 1 / (cluster + 2)
         disc: dict[str, Any] = {"ms": 16, "mec": INK, "mew": 1.2, "clip_on": False}
         axes.plot(*places[cluster], "o", color=colour / 255, zorder=layer, **disc)
-        axes.annotate(
-            str(cluster + 1),
-            places[cluster],
-            ha="center",
-            va="center_baseline",
-            fontsize=9,
-            fontweight="bold",
-            color=ink_on(colour),
-            zorder=layer,
-        )
+        text: dict[str, Any] = {"ha": "center", "va": "center_baseline", "weight": "bold"}
+        text |= {"fontsize": 9, "color": ink_on(colour), "zorder": layer}
+        axes.annotate(str(cluster + 1), places[cluster], **text)
 
 
 def _luminance(rgb: np.ndarray) -> np.ndarray:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 from dominate import tags
 
-from pages.html import Picture, add_figure, in_words, new_page, write_page
-from util.files import writing
+from pages.html import Picture, add_section, in_words, new_page, remove_stale, write_page
 from util.image import save_image, save_thumbnail, thumbnail_size
 from util.image_writer import ImageWriter
 
@@ -20,8 +20,7 @@ from util.image_writer import ImageWriter
 DESCENDING = "descending"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A sample and its pictures."""
 
     name: str
@@ -44,22 +43,26 @@ class ResultsGallery:
     image_width: int = 512  # of the thumbnails and of pictures in the page, in pixels
     rows_per_page: int = 50
     note: str = ""  # a line at the top, such as how many images were left out
-    rows: list[Row] = field(default_factory=list, init=False)
-    _stems: set[str] = field(default_factory=set, init=False)  # as they are compared
-    _reserved: dict[str, str] = field(default_factory=dict, init=False)  # name -> its stem
+    rows: list[Row] = field(default_factory=list, init=False)  # to which others' may be added
+    _stems: dict[str, str] = field(default_factory=dict, init=False)  # of each row's files
 
     def reserve(self, names: Iterable[str]) -> None:
-        """Fix the stems of rows to come, as if they were added in this order.
+        """Choose the stems of the files of all rows to come, each of another name.
 
-        Processes that share the rows of a gallery then name their files as a single one would.
+        It is the last part of the name; where an earlier row has it, folders come first. Processes
+        that share the rows of a gallery thus name their files as a single one would.
         """
+        taken = set()
         for name in names:
-            assert name not in self._reserved, f"{name}: reserved twice"
-            self._reserved[name] = self._unique_stem(name)
-
-    def take(self, rows: Iterable[Row]) -> None:
-        """Add rows of another gallery, which saved their pictures into the same folder."""
-        self.rows += rows
+            assert name not in self._stems, f"{name}: reserved twice"
+            parts = [part for part in PurePosixPath(name).parts if part != "/"]
+            whole = "_".join(parts)
+            numbered = (f"{whole}-{number}" for number in itertools.count(2))
+            candidates = itertools.chain([parts[-1], whole], numbered)
+            # Folded: some file systems hold A.png and a.png to be the same.
+            stem = next(stem for stem in candidates if stem.casefold() not in taken)
+            taken.add(stem.casefold())
+            self._stems[name] = stem
 
     def add_pictures(
         self,
@@ -70,21 +73,14 @@ class ResultsGallery:
     ) -> None:
         """Save pictures as `images/<stem>_<column>.<format>` with thumbnails, and add their row.
 
-        The stem is the last part of the name; where an earlier row has it, folders come first.
-        That of a reserved name was chosen then.
-
         Args:
-            writer: saves in the background; it must be closed before the pages are looked at.
-            name: heading of the row, by which rows are sorted; may hold folders (a/b).
+            writer: saves in the background; raises what went wrong with an earlier file.
+            name: heading of the row, by which rows are sorted; may hold folders (a/b); reserved.
             images: uint8 [H,W,3] for each column of which there is one.
             image_format: png or jpg.
-
-        Raises:
-            UserError: an earlier file could not be written.
         """
         assert images.keys() <= set(self.columns), f"no such columns: {list(images)}"
-        stem = self._reserved.pop(name, None) or self._unique_stem(name)
-        row = Row(name, [])
+        stem, row = self._stems[name], Row(name, [])
         for what in self.columns:
             if what in images:
                 height, width = images[what].shape[:2]
@@ -102,40 +98,23 @@ class ResultsGallery:
     def write(self) -> None:
         """Write all pages, and remove those of an earlier and longer result.
 
-        Raises:
-            UserError: the folder cannot be written.
+        Raises UserError where the folder cannot be written.
         """
         rows = sorted(self.rows, key=lambda row: natural(row.name))
         starts = range(0, max(1, len(rows)), self.rows_per_page)
         pages = [rows[start : start + self.rows_per_page] for start in starts]
         written = {self._write_page(number, pages) for number in range(1, len(pages) + 1)}
-        for old in self.folder.glob("*.html"):
-            # Earlier versions had a page of its own for each page backwards.
-            is_ours = re.fullmatch(r"(index|page_\d{4,})(_desc)?\.html", old.name)
-            if is_ours and old.name not in written:
-                with writing(old):
-                    old.unlink()
+        # Earlier versions had a page of its own for each page backwards.
+        remove_stale(self.folder, "*.html", r"(index|page_\d{4,})(_desc)?\.html", written)
 
     def _save(self, image: np.ndarray, picture: Picture) -> None:
         save_image(image, self.folder / picture.full)
         save_thumbnail(image, self.folder / picture.file, self.image_width)
 
-    def _unique_stem(self, name: str) -> str:
-        parts = [part for part in PurePosixPath(name).parts if part != "/"]
-        whole = "_".join(parts)
-        numbered = (f"{whole}-{number}" for number in itertools.count(2))
-        candidates = itertools.chain([parts[-1], whole], numbered)
-        # Folded: some file systems hold A.png and a.png to be the same.
-        stem = next(stem for stem in candidates if stem.casefold() not in self._stems)
-        self._stems.add(stem.casefold())
-        return stem
-
     def _write_page(self, number: int, pages: list[list[Row]]) -> str:
-        html = new_page(
-            f"{self.title}, page {number}" if number > 1 else self.title,
-            columns=len(self.columns),
-            image_width=self.image_width,
-        )
+        """Write a page, counted from 1; returns its file's name."""
+        title = f"{self.title}, page {number}" if number > 1 else self.title
+        html = new_page(title, columns=len(self.columns), image_width=self.image_width)
         html.body["id"] = DESCENDING
         with html.body:
             with tags.header():
@@ -145,15 +124,12 @@ class ResultsGallery:
                 _add_bars(number, pages)
             with tags.main():
                 for row in pages[number - 1]:
-                    with tags.section():
-                        tags.h2(row.name)
-                        with tags.div(cls="pictures"):
-                            for picture in row.pictures:
-                                add_figure(picture)
+                    add_section(row.name, row.pictures)
             with tags.footer():
                 _add_bars(number, pages)
-        write_page(html, self.folder / file_name(number))
-        return file_name(number)
+        file = file_name(number)
+        write_page(html, self.folder / file)
+        return file
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
@@ -170,8 +146,7 @@ def file_name(number: int) -> str:
 
 def near(current: int, last: int, reach: int = 2) -> list[int]:
     """Return the page numbers to offer: the first, the last, and those around the current."""
-    around = range(max(1, current - reach), min(last, current + reach) + 1)
-    return sorted({1, *around, last})
+    return sorted({1, *range(max(1, current - reach), min(last, current + reach) + 1), last})
 
 
 def _add_bars(number: int, pages: list[list[Row]]) -> None:
@@ -194,13 +169,11 @@ def _add_pager(links: list[tuple[str, str]], current: int) -> None:
     with tags.nav(aria_label="Pages"):
         if current > 1:
             tags.a("‹", href=links[current - 2][0], title="Previous page")
-        before = 0
-        for number in near(current, len(links)):
+        for before, number in itertools.pairwise([0, *near(current, len(links))]):
             if number > before + 1:
                 tags.span("…")
             file, span = links[number - 1]
             _add_link(str(number), file, number == current)["title"] = span
-            before = number
         if current < len(links):
             tags.a("›", href=links[current][0], title="Next page")
 

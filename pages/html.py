@@ -8,6 +8,8 @@ zipped, mailed and opened from disk.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +18,7 @@ from dominate import document, tags
 from dominate.util import raw
 from PIL import Image
 
-from util.files import replacing
+from util.files import replacing, writing
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,7 @@ def new_page(title: str, *, columns: int, image_width: int, refresh_seconds: int
 def add_figure(picture: Picture, *, eager: bool = False) -> None:
     """Add a picture with its caption to the element that is open; a click shows it in full size.
 
-    Args:
-        picture: to show.
-        eager: load at once, and before the page is shown, instead of when scrolled to.
+    An `eager` one loads at once, and before the page is shown, instead of when scrolled to.
     """
     # Decoding before the page is shown keeps the pictures on top from flashing at a refresh.
     hints = {"decoding": "sync"} if eager else {"decoding": "async", "loading": "lazy"}
@@ -70,6 +70,15 @@ def add_figure(picture: Picture, *, eager: bool = False) -> None:
             tags.img(src=source, width=width, height=height, alt=picture.alt, **hints)
         if picture.caption:
             tags.figcaption(picture.caption)
+
+
+def add_section(heading: str, pictures: Iterable[Picture], note: str = "", **how: bool) -> None:
+    """Add a row of pictures below a heading, with a note beside it; for `how` see `add_figure`."""
+    with tags.section():
+        tags.h2(heading, tags.small(note) if note else "")
+        with tags.div(cls="pictures"):
+            for picture in pictures:
+                add_figure(picture, **how)
 
 
 def in_words(what: str) -> str:
@@ -93,6 +102,15 @@ def write_page(page: document, path: Path) -> None:
     with replacing(path) as file:
         # A file's name may hold bytes that are no text: its link works, its heading shows "?".
         file.write(page.render().encode(errors="replace"))
+
+
+def remove_stale(folder: Path, glob: str, ours: str, written: Container[str]) -> None:
+    """Remove files of an earlier page: those whose path in `folder` is as `ours`, but no others."""
+    for old in folder.glob(glob):
+        file = old.relative_to(folder).as_posix()
+        if re.fullmatch(ours, file) and file not in written:
+            with writing(old):
+                old.unlink()
 
 
 def _url(path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from util.files import replacing
-from util.log_files import read_records
+from util.log_files import Record, read_records
 
 NO_CURVES = ("epoch", "iter", "step", "time")
 COLUMNS = 3
@@ -22,28 +21,25 @@ INK, FAINT, GRID = "#39424b", "#6b7580", "#e9ecef"
 CURVE, RATE = "#2f6fb7", "#8a6d3b"
 
 
-@dataclass(frozen=True)
 class Curve:
-    """A scalar, at the steps where it was logged; both [n], float64."""
+    """A scalar, at the steps where it was logged."""
 
-    steps: np.ndarray  # images seen, ascending
-    values: np.ndarray  # NaN where there is none
-    is_of_steps: bool  # a loss or the learning rate, logged for training steps
+    def __init__(self, name: str, records: list[Record]) -> None:
+        self.steps = np.array([record["step"] for record in records])  # [n] images seen, ascending
+        self.values = np.array([record[name] for record in records])  # [n] NaN where there is none
+        # A loss or the learning rate, logged for training steps.
+        self.is_of_steps = any("iter" in record for record in records)
 
 
 def draw_curves(metrics_file: Path, out: Path) -> None:
     """Draw a chart for each scalar over the images seen: losses, others, the learning rate.
 
     Of losses, faint points are the values as logged, the line is their moving average. Others,
-    such as those of a validation, are fewer: a line from point to point. Draws nothing where
-    nothing is logged yet.
+    such as those of a validation, are fewer: a line from point to point.
 
     Args:
         metrics_file: metrics.jsonl; null values are gaps, lines that are no records are skipped.
-        out: PNG to write, whole or not at all.
-
-    Raises:
-        UserError: `out` cannot be written.
+        out: PNG to write where anything is logged yet; UserError where it cannot be written.
     """
     curves = read_curves(metrics_file)
     if not curves:
@@ -64,17 +60,12 @@ def draw_curves(metrics_file: Path, out: Path) -> None:
 
 def read_curves(metrics_file: Path) -> dict[str, Curve]:
     """Return the scalars of a file by name; of a long file, thinned ones."""
-    if not metrics_file.exists():
-        return {}
-    records = read_records(metrics_file)
-    curves = {}
-    for name in dict.fromkeys(name for record in records for name in record):
-        if name not in NO_CURVES:
-            of_name = [record for record in records if name in record]
-            steps = np.array([record["step"] for record in of_name])
-            values = np.array([record[name] for record in of_name])
-            curves[name] = Curve(steps, values, any("iter" in record for record in of_name))
-    return curves
+    records: dict[str, list[Record]] = {}
+    for record in read_records(metrics_file) if metrics_file.exists() else ():
+        for name in record:
+            if name not in NO_CURVES:
+                records.setdefault(name, []).append(record)
+    return {name: Curve(name, of_name) for name, of_name in records.items()}
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dominate import tags
 
-from pages.html import Picture, add_figure, image_size, in_words, new_page, write_page
+from pages.html import Picture, add_figure, add_section, image_size, in_words, new_page, write_page
 from pages.loss_curves import draw_curves
 from util.image import save_image
 from util.logger import Images, Scalars, Sink
@@ -40,13 +40,12 @@ class TrainingPage(Sink):
         self._next_curves = time.monotonic() + CURVES_EVERY  # a lone point is no curve
         self.write()
 
-    def log_scalars(self, place: Scalars, values: Scalars) -> None:
+    def log_values(self, place: Scalars, values: Scalars) -> None:
         began = time.monotonic()
-        if began < self._next_curves:
-            return
-        self._draw_curves()
-        now = time.monotonic()
-        self._next_curves = now + max(CURVES_EVERY, (now - began) / CURVES_SHARE)
+        if began >= self._next_curves:
+            self._draw_curves()
+            now = time.monotonic()
+            self._next_curves = now + max(CURVES_EVERY, (now - began) / CURVES_SHARE)
 
     def log_pictures(self, epoch: int, step: int, pictures: Images) -> None:
         """Save the pictures of an epoch over its earlier ones, and write the page."""
@@ -58,8 +57,8 @@ class TrainingPage(Sink):
         for what, image in pictures.items():
             path = self.web_dir / "images" / f"epoch{epoch:03d}_{what}.jpg"
             save_image(image, path)
-            known = self._epochs.setdefault(epoch, {})
-            known[what] = _picture_of(path, image.shape[1::-1], epoch, what)
+            shown = self._epochs.setdefault(epoch, {})  # only now: an epoch has a picture
+            shown[what] = _picture_of(path, image.shape[1::-1], epoch, what)
         self.write()
 
     def close(self) -> None:
@@ -69,47 +68,32 @@ class TrainingPage(Sink):
 
     def write(self) -> None:
         """Write the page; raises UserError where it cannot be written."""
-        most = max((len(found) for found in self._epochs.values()), default=3)
+        every, most = self.refresh_seconds, max(map(len, self._epochs.values()), default=3)
         page = new_page(
-            self.title,
-            columns=min(3, most),
-            image_width=self.image_width,
-            refresh_seconds=self.refresh_seconds,
+            self.title, columns=min(3, most), image_width=self.image_width, refresh_seconds=every
         )
-        epochs = sorted(self._epochs, reverse=True)
+        state = f"refreshes every {every} s" if every else "stopped"
+        curves = self.web_dir / CURVES
         with page.body:
-            self._add_header()
+            with tags.header():
+                tags.h1(self.title)
+                tags.p(f"{self._progress} · updated {_clock(time.time())} · {state}")
+                if size := image_size(curves):
+                    chart = Picture(CURVES, size, alt="Curves", written=curves.stat().st_mtime)
+                    with tags.div(cls="chart"):
+                        add_figure(chart, eager=True)
             with tags.main():
-                for epoch in epochs:
-                    self._add_epoch(epoch, newest=epoch == epochs[0])
+                for epoch, pictures in sorted(self._epochs.items(), reverse=True):
+                    written = _clock(max(picture.written for picture in pictures.values()))
+                    # As the run adds them; those it does not add come last, by name.
+                    names = [*self._order, *sorted(pictures.keys() - set(self._order))]
+                    shown = [pictures[what] for what in names if what in pictures]
+                    add_section(f"Epoch {epoch}", shown, written, eager=epoch == max(self._epochs))
         write_page(page, self.web_dir / "index.html")
 
     def _draw_curves(self) -> None:
         draw_curves(self.metrics_file, self.web_dir / CURVES)
         self.write()
-
-    def _add_header(self) -> None:
-        state = f"refreshes every {self.refresh_seconds} s" if self.refresh_seconds else "stopped"
-        curves = self.web_dir / CURVES
-        with tags.header():
-            tags.h1(self.title)
-            tags.p(f"{self._progress} · updated {_clock(time.time())} · {state}")
-            if size := image_size(curves):
-                with tags.div(cls="chart"):
-                    written = curves.stat().st_mtime
-                    add_figure(Picture(CURVES, size, alt="Curves", written=written), eager=True)
-
-    def _add_epoch(self, epoch: int, newest: bool) -> None:
-        pictures = self._epochs[epoch]
-        # As the run adds them; those it does not add come last, by name.
-        order = [what for what in self._order if what in pictures]
-        order += sorted(pictures.keys() - set(order))
-        with tags.section():
-            with tags.h2(f"Epoch {epoch}"):
-                tags.small(_clock(max(picture.written for picture in pictures.values())))
-            with tags.div(cls="pictures"):
-                for what in order:
-                    add_figure(pictures[what], eager=newest)
 
 
 def find_pictures(web_dir: Path) -> dict[int, dict[str, Picture]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
-import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -16,22 +14,6 @@ from torch import Tensor, nn
 
 from util.errors import UserError
 from util.files import replacing
-
-# What `torch.load` raises for files that are truncated, of another format, or no data at all.
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    MemoryError,
-    ArithmeticError,
-    AssertionError,
-    struct.error,
-    zipfile.BadZipFile,
-)
 
 
 def save_tensors(value: Any, path: Path) -> None:
@@ -64,28 +46,27 @@ def load_tensors(path: Path, what: str = "weights") -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{what}: there is no file {path}; check the path")
     try:
-        if damaged := _damaged_record(path):
-            raise UserError(
-                f"{path}: damaged, its record {damaged!r} has changed since it was written; take "
-                "an intact copy, or a file of another epoch"
-            )
+        damaged = _damaged_record(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols that no PyTorch writes
-            value = torch.load(path, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
+            value = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused, nothing in it was executed: it holds more than tensors and plain "
             "values, or is no PyTorch file; take weights that were saved as a state dict"
         ) from error
-    except _UNREADABLE as error:
+    except Exception as error:  # a dozen kinds, for files truncated, of another format, or no data
         # Other messages of PyTorch tell of its insides, or advise to read the file unsafely.
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise UserError(
             f"{path}: cannot be read{reason}; the file is truncated or of another format, take an "
             "intact copy"
         ) from error
+    if damaged:
+        raise UserError(
+            f"{path}: damaged, its record {damaged!r} has changed since it was written; take an "
+            "intact copy, or a file of another epoch"
+        )
     if not isinstance(value, dict):
         raise UserError(f"{path}: holds a {type(value).__name__}, expected a state dict")
     return value
@@ -104,23 +85,14 @@ def _damaged_record(path: Path) -> str | None:
         for record in archive.infolist():
             # `torch.serialization.set_crc32_options(False)` leaves out the CRCs, and says 0.
             if record.CRC == 0:
-                continue
-            try:
-                with archive.open(record) as opened:
-                    while opened.read(1 << 24):
-                        pass
-            except OSError:
-                raise
-            except Exception:  # a damaged header can say anything, of compression for example
-                return record.filename
-    return None
+                del record.CRC  # then it is not checked
+        return archive.testzip()
 
 
 def load_network(network: nn.Module, path: Path) -> None:
     """Load weights of exactly this architecture, or none.
 
-    Raises:
-        UserError: the file cannot be read, or tensors differ; it lists the first few.
+    Raises UserError where the file cannot be read, or tensors differ: it lists the first few.
     """
     fill_network(network, load_tensors(path), str(path))
 
@@ -148,38 +120,40 @@ def load_matching(network: nn.Module, path: Path) -> tuple[list[str], list[str]]
         UserError: the file cannot be read.
     """
     state = without_legacy_statistics(network, load_tensors(path, "--load_pretrain"))
-    own = network.state_dict()
-    taken = [name for name in own if _same_shape(own[name], state.get(name))]
+    own, found = _shapes(network.state_dict()), _shapes(state)
+    taken = [name for name in own if own[name] == found.get(name)]
     network.load_state_dict({name: state[name] for name in taken}, strict=False)
     return taken, [name for name in own if name not in set(taken)]
 
 
 def differing_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
     """How two state dicts differ, one line a tensor; empty if names and shapes are the same."""
-    lines = [
-        f"{name}: {_shape(found[name])}, expected {_shape(expected[name])}"
-        for name in expected
-        if name in found and not _same_shape(expected[name], found[name])
+    want, have = _shapes(expected), _shapes(found)
+    both = [name for name in want if name in have]
+    return [
+        *(f"{n}: {have[n]}, expected {want[n]}" for n in both if have[n] != want[n]),
+        *(f"{name}: missing" for name in want if name not in have),
+        *(f"{name}: unexpected" for name in have if name not in want),
     ]
-    lines += [f"{name}: missing" for name in expected if name not in found]
-    lines += [f"{name}: unexpected" for name in found if name not in expected]
-    return lines
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, str]:
+    """The shapes of a state dict's tensors; of what is no tensor, the type."""
+    return {
+        name: str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+        for name, value in state.items()
+    }
 
 
 def without_legacy_statistics(network: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
     """The state without the running statistics that PyTorch before 0.4 kept for InstanceNorm."""
-    norms = {
-        name
+    legacy = {
+        f"{name}.{statistic}".removeprefix(".")  # the network itself has no name
         for name, module in network.named_modules()
         if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats
+        for statistic in ("running_mean", "running_var", "num_batches_tracked")
     }
-    statistics = {"running_mean", "running_var", "num_batches_tracked"}
-
-    def is_legacy(name: str) -> bool:
-        module, _, leaf = str(name).rpartition(".")
-        return leaf in statistics and module in norms
-
-    return {name: value for name, value in state.items() if not is_legacy(name)}
+    return {name: value for name, value in state.items() if name not in legacy}
 
 
 def network_file(folder: Path, epoch: str, label: str) -> Path:
@@ -199,15 +173,7 @@ def require_epoch(folder: Path, epoch: str) -> None:
         beside = sorted({file.parent.name for file in folder.parent.glob("*/*_net_G.pth")})
         runs = f"{folder.parent} has {', '.join(beside[:8])}" if beside else "check the path"
         raise UserError(f"{folder}: there is no such run; {runs}")
-    names = [re.fullmatch(r"(.+)_net_G\.pth", file.name) for file in folder.glob("*_net_G.pth")]
-    epochs = sorted((m[1] for m in names if m), key=lambda e: (not e.isdigit(), len(e), e))
+    names = [file.name.removesuffix("_net_G.pth") for file in folder.glob("?*_net_G.pth")]
+    epochs = sorted(names, key=lambda e: (not e.isdigit(), len(e), e))  # 3, 20, latest
     there = f"it has {', '.join(epochs)}" if epochs else "it has no weights; check the folder"
     raise UserError(f"{folder}: no weights of epoch {epoch!r} ({epoch}_net_G.pth); {there}")
-
-
-def _same_shape(one: Tensor, other: Any) -> bool:
-    return isinstance(other, Tensor) and one.shape == other.shape
-
-
-def _shape(value: Any) -> str:
-    return str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import itertools
 import os
 import uuid
@@ -31,68 +30,59 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its place when the block succeeds.
 
     Folders are made as needed. A block that raises leaves `path` as it was. A process killed in it
-    leaves the temporary file, too, for the next one that writes `path` to use and replace.
+    leaves the temporary file, too, for the next one that writes `path` to use and replace. Raises
+    UserError where the folder or the file cannot be written.
 
     Args:
         path: the file to write.
         durable: wait until the disk has it. Pictures and pages can be drawn again, so they skip
             the wait; records that cannot should ask for it.
-
-    Raises:
-        UserError: the folder or the file cannot be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary, lock = _temporary(path)
-        try:
-            with os.fdopen(os.dup(lock), "wb") as file:
+        temporary, opened = _open_temporary(path)
+        with opened as file:
+            try:
                 yield file
+                file.flush()
                 if durable:
-                    file.flush()
-                    os.fsync(lock)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(lock)
-
-
-def _temporary(path: Path) -> tuple[Path, int]:
-    """An empty temporary file beside `path`, and a descriptor of it that holds its lock.
-
-    It is named after `path`, so that what a killed process left is taken over by the next one to
-    write the same file. The lock, which goes with the process, tells that from a file that someone
-    is writing at this moment: there, the next number is tried.
-    """
-    # `path`'s own name may leave no room for a suffix.
-    name = path.name if len(path.name) < 50 else hashlib.sha256(os.fsencode(path.name)).hexdigest()
-    for number in itertools.count():
-        temporary = path.with_name(f".{name}.{number}.tmp" if number else f".{name}.tmp")
-        try:
-            lock = _opened(temporary)
-        except PermissionError:
-            if not temporary.exists():
+                    os.fsync(file.fileno())
+                temporary.replace(path)  # before it is closed, which unlocks it
+            except BaseException:
+                temporary.unlink(missing_ok=True)
                 raise
-            continue  # another user's, in a cache that is shared
+
+
+def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """An empty file beside `path`, locked for as long as it is open.
+
+    Its name is made from `path`, so that the next one to write `path` finds what a killed process
+    left. A lock goes with its process: a file that is locked is being written, and the next number
+    is tried. The user's id keeps those who share a cache from meeting each other's leftovers.
+    """
+    for number in itertools.count():
+        # Cut, as `path`'s own name may leave no room for more. Others of the same start are no
+        # harm: they are told apart by their locks.
+        temporary = path.with_name(f".{path.name[:50]}.{os.getuid()}.{number}.tmp")
+        file = _open(temporary)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Before we had it, its last owner may have moved the file to where it belongs.
-            if os.path.samestat(os.fstat(lock), temporary.stat()):
-                os.ftruncate(lock, 0)
-                return temporary, lock
+            if os.path.samestat(os.fstat(file.fileno()), temporary.stat()):
+                file.truncate(0)
+                return temporary, file
         except (BlockingIOError, FileNotFoundError):
             pass
         except OSError:
             break  # a file system that knows no locks
-        os.close(lock)
+        file.close()
     # There, it takes a name of its own, and what a killed process leaves stays.
-    os.close(lock)
+    file.close()
     temporary.unlink(missing_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    return temporary, _opened(temporary)
+    return temporary, _open(temporary)
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> BinaryIO:
     # Not by tempfile, whose private mode (0600) would hide the pages from a web server.
-    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "wb")

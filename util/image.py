@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import Tensor
 
 from util.files import replacing
@@ -16,43 +16,29 @@ from util.files import replacing
 # away from it.
 IGNORED = (128, 128, 128)
 
-# Colours of this saturation and above (in the units of `_perceived`) hurt the eye on large areas.
-NEON = 0.36
+# Colours of this chroma in CIELAB and above hurt the eye on large areas.
+NEON = 75
 
-# The official table of the Cityscapes benchmark, ids 0 to 34.
-CITYSCAPES = (
-    *((0, 0, 0),) * 5,  # unlabeled, ego vehicle, rectification border, out of roi, static
-    (111, 74, 0),  # dynamic
-    (81, 0, 81),  # ground
-    (128, 64, 128),  # road
-    (244, 35, 232),  # sidewalk
-    (250, 170, 160),  # parking
-    (230, 150, 140),  # rail track
-    (70, 70, 70),  # building
-    (102, 102, 156),  # wall
-    (190, 153, 153),  # fence
-    (180, 165, 180),  # guard rail
-    (150, 100, 100),  # bridge
-    (150, 120, 90),  # tunnel
-    (153, 153, 153),  # pole
-    (153, 153, 153),  # polegroup
-    (250, 170, 30),  # traffic light
-    (220, 220, 0),  # traffic sign
-    (107, 142, 35),  # vegetation
-    (152, 251, 152),  # terrain
-    (70, 130, 180),  # sky
-    (220, 20, 60),  # person
-    (255, 0, 0),  # rider
-    (0, 0, 142),  # car
-    (0, 0, 70),  # truck
-    (0, 60, 100),  # bus
-    (0, 0, 90),  # caravan
-    (0, 0, 110),  # trailer
-    (0, 80, 100),  # train
-    (0, 0, 230),  # motorcycle
-    (119, 11, 32),  # bicycle
-    (0, 0, 142),  # license plate
-)
+# The official table of the Cityscapes benchmark, ids 0 to 34: red, green and blue in hexadecimal.
+CITYSCAPES = np.frombuffer(
+    bytes.fromhex(
+        # unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground
+        "000000 000000 000000 000000 000000 6f4a00 510051 "
+        # road, sidewalk, parking, rail track
+        "804080 f423e8 faaaa0 e6968c "
+        # building, wall, fence, guard rail, bridge, tunnel
+        "464646 66669c be9999 b4a5b4 966464 96785a "
+        # pole, polegroup, traffic light, traffic sign
+        "999999 999999 faaa1e dcdc00 "
+        # vegetation, terrain, sky
+        "6b8e23 98fb98 4682b4 "
+        # person, rider
+        "dc143c ff0000 "
+        # car, truck, bus, caravan, trailer, train, motorcycle, bicycle, license plate
+        "00008e 000046 003c64 00005a 00006e 005064 0000e6 770b20 00008e"
+    ),
+    np.uint8,
+).reshape(-1, 3)
 
 
 def tensor_to_image(image: Tensor) -> np.ndarray:
@@ -94,22 +80,22 @@ def label_to_image(label: Tensor | np.ndarray, label_nc: int) -> np.ndarray:
 
 def label_palette(n: int) -> np.ndarray:
     """Return a colour for each of `n` labels, uint8 [n,3]: Cityscapes' own when n is 35."""
-    return np.array(CITYSCAPES, np.uint8) if n == len(CITYSCAPES) else _distinct_colours(n).copy()
+    return (CITYSCAPES if n == len(CITYSCAPES) else _distinct_colours(n)).copy()
 
 
 @functools.cache
 def _distinct_colours(n: int) -> np.ndarray:
     """Choose `n` colours, each as far as can be from all before it, uint8 [n,3].
 
-    The first is black, the usual background. There are about 3000 to choose from; beyond them they
+    The first is black, the usual background. There are about 4000 to choose from; beyond them they
     repeat.
     """
-    levels = np.linspace(0, 255, 18).round()
+    levels = np.linspace(0, 255, 18).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
-    places = _perceived(grid)
+    places = _in_cielab(grid)
     calm = np.linalg.norm(places[:, 1:], axis=-1) < NEON
     grid, places = grid[calm], places[calm]
-    distance = np.linalg.norm(places - _perceived(np.array(IGNORED)), axis=-1)
+    distance = np.linalg.norm(places - _in_cielab(np.array([IGNORED], np.uint8)), axis=-1)
     chosen = [0]
     while len(chosen) < min(n, len(grid)):
         from_last = np.linalg.norm(places - places[chosen[-1]], axis=-1)
@@ -117,31 +103,15 @@ def _distinct_colours(n: int) -> np.ndarray:
         # The second term keeps neighbouring labels apart also when the palette gets crowded; it
         # is a factor, so that a colour already taken (distance 0) is never taken again.
         chosen.append(int(np.argmax(distance * np.sqrt(from_last))))
-    return np.resize(grid[chosen].astype(np.uint8), (n, 3))
+    return np.resize(grid[chosen], (n, 3))
 
 
-def _perceived(rgb: np.ndarray) -> np.ndarray:
-    """Map sRGB [...,3] in 0..255 to OKLab, where equal distances look equally different.
-
-    Colour counts twice: it is easier to find again across a picture than lightness.
-    """
-    unit = rgb / 255
-    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
-    to_cones = np.array(
-        [
-            [0.4122214708, 0.5363325363, 0.0514459929],
-            [0.2119034982, 0.6806995451, 0.1073969566],
-            [0.0883024619, 0.2817188376, 0.6299787005],
-        ]
-    )
-    to_lab = np.array(
-        [
-            [0.2104542553, 0.7936177850, -0.0040720468],
-            [1.9779984951, -2.4285922050, 0.4505937099],
-            [0.0259040371, 0.7827717662, -0.8086757660],
-        ]
-    )
-    return np.cbrt(linear @ to_cones.T) @ to_lab.T * (1, 2, 2)
+def _in_cielab(rgb: np.ndarray) -> np.ndarray:
+    """Map sRGB, uint8 [n,3], to CIELAB, where equal distances look about equally different."""
+    spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    image = ImageCms.profileToProfile(Image.fromarray(rgb[None]), *spaces, outputMode="LAB")
+    lab = np.asarray(image)[0]  # L from 0 to 255 for 0 to 100; a and b are signed
+    return np.column_stack([lab[:, 0] / 2.55, lab[:, 1:].view(np.int8)])
 
 
 def save_image(image: np.ndarray, path: Path, *, quality: int = 92) -> None:
@@ -155,23 +125,7 @@ def save_image(image: np.ndarray, path: Path, *, quality: int = 92) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    _save(Image.fromarray(image), path, quality)
-
-
-def save_thumbnail(image: np.ndarray, path: Path, width: int) -> None:
-    """Write `image`, shrunk to `width` pixels, or as it is when it is no wider (see save_image)."""
-    size = thumbnail_size(image.shape[1], image.shape[0], width)
-    picture = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    _save(picture, path, quality=85)
-
-
-def thumbnail_size(width: int, height: int, limit: int) -> tuple[int, int]:
-    """Return the width and height in pixels that fit into `limit` of width, never enlarged."""
-    scale = min(1.0, limit / width)
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _save(picture: Image.Image, path: Path, quality: int) -> None:
+    picture = Image.fromarray(image)
     with replacing(path) as file:
         if path.suffix.lower() == ".png":
             # A third of the default effort's time, for files a tenth larger.
@@ -180,3 +134,16 @@ def _save(picture: Image.Image, path: Path, quality: int) -> None:
             assert path.suffix.lower() in (".jpg", ".jpeg"), f"{path}: not a png or jpg"
             # Full-resolution colour: label maps have hard edges between saturated colours.
             picture.save(file, "JPEG", quality=quality, subsampling=0)
+
+
+def save_thumbnail(image: np.ndarray, path: Path, width: int) -> None:
+    """Write `image`, shrunk to `width` pixels, or as it is when it is no wider (see save_image)."""
+    size = thumbnail_size(image.shape[1], image.shape[0], width)
+    small = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    save_image(np.asarray(small), path, quality=85)
+
+
+def thumbnail_size(width: int, height: int, limit: int) -> tuple[int, int]:
+    """Return the width and height in pixels that fit into `limit` of width, never enlarged."""
+    scale = min(1.0, limit / width)
+    return max(1, round(width * scale)), max(1, round(height * scale))

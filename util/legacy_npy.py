@@ -30,9 +30,10 @@ class _RefusedError(Exception):
 class _Call:
     """Notes of a call: its name and arguments, and the state that the result is given."""
 
+    state: Any = None
+
     def __init__(self, name: str, *arguments: Any) -> None:
         self.name, self.arguments = name, arguments
-        self.state: Any = None
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
@@ -61,10 +62,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 def load_legacy_npy(path: Path) -> dict[Any, Any]:
-    """The dictionary in a file that `numpy.save` made of one.
-
-    Returns:
-        Plain values to numeric arrays or plain values.
+    """The dictionary in a file that `numpy.save` made of one: to arrays or plain values.
 
     Raises:
         UserError: there is no such file, it is damaged, or it holds anything else.
@@ -114,9 +112,8 @@ def _noted(file: io.BytesIO) -> dict[Any, Any]:
 
 def _value(note: Any) -> Any:
     """A plain value itself, or the array or number that a note stands for."""
-    if note is None or isinstance(note, bool | float | str | bytes):
-        return note
-    if isinstance(note, int) and note.bit_length() <= 64:
+    is_huge = isinstance(note, int) and note.bit_length() > 64
+    if isinstance(note, int | float | str | bytes | None) and not is_huge:
         return note
     match getattr(note, "name", type(note).__name__):
         case "_reconstruct":
@@ -131,6 +128,5 @@ def _value(note: Any) -> Any:
     if isinstance(data, _Call):  # bytes for Python 2
         data = "".join(data.arguments[:1])
     flat = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, code)
-    native = flat.astype(flat.dtype.newbyteorder("="))
-    array = native.reshape(shape, order="F" if fortran else "C")
+    array = flat.astype(flat.dtype.newbyteorder("=")).reshape(shape, order="F" if fortran else "C")
     return array if array.shape else array.item()

@@ -34,7 +34,7 @@ class LogFiles(Sink):
         title = f"Training Loss ({time.strftime('%c')})"
         append_line(self._loss_log, f"================ {title} ================")
 
-    def log_scalars(self, place: Scalars, values: Scalars) -> None:
+    def log_values(self, place: Scalars, values: Scalars) -> None:
         if "iter" in place:  # the reference ends its lines with a blank
             append_line(self._loss_log, f"{in_a_line(place, values)} ")
         append_record(self._metrics, {**place, **values})
@@ -47,11 +47,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def append_record(path: Path, record: Scalars) -> None:
-    """Append a line; NaN and infinity, which JSON does not know, become null.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
+    """Append a line of JSON, which knows no NaN and infinity: they become null."""
     finite = {name: value if math.isfinite(value) else None for name, value in record.items()}
     append_line(path, json.dumps(finite, allow_nan=False))
 
@@ -106,8 +102,7 @@ def rewind_logs(folder: Path, *, epoch: int, images_done: int, step: int) -> lis
     """
 
     def is_earlier_record(line: bytes) -> bool:
-        record = parse_record(line)
-        return record is not None and record["step"] <= step
+        return (record := parse_record(line)) is not None and record["step"] <= step
 
     def is_earlier_loss(line: bytes) -> bool:
         place = re.match(rb"\(epoch: (\d{1,18}), iters: (\d{1,18}),", line)
@@ -121,25 +116,28 @@ def rewind_logs(folder: Path, *, epoch: int, images_done: int, step: int) -> lis
 
 
 def _set_aside(path: Path, is_kept: Callable[[bytes], bool]) -> list[str]:
-    lines: dict[bool, list[bytes]] = {True: [], False: []}
-    aside = path.with_name(f"{path.name}.aside")
     with writing(path):
         if not path.exists():
             return []
-        with path.open("rb") as file:
-            for line in file:
-                # A line without an end was cut short, and what is logged next would continue it.
-                lines[line.endswith(b"\n") and is_kept(line)].append(line.rstrip(b"\n") + b"\n")
-    if not lines[False]:
+        # What follows the last newline was cut short; what is logged next would continue it.
+        *lines, cut_short = path.read_bytes().split(b"\n")
+    kept: list[bytes] = []
+    others: list[bytes] = []
+    for line in lines:
+        (kept if is_kept(line) else others).append(line + b"\n")
+    if cut_short:
+        others.append(cut_short + b"\n")
+    if not others:
         return []
-    with writing(aside), aside.open("ab") as file:
-        file.writelines(lines[False])
-        file.flush()
-        os.fsync(file.fileno())  # before they go from the log
+    aside = path.with_name(f"{path.name}.aside")
+    with writing(aside), aside.open("ab") as log:
+        log.writelines(others)
+        log.flush()
+        os.fsync(log.fileno())  # before they go from the log
     with replacing(path, durable=True) as file:
-        file.writelines(lines[True])
+        file.writelines(kept)
     told = f"what came after that, or cannot be read, is now in {aside}"
-    return [f"{path}: {told} (lines: {len(lines[False])})"]
+    return [f"{path}: {told} (lines: {len(others)})"]
 
 
 def _number(value: object) -> float:

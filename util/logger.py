@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Self
+from contextlib import AbstractContextManager
 
 import numpy as np
 from tqdm import tqdm
@@ -23,35 +23,13 @@ Images = Mapping[str, np.ndarray]  # uint8 [H,W,3] by name
 
 
 class Sink:
-    """A place where logs go; it overrides what it has a use for, see the methods of Logger.
+    """A place where logs go; it overrides what it has a use for.
 
-    What cannot be written, as on a full disk, is a UserError.
+    What it does not, it hands on to its own sinks, in their order: a file has none, a Logger has
+    nothing else. What cannot be written, as on a full disk, is a UserError.
     """
 
-    def start_epoch(self, epoch: int, total_epochs: int, images: int, images_done: int) -> None: ...
-
-    def advance(self, images: int) -> None: ...
-
-    def end_epoch(self) -> None: ...
-
-    def log_scalars(self, place: Scalars, values: Scalars) -> None:
-        """Log values by name; `place` has those of PLACE that are known, `step` always."""
-
-    def log_pictures(self, epoch: int, step: int, pictures: Images) -> None: ...
-
-    def say(self, message: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Logger:
-    """Hands everything to its sinks, in their order; a context manager that closes them.
-
-    Of several processes the first one has the sinks: the others have a logger without any.
-    """
-
-    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
-        self.sinks = sinks
+    sinks: Sequence[Sink] = ()
 
     def start_epoch(
         self, epoch: int, total_epochs: int, images_total: int, images_done: int = 0
@@ -70,37 +48,10 @@ class Logger:
         for sink in self.sinks:
             sink.end_epoch()
 
-    def log_losses(
-        self,
-        *,
-        epoch: int,
-        iter: int,
-        step: int,
-        lr: float,
-        terms: Scalars,
-        seconds_per_image: float,
-    ) -> None:
-        """Log the losses of a training step.
-
-        Args:
-            epoch: from 1.
-            iter: images seen in this epoch.
-            step: images seen since the start.
-            lr: learning rate.
-            terms: losses by name, in the order to show them; they may be NaN.
-            seconds_per_image: time of a training step over its images.
-        """
-        place = dict(zip(PLACE, (epoch, iter, step, seconds_per_image, lr), strict=True))
+    def log_values(self, place: Scalars, values: Scalars) -> None:
+        """Log values by name; `place` has those of PLACE that are known, `step` always."""
         for sink in self.sinks:
-            sink.log_scalars(place, terms)
-
-    def log_scalars(self, step: int, values: Scalars, *, epoch: int | None = None) -> None:
-        """Log any other scalars by name, such as those of a validation, after `step` images."""
-        assert not values.keys() & set(PLACE), f"{list(values)}: one of {PLACE}"
-        place = {"step": step} if epoch is None else {"epoch": epoch, "step": step}
-        plain = {name: float(value) for name, value in values.items()}  # of NumPy or PyTorch too
-        for sink in self.sinks:
-            sink.log_scalars(place, plain)
+            sink.log_values(place, values)
 
     def log_pictures(self, epoch: int, step: int, pictures: Images) -> None:
         """Show pictures in place of the epoch's earlier ones."""
@@ -117,11 +68,47 @@ class Logger:
         for sink in self.sinks:
             sink.close()
 
-    def __enter__(self) -> Self:
-        return self
+
+class Logger(Sink, AbstractContextManager["Logger"]):
+    """What a run logs to: a context manager that closes its sinks.
+
+    Of several processes the first one has the sinks: the others have a logger without any.
+    """
+
+    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
+        self.sinks = sinks
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def log_losses(
+        self,
+        *,
+        epoch: int,
+        iter: int,
+        step: int,
+        lr: float,
+        terms: Scalars,
+        seconds_per_image: float,
+    ) -> None:
+        """Log the losses of a training step.
+
+        Args:
+            epoch: from 1.
+            iter, step: images seen in this epoch, and since the start.
+            lr: learning rate.
+            terms: losses by name, in the order to show them; they may be NaN.
+            seconds_per_image: time of a training step over its images.
+        """
+        place = dict(zip(PLACE, (epoch, iter, step, seconds_per_image, lr), strict=True))
+        self.log_values(place, terms)
+
+    def log_scalars(self, step: int, values: Scalars, *, epoch: int | None = None) -> None:
+        """Log any other scalars by name, such as those of a validation, after `step` images."""
+        assert not values.keys() & set(PLACE), f"{list(values)}: one of {PLACE}"
+        place = {"step": step} if epoch is None else {"epoch": epoch, "step": step}
+        plain = {name: float(value) for name, value in values.items()}  # of NumPy or PyTorch too
+        self.log_values(place, plain)
 
 
 def in_a_line(place: Scalars, values: Scalars) -> str:
@@ -137,33 +124,36 @@ class Console(Sink):
     """On a terminal an epoch is a bar that shows the losses; elsewhere losses are plain lines."""
 
     def __init__(self) -> None:
-        self._bar: tqdm | None = None
-        self._epoch = (0, 0, 0.0)  # number, of how many, when it began
+        self._bar: tqdm = tqdm(disable=True)  # disabled, it takes everything and shows nothing
+        self._epoch, self._began = "", 0.0  # its number and of how many; when it began
         self._said_not_finite = False
 
-    def start_epoch(self, epoch: int, total_epochs: int, images: int, images_done: int) -> None:
-        self._epoch = (epoch, total_epochs, time.monotonic())
-        if sys.stderr.isatty():
-            name = f"epoch {epoch}/{total_epochs}"
-            self._bar = tqdm(
-                desc=name, total=images, initial=images_done, unit="img", dynamic_ncols=True
-            )
+    def start_epoch(
+        self, epoch: int, total_epochs: int, images_total: int, images_done: int = 0
+    ) -> None:
+        self._epoch, self._began = f"{epoch} / {total_epochs}", time.monotonic()
+        self._bar = tqdm(
+            desc=f"epoch {epoch}/{total_epochs}",
+            total=images_total,
+            initial=images_done,
+            unit="img",
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+        )
 
     def advance(self, images: int) -> None:
-        if self._bar is not None:
-            self._bar.update(images)
+        self._bar.update(images)
 
     def end_epoch(self) -> None:
         self.close()
-        epoch, total_epochs, began = self._epoch
-        self.say(f"End of epoch {epoch} / {total_epochs}, {time.monotonic() - began:.0f} s")
+        self.say(f"End of epoch {self._epoch}, {time.monotonic() - self._began:.0f} s")
 
-    def log_scalars(self, place: Scalars, values: Scalars) -> None:
+    def log_values(self, place: Scalars, values: Scalars) -> None:
         is_of_step = "iter" in place
-        if self._bar is not None and is_of_step:
+        if is_of_step:
             self._bar.set_postfix(values, refresh=False)
         # `train.py | tee log` has both: the bar on the terminal, the lines in the pipe.
-        if self._bar is None or not is_of_step or not sys.stdout.isatty():
+        if self._bar.disable or not is_of_step or not sys.stdout.isatty():
             self.say(in_a_line(place, values))
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad and is_of_step and not self._said_not_finite:
@@ -179,6 +169,4 @@ class Console(Sink):
             print(message, flush=True)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._bar.close()  # which disables it

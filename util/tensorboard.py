@@ -29,12 +29,11 @@ class TensorBoard(Sink):
             self._writer = SummaryWriter(
                 str(folder), purge_step=None if resumed_at is None else resumed_at + 1
             )
-        rows = [f"| {name} | {value} |" for name, value in options.items()]
-        table = "\n".join(["| option | value |", "| --- | --- |", *rows])
-        self._writer.add_text("options", table)
+        rows = [("option", "value"), ("---", "---"), *options.items()]
+        self._writer.add_text("options", "\n".join("| {} | {} |".format(*row) for row in rows))
 
-    def log_scalars(self, place: Scalars, values: Scalars) -> None:
-        rate = {name: value for name, value in place.items() if name == "lr"}
+    def log_values(self, place: Scalars, values: Scalars) -> None:
+        rate = {"lr": place["lr"]} if "lr" in place else {}
         for name, value in {**values, **rate}.items():
             self._writer.add_scalar(name, value, place["step"])
 

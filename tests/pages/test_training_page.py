@@ -115,7 +115,7 @@ def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch, eve
     monkeypatch.setattr("pages.training_page.draw_curves", lambda *args: drawn.append(args))
     page = new_page(tmp_path)
     for step in range(5):
-        page.log_scalars({"step": step}, {"FID": 1.0})
+        page.log_values({"step": step}, {"FID": 1.0})
     assert len(drawn) == times
     page.close()
     assert drawn[times:] == [(tmp_path / "metrics.jsonl", tmp_path / "loss_curves.png")]
@@ -133,7 +133,7 @@ def test_drawing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr("pages.training_page.draw_curves", draw)
     page = new_page(tmp_path)
     while now[0] < 200:
-        page.log_scalars({"step": 1}, {})
+        page.log_values({"step": 1}, {})
         now[0] += 0.5
     assert drawn == [20, 71, 122, 173]
 
@@ -142,3 +142,11 @@ def test_an_unwritable_folder_is_a_users_error(tmp_path):
     (tmp_path / "web").touch()
     with pytest.raises(UserError, match="web"):
         new_page(tmp_path / "web")
+
+
+def test_pictures_that_cannot_be_written_leave_a_page_that_can_be_closed(tmp_path):
+    page = new_page(tmp_path)
+    (tmp_path / "images").touch()
+    with pytest.raises(UserError, match="images"):
+        page.log_pictures(1, 100, pictures())
+    page.close()
