@@ -1,0 +1,144 @@
+"""Cars: an outline over the roof for each style, wheels, windows and lights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+
+from toy_streets.canvas import CAR, TOWARD_CAMERA, Canvas, Place, Polygon
+from toy_streets.palette import Colour, Vector, dim, mix
+from toy_streets.street import Thing, curtain
+
+TYRE, _HUB, _GLASS = (34, 34, 38), (150, 152, 156), (50, 58, 68)
+_TAIL_LIGHT, _HEAD_LIGHT, _PLATE = (206, 40, 36), (250, 246, 226), (232, 232, 222)
+
+# A car's outline over the roof, from its rear bumper to its front one: (m from the rear, height,
+# half width).  The eight corners bound, in turn, the rear panel, the boot, the rear window, the
+# roof, the windscreen, the bonnet and the front panel.
+PROFILES: dict[str, tuple[Vector, ...]] = {
+    "hatch": ((0, 0.3, 0.84), (0, 0.95, 0.88), (0.1, 1.0, 0.86), (0.55, 1.46, 0.66),
+              (2.2, 1.48, 0.66), (3.0, 1.0, 0.84), (3.9, 0.8, 0.82), (4.0, 0.3, 0.82)),
+    "saloon": ((0, 0.3, 0.86), (0, 0.96, 0.88), (0.75, 1.0, 0.86), (1.4, 1.42, 0.66),
+               (2.7, 1.42, 0.66), (3.4, 0.98, 0.86), (4.4, 0.78, 0.84), (4.5, 0.3, 0.84)),
+    "estate": ((0, 0.36, 0.88), (0, 1.05, 0.92), (0.08, 1.1, 0.9), (0.4, 1.66, 0.74),
+               (2.8, 1.7, 0.74), (3.5, 1.12, 0.9), (4.5, 0.95, 0.88), (4.6, 0.36, 0.88)),
+    "van": ((0, 0.36, 0.92), (0, 1.15, 0.95), (0.03, 1.25, 0.95), (0.1, 2.0, 0.84),
+            (3.7, 2.02, 0.84), (4.5, 1.25, 0.92), (4.95, 1.0, 0.9), (5.0, 0.36, 0.9)),
+}  # fmt: skip
+_REAR_WINDOW, _WINDSCREEN = 2, 4
+
+
+@dataclass(frozen=True)
+class Car(Thing):
+    """A car of one of the styles in `PROFILES`; `away` if it shows its tail."""
+
+    style: str
+    away: bool
+    body: Colour
+
+    def screens(self) -> Sequence[Polygon]:
+        """A level roof, and its two diagonals upright under it."""
+        a, b, c, d = self.footprint()
+        roof = [(x, 1.2, z) for x, z in (a, b, c, d)]
+        return [curtain(a, c, 1.2), curtain(b, d, 1.2), roof]
+
+    def footprint(self) -> list[Place]:
+        """The corners near left, near right, far right, far left."""
+        (a, near), (b, far) = self.near, self.far
+        return [(a - 0.95, near), (a + 0.95, near), (b + 0.95, far), (b - 0.95, far)]
+
+    def paint(self, canvas: Canvas, rng: Random) -> None:
+        """The flank that the camera sees, then the faces over the roof from the far end on."""
+        ident, sunlit = canvas.instance(CAR, self.body), canvas.sunlit(*self.near)
+        self._paint_underside(canvas, ident, sunlit)
+        self._paint_flank(canvas, ident, sunlit)
+        segments = list(enumerate(pairwise(PROFILES[self.style])))
+        for number, ((t0, y0, half0), (t1, y1, half1)) in segments[:: -1 if self.away else 1]:
+            length = math.hypot(t1 - t0, y1 - y0)
+            ahead = -(y1 - y0) / length * (1 if self.away else -1)
+            normal = (0.0, (t1 - t0) / length, ahead)
+            left0, left1 = self._at(-half0, y0, t0), self._at(-half1, y1, t1)
+            # A face is hidden where its normal points away from the camera at (0, eye, 0).
+            if normal[1] * (canvas.eye - y0) - normal[2] * left0[2] <= 0:
+                continue
+            face = [left0, left1, self._at(half1, y1, t1), self._at(half0, y0, t0)]
+            tone = canvas.tone(normal, self.z, sunlit)
+            canvas.face(face, tone(self.body), ident)
+            if number in (_REAR_WINDOW, _WINDSCREEN):
+                canvas.face(_shrunk(face, 0.82), tone(_glass(canvas, normal)))
+        self._paint_end(canvas, sunlit)
+
+    def _at(self, across: float, y: float, t: float) -> Vector:
+        """The point `across` m right of the car's middle and `t` m from its rear, `y` m up."""
+        z = self.z + (t if self.away else self.length - t)
+        return (self.street.x(self.u, z) + across, y, z)
+
+    def _panel(self, left: float, right: float, low: float, high: float, t: float) -> list[Vector]:
+        """A rectangle across the car, `t` m from its rear."""
+        corners = ((left, low), (left, high), (right, high), (right, low))
+        return [self._at(x, y, t) for x, y in corners]
+
+    def _near_end(self) -> list[Vector]:
+        """The lower and the upper corner of the end that faces the camera."""
+        profile = PROFILES[self.style]
+        return list(profile[:2] if self.away else profile[:-3:-1])
+
+    def _paint_underside(self, canvas: Canvas, ident: int, sunlit: float) -> None:
+        """The wheels of the near end, and the dark between them."""
+        t, bottom, half = self._near_end()[0]
+        t += 0.25 if self.away else -0.25
+        dark = canvas.tone(TOWARD_CAMERA, self.z, sunlit)(TYRE)
+        canvas.face(self._panel(-half, half, 0.17, bottom + 0.2, t), dark, ident)
+        for x in (0.12 - half, half - 0.12):
+            canvas.limb(self._at(x, 0.0, t), self._at(x, 0.5, t), 0.22, dark, ident)
+
+    def _paint_flank(self, canvas: Canvas, ident: int, sunlit: float) -> None:
+        """The long side that faces the camera, with its windows and wheels."""
+        profile = PROFILES[self.style]
+        side = -1 if self._at(0, 0, 0)[0] > 0 else 1
+        normal = (side * 0.98, 0.2, 0.0)
+        tone = canvas.tone(normal, self.z, sunlit)
+        outline = [self._at(side * half, y, t) for t, y, half in profile]
+        canvas.face(outline, tone(self.body), ident)
+        glass = _shrunk([self._at(side * half * 1.01, y, t) for t, y, half in profile[2:6]], 0.8)
+        canvas.face(glass, tone(_glass(canvas, normal)))
+        if canvas.pixels(1.0, self.z) < 5:
+            return
+        turns = [step * math.pi / 6 for step in range(12)]
+        for t in (0.85, self.length - 0.85):
+            for radius, colour in ((0.34, TYRE), (0.18, _HUB)):
+                circle = [(radius * math.cos(turn), radius * math.sin(turn)) for turn in turns]
+                wheel = [self._at(side * 0.9, 0.34 + up, t + along) for along, up in circle]
+                canvas.face(wheel, tone(colour), ident)
+
+    def _paint_end(self, canvas: Canvas, sunlit: float) -> None:
+        """Lights, bumper and number plate on the end that faces the camera."""
+        if canvas.pixels(1.0, self.z) < 4:
+            return
+        (t, low, half), (_, top, _) = self._near_end()
+        tone = canvas.tone(TOWARD_CAMERA, self.z, sunlit)
+        shine = canvas.glow(self.z) if canvas.light.lamps else tone
+        lamp = shine(_TAIL_LIGHT if self.away else _HEAD_LIGHT)
+        for left, right, bottom, up, colour in (
+            (-half, half, low, low + 0.14, tone(dim(self.body, 0.55))),
+            (-half + 0.3, -half + 0.03, top - 0.27, top - 0.07, lamp),
+            (half - 0.3, half - 0.03, top - 0.27, top - 0.07, lamp),
+            (-0.26, 0.26, low + 0.2, low + 0.32, tone(_PLATE)),
+        ):
+            canvas.face(self._panel(left, right, bottom, up, t), colour)
+
+
+def _glass(canvas: Canvas, normal: Vector) -> Vector:
+    # The more a pane looks up, the more sky it mirrors.
+    return mix(_GLASS, canvas.light.horizon, 0.1 + 0.35 * normal[1] ** 2)
+
+
+def _shrunk(face: list[Vector], scale: float) -> list[Vector]:
+    """A polygon drawn in toward its middle."""
+    mx, my, mz = (sum(along) / len(face) for along in zip(*face, strict=True))
+    return [
+        (mx + (x - mx) * scale, my + (y - my) * scale, mz + (z - mz) * scale) for x, y, z in face
+    ]

@@ -1,0 +1,102 @@
+"""People on foot and people on bicycles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from toy_streets.canvas import BICYCLE, PERSON, RIDER, TOWARD_CAMERA, Canvas, Polygon, Tone
+from toy_streets.cars import TYRE
+from toy_streets.palette import Colour, Vector, dim, mix
+from toy_streets.street import Thing, curtain
+
+_TROUSERS, _HELMET = (44, 48, 62), (228, 228, 224)
+
+
+@dataclass(frozen=True)
+class Person(Thing):
+    """Someone on foot; `stride` is how far the feet are apart in m, `back` turned or not."""
+
+    height: float
+    stride: float
+    back: bool
+    skin: Colour
+    hair: Colour
+    body: Colour
+    SCREEN = (0.22, 1.6)
+
+    def paint(self, canvas: Canvas, rng: Random) -> None:
+        """Someone in a long coat, which is most of what one sees of them."""
+        (x, z), ident = self.near, canvas.instance(PERSON, self.body)
+        tone = canvas.tone(TOWARD_CAMERA, z, canvas.sunlit(x, z))
+
+        def at(dx: float, up: float) -> Vector:
+            return (x + dx, up * self.height, z)
+
+        trousers, sleeve = tone(mix(_TROUSERS, self.body, 0.25)), tone(dim(self.body, 0.86))
+        for side in (-1, 1):
+            foot = at(side * self.stride / 2 * 0.6 + side * 0.05, 0.0)
+            canvas.limb(at(side * 0.08, 0.45), foot, 0.15, trousers, ident)
+        for side in (-1, 1):
+            hand = at(side * (0.24 + self.stride / 5), 0.48)
+            canvas.limb(at(side * 0.2, 0.8), hand, 0.12, sleeve, ident)
+        coat = [(-0.19, 0.84), (0.19, 0.84), (0.2, 0.6), (0.25, 0.3), (-0.25, 0.3), (-0.2, 0.6)]
+        canvas.face([at(dx, up) for dx, up in coat], tone(self.body), ident)
+        # The half of the coat away from the sun is a little darker.
+        dark = -math.copysign(1.0, canvas.light.toward_sun[0])
+        shade = [(0.04, 0.84), (0.19, 0.84), (0.2, 0.6), (0.25, 0.3), (0.06, 0.3)]
+        canvas.face([at(dark * dx, up) for dx, up in shade], tone(dim(self.body, 0.82)), ident)
+        canvas.disc(at(0.0, 0.92), 0.115, 0.14, tone(self.skin), ident)
+        up, tall = (0.935, 0.14) if self.back else (0.97, 0.07)
+        canvas.disc(at(0.0, up), 0.12, tall, tone(self.hair), ident)
+
+
+@dataclass(frozen=True)
+class Rider(Thing):
+    """Someone on a bicycle; `across` is the part of its length that the camera sees, signed."""
+
+    across: float
+    skin: Colour
+    frame: Colour
+    body: Colour
+
+    def screens(self) -> Sequence[Polygon]:
+        """As wide as the camera sees it, whatever the sun sees."""
+        (x, z), half = self.near, 0.22 + 0.4 * abs(self.across)
+        return [curtain((x - half, z), (x + half, z), 1.6)]
+
+    def paint(self, canvas: Canvas, rng: Random) -> None:
+        """The bicycle, and its rider over it."""
+        tone = canvas.tone(TOWARD_CAMERA, self.z, canvas.sunlit(*self.near))
+        rider = canvas.instance(RIDER, self.body)
+        self._paint_bicycle(canvas, tone, canvas.instance(BICYCLE))
+        narrow, at = 1.0 - abs(self.across), self._at
+        jacket, sleeve = tone(self.body), tone(dim(self.body, 0.84))
+        trousers = tone(mix(_TROUSERS, self.body, 0.2))
+        for side, pedal in ((-1, 0.2), (1, 0.48)):
+            hip = side * 0.13 * narrow
+            knee = at(0.15, 0.3 + pedal, hip)
+            foot = at(-0.1 + 0.1 * side, pedal - 0.05, hip)
+            canvas.limb(at(-0.15, 0.95, hip), knee, 0.17, trousers, rider)
+            canvas.limb(knee, foot, 0.13, trousers, rider)
+        canvas.limb(at(-0.2, 0.88), at(0.1, 1.5), 0.36 + 0.1 * narrow, jacket, rider)
+        for side in (-1, 1):
+            shoulder = side * 0.24 * narrow
+            canvas.limb(at(0.1, 1.4, shoulder), at(0.4, 1.04, shoulder), 0.12, sleeve, rider)
+        canvas.disc(at(0.17, 1.66), 0.12, 0.15, tone(self.skin), rider)
+        canvas.disc(at(0.15, 1.74), 0.14, 0.1, tone(_HELMET), rider)
+
+    def _at(self, along: float, y: float, aside: float = 0.0) -> Vector:
+        """The point `along` m toward the front wheel, `y` m up and `aside` m to the right."""
+        return (self.near[0] + along * self.across + aside, y, self.z)
+
+    def _paint_bicycle(self, canvas: Canvas, tone: Tone, ident: int) -> None:
+        wheel = max(0.06, 0.34 * abs(self.across))
+        for along in (0.52, -0.52):
+            canvas.wheel(self._at(along, 0.34), wheel, 0.34, tone(TYRE), ident)
+        hub, pedals, head, saddle = (-0.52, 0.34), (-0.15, 0.34), (0.38, 0.85), (-0.18, 0.85)
+        tubes = ((hub, saddle), (hub, pedals), (pedals, saddle), (pedals, head), (head, saddle))
+        for start, end in (*tubes, ((0.52, 0.34), (0.36, 1.02))):
+            canvas.limb(self._at(*start), self._at(*end), 0.07, tone(self.frame), ident)
