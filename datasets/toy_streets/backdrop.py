@@ -85,7 +85,7 @@ def paint_ground(canvas: Canvas, street: Street) -> None:
         canvas.fill(canvas.ground(outline), canvas.tone(UP, 0.0)(colour), ident)
 
     for side, verge in street.verges.items():
-        if verge.kerb > half:
+        if verge.parking:
             ribbon(side * half, side * verge.kerb, _PARKING, labels.PARKING)
         # Between houses there is no grass: some stand a little back from the others.
         inner = side * verge.kerb

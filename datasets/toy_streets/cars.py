@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
 from toy_streets.canvas import CAR, TOWARD_CAMERA, Canvas, Place, Polygon
-from toy_streets.palette import Colour, Vector, dim, mix
-from toy_streets.street import Thing, curtain
+from toy_streets.palette import CARS, Vector, body_colour, dim, mix
+from toy_streets.street import Street, Thing, curtain
 
 TYRE, _HUB, _GLASS = (34, 34, 38), (150, 152, 156), (50, 58, 68)
 _TAIL_LIGHT, _HEAD_LIGHT, _PLATE = (206, 40, 36), (250, 246, 226), (232, 232, 222)
@@ -18,7 +17,7 @@ _TAIL_LIGHT, _HEAD_LIGHT, _PLATE = (206, 40, 36), (250, 246, 226), (232, 232, 22
 # A car's outline over the roof, from its rear bumper to its front one: (m from the rear, height,
 # half width).  The eight corners bound, in turn, the rear panel, the boot, the rear window, the
 # roof, the windscreen, the bonnet and the front panel.
-PROFILES: dict[str, tuple[Vector, ...]] = {
+_PROFILES: dict[str, tuple[Vector, ...]] = {
     "hatch": ((0, 0.3, 0.84), (0, 0.95, 0.88), (0.1, 1.0, 0.86), (0.55, 1.46, 0.66),
               (2.2, 1.48, 0.66), (3.0, 1.0, 0.84), (3.9, 0.8, 0.82), (4.0, 0.3, 0.82)),
     "saloon": ((0, 0.3, 0.86), (0, 0.96, 0.88), (0.75, 1.0, 0.86), (1.4, 1.42, 0.66),
@@ -31,13 +30,15 @@ PROFILES: dict[str, tuple[Vector, ...]] = {
 _REAR_WINDOW, _WINDSCREEN = 2, 4
 
 
-@dataclass(frozen=True)
 class Car(Thing):
-    """A car of one of the styles in `PROFILES`; `away` if it shows its tail."""
+    """A car with its nearest end at about `z`; `away` if it shows its tail."""
 
-    style: str
-    away: bool
-    body: Colour
+    def __init__(self, rng: Random, street: Street, u: float, z: float, away: bool) -> None:
+        style = rng.choice(("hatch", "hatch", "saloon", "saloon", "estate", "van"))
+        self.profile, self.away = _PROFILES[style], away
+        u, z = u + rng.uniform(-0.2, 0.2), z + rng.uniform(0, 0.8)
+        self.body = body_colour(rng, CARS)
+        super().__init__(street, u, z, length=self.profile[-1][0])
 
     def screens(self) -> Sequence[Polygon]:
         """A level roof, and its two diagonals upright under it."""
@@ -55,7 +56,7 @@ class Car(Thing):
         ident, sunlit = canvas.instance(CAR, self.body), canvas.sunlit(*self.near)
         self._paint_underside(canvas, ident, sunlit)
         self._paint_flank(canvas, ident, sunlit)
-        segments = list(enumerate(pairwise(PROFILES[self.style])))
+        segments = list(enumerate(pairwise(self.profile)))
         for number, ((t0, y0, half0), (t1, y1, half1)) in segments[:: -1 if self.away else 1]:
             length = math.hypot(t1 - t0, y1 - y0)
             ahead = -(y1 - y0) / length * (1 if self.away else -1)
@@ -81,10 +82,9 @@ class Car(Thing):
         corners = ((left, low), (left, high), (right, high), (right, low))
         return [self._at(x, y, t) for x, y in corners]
 
-    def _near_end(self) -> list[Vector]:
+    def _near_end(self) -> Sequence[Vector]:
         """The lower and the upper corner of the end that faces the camera."""
-        profile = PROFILES[self.style]
-        return list(profile[:2] if self.away else profile[:-3:-1])
+        return self.profile[:2] if self.away else self.profile[:-3:-1]
 
     def _paint_underside(self, canvas: Canvas, ident: int, sunlit: float) -> None:
         """The wheels of the near end, and the dark between them."""
@@ -97,13 +97,14 @@ class Car(Thing):
 
     def _paint_flank(self, canvas: Canvas, ident: int, sunlit: float) -> None:
         """The long side that faces the camera, with its windows and wheels."""
-        profile = PROFILES[self.style]
         side = -1 if self._at(0, 0, 0)[0] > 0 else 1
         normal = (side * 0.98, 0.2, 0.0)
         tone = canvas.tone(normal, self.z, sunlit)
-        outline = [self._at(side * half, y, t) for t, y, half in profile]
+        outline = [self._at(side * half, y, t) for t, y, half in self.profile]
         canvas.face(outline, tone(self.body), ident)
-        glass = _shrunk([self._at(side * half * 1.01, y, t) for t, y, half in profile[2:6]], 0.8)
+        glass = _shrunk(
+            [self._at(side * half * 1.01, y, t) for t, y, half in self.profile[2:6]], 0.8
+        )
         canvas.face(glass, tone(_glass(canvas, normal)))
         if canvas.pixels(1.0, self.z) < 5:
             return

@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from random import Random
 
 from toy_streets import palette
-from toy_streets.cars import PROFILES, Car
+from toy_streets.cars import Car
 from toy_streets.houses import Building
 from toy_streets.palette import Colour, body_colour
 from toy_streets.people import Person, Rider
 from toy_streets.plants import Barrier, Tree
 from toy_streets.posts import SIGNS, Post
-from toy_streets.street import Street, Thing, Verge
+from toy_streets.street import LANE, Street, Thing
 
 _FAR = 150.0  # m; beyond this a street is a line of trees in the haze
-_LANE = 3.4
 
 
 def compose(rng: Random) -> tuple[Street, Colour, list[Thing]]:
     """A random street, the colour of its leaves, and its things in the order to paint them."""
-    street = _street(rng)
+    street = Street(rng)
     leaf = body_colour(rng, palette.FOLIAGE, 6)
     things: list[Thing] = []
     for side, verge in street.verges.items():
@@ -40,30 +39,6 @@ def _paint_order(thing: Thing) -> float:
     return -(thing.z if isinstance(thing, Car) else thing.far[1])
 
 
-def _street(rng: Random) -> Street:
-    lanes = rng.choice((1, 1, 2))
-    own_lane = rng.randrange(lanes)
-    # Two of these three, in either order: mostly houses opposite something else.
-    open_side = rng.choice(("park", "park", "gardens", "houses"))
-    kinds = rng.sample(("houses", open_side, rng.choice(("houses", "gardens", "park"))), 2)
-    return Street(
-        offset=-_LANE * (own_lane + 0.5) + rng.uniform(-0.4, 0.4),
-        curvature=rng.choice((0.0, rng.uniform(-0.005, 0.005), rng.uniform(-0.005, 0.005))),
-        half_road=_LANE * lanes,
-        verges={
-            side: _verge(rng, kind, _LANE * lanes)
-            for side, kind in zip((-1, 1), kinds, strict=True)
-        },
-        crossing=rng.uniform(11, 24) if rng.random() < 0.35 else None,
-    )
-
-
-def _verge(rng: Random, kind: str, half_road: float) -> Verge:
-    kerb = half_road + rng.choice((0.0, 2.2))  # with or without a strip for parking
-    edge = kerb + rng.uniform(2.6, 4.6)
-    return Verge(kind, kerb, edge, edge + (rng.uniform(4, 7) if kind == "gardens" else 0.0))
-
-
 def _houses(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[Thing]:
     """A row of houses, with a gap here and there, and hedges before their gardens if any."""
     gardens, front = street.verges[side].kind == "gardens", street.verges[side].front
@@ -72,24 +47,11 @@ def _houses(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[Th
     z, gap = rng.uniform(3, 9), 0.0
     while z < _FAR:
         length = rng.uniform(8, 12) if gardens else rng.uniform(8, 17)
-        yield Building(
-            street,
-            u=side * (front + rng.choice((0.0, 0.0, rng.uniform(0, 1.5)))),
-            z=z,
-            length=length,
-            depth=rng.uniform(8, 12),
-            storeys=max(1, storeys + rng.choice((-1, 0, 0, 1))),
-            ridge=rng.uniform(2.4, 4.0) if pitched and rng.random() < 0.85 else 0.0,
-            detached=gap > 0,
-            bay=rng.uniform(2.6, 3.6),
-            shop=None if gardens or rng.random() >= 0.4 else body_colour(rng, palette.COATS),
-            roof=body_colour(rng, palette.ROOFS, 8),
-            body=body_colour(rng, palette.FACADES, 9),
-        )
+        yield Building(rng, street, side, z, length, storeys, pitched=pitched, detached=gap > 0)
         gap = rng.uniform(3, 7) if gardens or rng.random() < 0.18 else 0.0
         if gap > 0:
             u = side * (front + rng.uniform(3, 6))
-            yield _tree(rng, street, u, z + length + gap / 2, leaf)
+            yield Tree(rng, street, u, z + length + gap / 2, leaf)
         z += length + gap
     if gardens:
         yield from _barrier(rng, street, side, "hedge")
@@ -100,11 +62,11 @@ def _park(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[Thin
     edge = street.verges[side].edge
     for _ in range(rng.randint(12, 20)):
         z = 13 + 110 * rng.random() ** 1.3
-        yield _tree(rng, street, side * (edge + 3 + 26 * rng.random() ** 1.5), z, leaf)
+        yield Tree(rng, street, side * (edge + 3 + 26 * rng.random() ** 1.5), z, leaf)
     for _ in range(rng.randint(3, 8)):
         z, radius = rng.uniform(14, 60), rng.uniform(0.6, 1.2)
         u = side * (edge + rng.uniform(2, 12))
-        yield Tree(street, u, z, 0.0, radius, radius * 0.8, body_colour(rng, (leaf,), 8))
+        yield Tree(rng, street, u, z, leaf, bush=radius)
     kind = rng.choice(("hedge", "wall", "fence", None))
     if kind:
         yield from _barrier(rng, street, side, kind)
@@ -115,16 +77,7 @@ def _barrier(rng: Random, street: Street, side: int, kind: str) -> Iterator[Thin
     colour = body_colour(rng, palette.HEDGES if kind == "hedge" else palette.WALLS, 8)
     height, u = rng.uniform(0.7, 1.3), side * (street.verges[side].edge + 0.3)
     for z in range(5, 77, 4):
-        yield Barrier(street, u, z, kind, height, colour, length=4.0)
-
-
-def _tree(rng: Random, street: Street, u: float, z: float, leaf: Colour) -> Tree:
-    radius = rng.uniform(1.6, 2.8)
-    if rng.random() < 0.2:  # a poplar
-        trunk, radius, tall = 1.6, radius * 0.6, radius * 1.6
-    else:
-        trunk, tall = rng.uniform(1.8, 2.8), radius * rng.uniform(0.8, 1.1)
-    return Tree(street, u, z, trunk, radius, tall, body_colour(rng, (leaf,), 8))
+        yield Barrier(street, u, z, kind, height, colour)
 
 
 def _kerbside(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[Thing]:
@@ -139,33 +92,33 @@ def _kerbside(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[
     if rng.random() < 0.35:
         step, z = rng.uniform(9, 14), rng.uniform(11, 18)
         while z < 100:
-            yield _tree(rng, street, side * (kerb + 1.0), z, leaf)
+            yield Tree(rng, street, side * (kerb + 1.0), z, leaf)
             z += step
 
 
 def _parked_cars(rng: Random, street: Street, side: int) -> Iterator[Thing]:
     """Cars in the slots of the parking strip, where the street has one."""
-    if street.verges[side].kerb == street.half_road:
+    if not street.verges[side].parking:
         return
     fullness = rng.uniform(0.25, 0.8)
     for z in (8.0 + slot * 6.2 for slot in range(11)):
         if rng.random() < fullness and not _blocks_crossing(street, z):
-            yield _car(rng, street, side * (street.half_road + 1.1), z, side > 0)
+            yield Car(rng, street, side * (street.half_road + 1.1), z, side > 0)
 
 
 def _traffic(rng: Random, street: Street) -> Iterator[Thing]:
     """Cars and cyclists on the move, each keeping its distance from the one ahead."""
-    lanes = round(street.half_road / _LANE)
+    lanes = round(street.half_road / LANE)
     for lane in range(-lanes, lanes):
         z = rng.uniform(11, 45)
         while z < 90:
             if not _blocks_crossing(street, z):
-                yield _car(rng, street, (lane + 0.5) * _LANE, z, lane >= 0)
+                yield Car(rng, street, (lane + 0.5) * LANE, z, lane >= 0)
             z += rng.uniform(12, 60)
     for side in (-1, 1):
         if rng.random() < 0.4:
             z, across = rng.uniform(10, 30), rng.choice((-0.25, 0.25))
-            yield _rider(rng, street, side * (street.half_road - 0.5), z, across)
+            yield Rider(rng, street, side * (street.half_road - 0.5), z, across)
 
 
 def _blocks_crossing(street: Street, z: float) -> bool:
@@ -179,9 +132,9 @@ def _walkers(rng: Random, street: Street, side: int) -> Iterator[Thing]:
     for _ in range(rng.randint(1, 5)):
         u = side * rng.uniform(verge.kerb + 0.8, verge.edge - 0.5)
         z = 10 + 40 * rng.random() ** 1.4
-        yield _person(rng, street, u, z)
+        yield Person(rng, street, u, z)
         if rng.random() < 0.3:
-            yield _person(rng, street, u + rng.uniform(0.55, 0.7), z + 0.1)
+            yield Person(rng, street, u + rng.uniform(0.55, 0.7), z + 0.1)
 
 
 def _crossing(rng: Random, street: Street) -> Iterator[Thing]:
@@ -191,29 +144,10 @@ def _crossing(rng: Random, street: Street) -> Iterator[Thing]:
         return
     for _ in range(rng.randint(0, 3)):
         u = rng.uniform(-half, half)
-        yield _person(rng, street, u, z + rng.uniform(0.4, 2.4))
+        yield Person(rng, street, u, z + rng.uniform(0.4, 2.4))
     if rng.random() < 0.4:
         u = rng.uniform(-half, half)
-        yield _rider(rng, street, u, z + 1.2, rng.choice((-1.0, 1.0)))
+        yield Rider(rng, street, u, z + 1.2, rng.choice((-1.0, 1.0)))
     if rng.random() < 0.7:
         for side, verge in street.verges.items():
             yield Post(street, side * (verge.kerb + 0.4), z - 0.4, "light")
-
-
-def _car(rng: Random, street: Street, u: float, z: float, away: bool) -> Car:
-    style = rng.choice(("hatch", "hatch", "saloon", "saloon", "estate", "van"))
-    u, z = u + rng.uniform(-0.2, 0.2), z + rng.uniform(0, 0.8)
-    body, length = body_colour(rng, palette.CARS), PROFILES[style][-1][0]
-    return Car(street, u, z, style, away, body, length=length)
-
-
-def _person(rng: Random, street: Street, u: float, z: float) -> Person:
-    height, stride, back = rng.uniform(1.55, 1.88), rng.uniform(0.1, 0.6), rng.random() < 0.5
-    skin, hair = rng.choice(palette.SKINS), rng.choice(palette.HAIRS)
-    body = body_colour(rng, palette.COATS)
-    return Person(street, u, z, height, stride, back, skin, hair, body)
-
-
-def _rider(rng: Random, street: Street, u: float, z: float, across: float) -> Rider:
-    frame, skin = body_colour(rng, palette.CARS), rng.choice(palette.SKINS)
-    return Rider(street, u, z, across, skin, frame, body_colour(rng, palette.COATS))

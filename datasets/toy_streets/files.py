@@ -9,13 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
 from PIL import Image
 
 from toy_streets.canvas import labels_of
 from toy_streets.painter import draw_street
+from toy_streets.palette import Colour
 
 PHASES = ("train", "test")
 KINDS = ("label", "inst", "img")
@@ -24,8 +23,6 @@ KINDS = ("label", "inst", "img")
 _EDITION = 1
 # Starting more processes takes longer than a handful of scenes.
 _WORTH_A_POOL = 24
-
-Colours = dict[str, tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -69,22 +66,25 @@ class ToySet:
         if len(scenes) < _WORTH_A_POOL:
             drawn = [self._make_scene(scene) for scene in scenes]
         else:
-            with ProcessPoolExecutor(initializer=_leave_interrupts_to_parent) as pool:
+            # Ctrl-C goes to every process of the terminal; only this one is to answer it.
+            ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+            with ProcessPoolExecutor(initializer=ignore) as pool:
                 drawn = list(pool.map(self._make_scene, scenes, chunksize=4))
-        colours: dict[str, dict[str, Colours]] = {phase: {} for phase in PHASES}
+        colours: dict[str, dict[str, dict[int, Colour]]] = {phase: {} for phase in PHASES}
         for (phase, index), scene_colours in zip(scenes, drawn, strict=True):
             colours[phase][_name(index)] = scene_colours
         _write_json(self._colours, colours)
         _write_json(self._record, self._arguments())
 
-    def _make_scene(self, scene: tuple[str, int]) -> Colours:
+    def _make_scene(self, scene: tuple[str, int]) -> dict[int, Colour]:
         """Draw one scene and write its three pictures; its body colours by instance id."""
         drawing = draw_street(self.seed, *scene, self.width, self.height)
-        pictures: tuple[NDArray[Any], ...] = (labels_of(drawing.ids), drawing.ids, drawing.image)
-        for kind, pixels in zip(KINDS, pictures, strict=True):
-            save = partial(Image.fromarray(pixels).save, format="PNG", compress_level=1)
+        ids, photo = Image.fromarray(drawing.ids), Image.fromarray(drawing.image)
+        pictures = (Image.fromarray(labels_of(drawing.ids)), ids, photo)
+        for kind, picture in zip(KINDS, pictures, strict=True):
+            save = partial(picture.save, format="PNG", compress_level=1)
             _write(self._path(*scene, kind), save)
-        return {str(ident): colour for ident, colour in sorted(drawing.colours.items())}
+        return dict(sorted(drawing.colours.items()))
 
     @property
     def _record(self) -> Path:
@@ -96,9 +96,7 @@ class ToySet:
 
     def _arguments(self) -> dict[str, int]:
         """All that decides the set's content."""
-        arguments = asdict(self)
-        del arguments["out"]
-        return {"edition": _EDITION, **arguments}
+        return {"edition": _EDITION, **{key: n for key, n in asdict(self).items() if key != "out"}}
 
     def _scenes(self) -> list[tuple[str, int]]:
         """The phase and the number of every scene."""
@@ -119,11 +117,6 @@ class ToySet:
 def _name(index: int) -> str:
     """The file name, without its suffix, of all three pictures of a scene."""
     return f"street_{index:04d}"
-
-
-def _leave_interrupts_to_parent() -> None:
-    # Ctrl-C goes to every process of the terminal, and each would print a traceback of its own.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _unfinished(path: Path) -> Path:

@@ -4,61 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 
+from toy_streets import palette
 from toy_streets.canvas import BUILDING, Canvas, Place, Polygon, upright
-from toy_streets.palette import LAMPLIGHT, WHITE, Colour, dim, mix
-from toy_streets.street import Thing, curtain
+from toy_streets.palette import LAMPLIGHT, WHITE, Colour, body_colour, dim, mix
+from toy_streets.street import Street, Thing, curtain
 
 _STOREY = 3.1
 _GLASS = (58, 68, 80)
 
 
-@dataclass(frozen=True)
 class Building(Thing):
-    """A house with its front along the street.
+    """A house with its front along the street; a `detached` one has no other right before it."""
 
-    `ridge` is the roof's height, 0 if flat; a `detached` house has no other right before it.
-    """
-
-    depth: float
-    storeys: int
-    ridge: float
-    detached: bool
-    bay: float  # m from window to window
-    shop: Colour | None  # the awning's colour
-    roof: Colour
-    body: Colour
-
-    @property
-    def height(self) -> float:
-        """From the ground to the eaves."""
-        return 0.9 + _STOREY * self.storeys
-
-    @property
-    def back(self) -> Place:
-        """The x and z of the end wall's corner away from the street."""
-        return self.near[0] + self.side * self.depth, self.z
+    def __init__(
+        self, rng: Random, street: Street, side: int, z: float, length: float, storeys: int,
+        *, pitched: bool, detached: bool,
+    ) -> None:  # fmt: skip
+        """`storeys` are give or take one; most roofs are `pitched` where that is asked for."""
+        verge = street.verges[side]
+        u = side * (verge.front + rng.choice((0.0, 0.0, rng.uniform(0, 1.5))))
+        super().__init__(street, u, z, length)
+        self.detached, self.depth = detached, rng.uniform(8, 12)
+        self.storeys = max(1, storeys + rng.choice((-1, 0, 0, 1)))
+        self.height = 0.9 + _STOREY * self.storeys  # of the eaves
+        self.ridge = rng.uniform(2.4, 4.0) if pitched and rng.random() < 0.85 else 0.0  # above them
+        self.bay = rng.uniform(2.6, 3.6)  # m from window to window
+        shop = verge.kind != "gardens" and rng.random() < 0.4
+        self.awning = body_colour(rng, palette.COATS) if shop else None
+        self.roof = body_colour(rng, palette.ROOFS, 8)
+        self.body = body_colour(rng, palette.FACADES, 9)
+        # The x and z of the end wall's corner away from the street.
+        self.back = (self.near[0] + self.side * self.depth, z)
 
     def screens(self) -> Sequence[Polygon]:
-        """The front and the end wall."""
         return [curtain(self.near, end, self.height) for end in (self.far, self.back)]
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
-        """Its roof, the end wall that faces the camera, the front along the street."""
         ident = canvas.instance(BUILDING, self.body)
         if self.ridge:
             self._paint_roof(canvas, ident)
-        end_wall = _Wall(canvas, self, self.near, self.back)
+        end_wall = _Wall(canvas, self, self.back)
         end_wall.paint(ident)
         if self.detached:
             end_wall.paint_windows(rng)
-        front = _Wall(canvas, self, self.near, self.far)
+        front = _Wall(canvas, self, self.far)
         front.paint(ident)
         front.paint_windows(rng)
-        if self.shop:
-            front.paint_shop(self.shop)
+        if self.awning:
+            front.paint_shop(self.awning)
 
     def _paint_roof(self, canvas: Canvas, ident: int) -> None:
         """A pitched roof with its ridge along the street, its gable and a chimney."""
@@ -79,8 +74,9 @@ class Building(Thing):
 class _Wall:
     """An upright wall between two places on the ground, and what can be put on it."""
 
-    def __init__(self, canvas: Canvas, house: Building, start: Place, end: Place) -> None:
+    def __init__(self, canvas: Canvas, house: Building, end: Place) -> None:
         self._canvas, self._house = canvas, house
+        start = house.near
         self._start, self._end = start, end
         dx, dz = end[0] - start[0], end[1] - start[1]
         self._length = math.hypot(dx, dz)
@@ -107,7 +103,9 @@ class _Wall:
         house, fine = self._house, self._storey_pixels > 11
         bays = max(1, round(self._length / house.bay))
         bay_pixels = abs(self._column(0.0) - self._column(self._length)) / bays / 2
-        sills = [1.3 + storey * _STOREY for storey in range(1 if house.shop else 0, house.storeys)]
+        sills = [
+            1.3 + storey * _STOREY for storey in range(1 if house.awning else 0, house.storeys)
+        ]
         if self._storey_pixels < 7 or bay_pixels < 2.4:
             # Windows too close together to tell apart blend into one darker band for each floor.
             band = self._tone(mix(house.body, _GLASS, 0.3))

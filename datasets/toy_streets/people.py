@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 
-from toy_streets.canvas import BICYCLE, PERSON, RIDER, TOWARD_CAMERA, Canvas, Polygon, Tone
+from toy_streets import palette
+from toy_streets.canvas import BICYCLE, PERSON, RIDER, TOWARD_CAMERA, Canvas, Tone
 from toy_streets.cars import TYRE
-from toy_streets.palette import Colour, Vector, dim, mix
-from toy_streets.street import Thing, curtain
+from toy_streets.palette import Vector, body_colour, dim, mix
+from toy_streets.street import Street, Thing
 
 _TROUSERS, _HELMET = (44, 48, 62), (228, 228, 224)
 
 
-@dataclass(frozen=True)
 class Person(Thing):
-    """Someone on foot; `stride` is how far the feet are apart in m, `back` turned or not."""
+    """Someone on foot, in a long coat, which is most of what one sees of them."""
 
-    height: float
-    stride: float
-    back: bool
-    skin: Colour
-    hair: Colour
-    body: Colour
-    SCREEN = (0.22, 1.6)
+    screen = (0.22, 1.6)
+
+    def __init__(self, rng: Random, street: Street, u: float, z: float) -> None:
+        super().__init__(street, u, z)
+        self.height = rng.uniform(1.55, 1.88)
+        self.stride = rng.uniform(0.1, 0.6)  # m from foot to foot
+        self.back = rng.random() < 0.5  # turned to the camera
+        self.skin, self.hair = rng.choice(palette.SKINS), rng.choice(palette.HAIRS)
+        self.body = body_colour(rng, palette.COATS)
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
-        """Someone in a long coat, which is most of what one sees of them."""
         (x, z), ident = self.near, canvas.instance(PERSON, self.body)
         tone = canvas.tone(TOWARD_CAMERA, z, canvas.sunlit(x, z))
 
@@ -53,22 +52,18 @@ class Person(Thing):
         canvas.disc(at(0.0, up), 0.12, tall, tone(self.hair), ident)
 
 
-@dataclass(frozen=True)
 class Rider(Thing):
     """Someone on a bicycle; `across` is the part of its length that the camera sees, signed."""
 
-    across: float
-    skin: Colour
-    frame: Colour
-    body: Colour
-
-    def screens(self) -> Sequence[Polygon]:
-        """As wide as the camera sees it, whatever the sun sees."""
-        (x, z), half = self.near, 0.22 + 0.4 * abs(self.across)
-        return [curtain((x - half, z), (x + half, z), 1.6)]
+    def __init__(self, rng: Random, street: Street, u: float, z: float, across: float) -> None:
+        super().__init__(street, u, z)
+        self.across = across
+        # As wide as the camera sees it, whatever the sun sees.
+        self.screen = (0.22 + 0.4 * abs(across), 1.6)
+        self.frame = body_colour(rng, palette.CARS)
+        self.skin, self.body = rng.choice(palette.SKINS), body_colour(rng, palette.COATS)
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
-        """The bicycle, and its rider over it."""
         tone = canvas.tone(TOWARD_CAMERA, self.z, canvas.sunlit(*self.near))
         rider = canvas.instance(RIDER, self.body)
         self._paint_bicycle(canvas, tone, canvas.instance(BICYCLE))

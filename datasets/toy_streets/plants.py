@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 
 from toy_streets.canvas import FENCE, VEGETATION, WALL, Canvas, Polygon, upright
-from toy_streets.palette import WHITE, Colour, Vector, dim, mix
-from toy_streets.street import Thing, curtain
+from toy_streets.palette import WHITE, Colour, Vector, body_colour, dim, mix
+from toy_streets.street import Street, Thing, curtain
 
 _BARK = (96, 78, 62)
 
 
-@dataclass(frozen=True)
 class Tree(Thing):
-    """A tree or, with no `trunk`, a bush; `radius` and `tall` (half the crown's height) in m."""
+    """A tree or a bush, with `leaf` or thereabouts as its colour."""
 
-    trunk: float
-    radius: float
-    tall: float
-    leaf: Colour
+    def __init__(
+        self, rng: Random, street: Street, u: float, z: float, leaf: Colour, bush: float = 0.0
+    ) -> None:
+        """`bush` is its radius, if it is one."""
+        super().__init__(street, u, z)
+        # `tall` is half the crown's height.
+        self.trunk, self.radius, self.tall = 0.0, bush, bush * 0.8
+        if not bush:
+            radius = rng.uniform(1.6, 2.8)
+            if rng.random() < 0.2:  # a poplar
+                self.trunk, self.radius, self.tall = 1.6, radius * 0.6, radius * 1.6
+            else:
+                self.trunk, self.radius = rng.uniform(1.8, 2.8), radius
+                self.tall = radius * rng.uniform(0.8, 1.1)
+        self.leaf = body_colour(rng, (leaf,), 8)
 
     def screens(self) -> Sequence[Polygon]:
         """The crown as a level disc, and the trunk."""
@@ -57,16 +66,16 @@ class Tree(Thing):
             clump(dx, dy, size, max(0.45, 0.62 + 0.3 * part + contrast * toward_sun * part))
 
 
-@dataclass(frozen=True)
 class Barrier(Thing):
-    """A short straight piece of hedge, wall or fence along the street."""
+    """A short straight piece of hedge, wall or fence along the street, 4 m long."""
 
-    kind: str  # hedge, wall or fence
-    height: float
-    colour: Colour
+    def __init__(
+        self, street: Street, u: float, z: float, kind: str, height: float, colour: Colour
+    ) -> None:
+        super().__init__(street, u, z, length=4.0)
+        self.kind, self.height, self.colour = kind, height, colour
 
     def screens(self) -> Sequence[Polygon]:
-        """All of it."""
         return [curtain(self.near, self.far, self.height)]
 
     def paint(self, canvas: Canvas, rng: Random) -> None:

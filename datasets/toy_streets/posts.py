@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 
 from toy_streets.canvas import POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, Canvas
 from toy_streets.palette import LAMPLIGHT, WHITE, Colour, dim, mix
-from toy_streets.street import Thing
+from toy_streets.street import Street, Thing
 
 _BLACK, _STEEL = (36, 36, 40), (112, 116, 120)
 _RED, _BLUE, _YELLOW, _GREEN = (200, 44, 42), (36, 84, 168), (240, 190, 50), (70, 200, 110)
@@ -34,15 +33,16 @@ SIGNS: dict[str, tuple[_Layer, ...]] = {
 }
 
 
-@dataclass(frozen=True)
 class Post(Thing):
     """A lamp, a (traffic) light or one of `SIGNS`, with its arm or its face toward the road."""
 
-    kind: str
-    SCREEN = (0.06, 3.0)
+    screen = (0.06, 3.0)
+
+    def __init__(self, street: Street, u: float, z: float, kind: str) -> None:
+        super().__init__(street, u, z)
+        self.kind = kind
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
-        """The pole and what it carries."""
         x, z = self.near
         tone, glow = canvas.tone((0.0, 0.2, -0.98), z), canvas.glow(z)
         top, width = {"lamp": (6.6, 0.15), "light": (2.6, 0.14)}.get(self.kind, (2.4, 0.1))

@@ -10,64 +10,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from random import Random
-from typing import ClassVar
 
 from toy_streets.canvas import Canvas, Place, Polygon
 
+LANE = 3.4
 
-@dataclass(frozen=True)
+
 class Verge:
-    """One side of the street: how far from the road's centre line its parts are."""
+    """One side of a street: how far from the road's centre line its parts are."""
 
-    kind: str  # houses, gardens or park
-    kerb: float  # where the pavement begins
-    edge: float  # where it ends
-    front: float  # the houses' fronts
+    def __init__(self, rng: Random, kind: str, half_road: float) -> None:
+        """`kind` is houses, gardens or park."""
+        self.kind = kind
+        self.parking = rng.choice((0.0, 2.2))  # the width of the strip for it
+        self.kerb = half_road + self.parking  # where the pavement begins
+        self.edge = self.kerb + rng.uniform(2.6, 4.6)  # where it ends
+        self.front = self.edge + (rng.uniform(4, 7) if kind == "gardens" else 0.0)  # the houses'
 
 
-@dataclass(frozen=True)
 class Street:
-    """The road's course and cross-section."""
+    """A random road: its course and its cross-section."""
 
-    offset: float  # x of the road's centre line beside the camera
-    curvature: float  # 1/m
-    half_road: float
-    verges: dict[int, Verge]  # by side
-    crossing: float | None  # z of a zebra crossing's near edge
+    def __init__(self, rng: Random) -> None:
+        lanes = rng.choice((1, 1, 2))
+        own_lane = rng.randrange(lanes)
+        self.half_road = LANE * lanes
+        # Two of these three, in either order: mostly houses opposite something else.
+        open_side = rng.choice(("park", "park", "gardens", "houses"))
+        kinds = rng.sample(("houses", open_side, rng.choice(("houses", "gardens", "park"))), 2)
+        # The x of the road's centre line beside the camera, and how it bends, in 1/m.
+        self.offset = -LANE * (own_lane + 0.5) + rng.uniform(-0.4, 0.4)
+        bends = (0.0, rng.uniform(-0.005, 0.005), rng.uniform(-0.005, 0.005))
+        self.curvature = rng.choice(bends)
+        left, right = (Verge(rng, kind, self.half_road) for kind in kinds)
+        self.verges = {-1: left, 1: right}
+        # The z of a zebra crossing's near edge.
+        self.crossing = rng.uniform(11, 24) if rng.random() < 0.35 else None
 
     def x(self, u: float, z: float) -> float:
         """The x of the place (u, z)."""
         return u + self.offset + self.curvature * z * z / 2
 
 
-@dataclass(frozen=True)
 class Thing:
-    """Something that stands in the street, from `z` on for its `length`."""
+    """Something that stands in the street; each kind draws its own looks at random."""
 
-    street: Street
-    u: float
-    z: float
-    length: float = field(default=0.0, kw_only=True)
     # Half the width and the height of what keeps the sun from the ground behind it.
-    SCREEN: ClassVar[Place] = (0.0, 0.0)
+    screen = (0.0, 0.0)
 
-    @property
-    def near(self) -> Place:
-        """The x and z of its near end."""
-        return self.street.x(self.u, self.z), self.z
-
-    @property
-    def far(self) -> Place:
-        """The x and z of its far end."""
-        end = self.z + self.length
-        return self.street.x(self.u, end), end
-
-    @property
-    def side(self) -> float:
-        """The side of the street that it is on."""
-        return math.copysign(1.0, self.u)
+    def __init__(self, street: Street, u: float, z: float, length: float = 0.0) -> None:
+        self.street, self.u, self.z, self.length = street, u, z, length
+        self.side = math.copysign(1.0, u)
+        self.near, self.far = ((street.x(u, end), end) for end in (z, z + length))  # (x, z)
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
         """Paint it over what is there; `rng` decides on details that nothing else depends on."""
@@ -75,7 +70,7 @@ class Thing:
 
     def screens(self) -> Sequence[Polygon]:
         """The polygons that keep the sun from the ground."""
-        (x, z), (half, height) = self.near, self.SCREEN
+        (x, z), (half, height) = self.near, self.screen
         return [curtain((x - half, z), (x + half, z), height)]
 
 
