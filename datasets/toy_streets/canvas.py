@@ -1,6 +1,6 @@
 """The canvas of the toy streets: one camera, one picture, and one map of ids in step with it.
 
-Whatever is painted goes through `Canvas.fill`, `face`, `limb`, `disc` or `ring`, which draw the
+Whatever is painted goes through `Canvas.fill`, `face`, `limb`, `disc` or `wheel`, which draw the
 same outline into the picture and into the map: `ident` is what the map gets there, and `None`
 leaves it as it is (a window in a façade stays façade).
 """
@@ -28,6 +28,7 @@ PERSON, RIDER, CAR, BICYCLE = 24, 25, 26, 33
 
 UP: Vector = (0.0, 1.0, 0.0)
 TOWARD_CAMERA: Vector = (0.0, 0.25, -0.97)  # the normal of what one sees from behind
+CIRCLE = [(math.cos(step * math.pi / 6), math.sin(step * math.pi / 6)) for step in range(12)]
 
 _NEAR = 1.5  # m; nothing nearer is projected
 _FOCAL = 0.85  # of the image's width
@@ -56,7 +57,7 @@ class Canvas:
     ) -> None:
         """The camera is `eye` m up; `width` and `height` are the finished picture's, in pixels.
 
-        `horizon` is a part of the height; by `pan`, a part of the width, all is shifted right.
+        `pan` and `horizon` are parts of them: how far right all is moved, and where the sky ends.
         """
         self.light = light
         self.colours: dict[int, Colour] = {}
@@ -83,9 +84,8 @@ class Canvas:
 
     def shows(self, x: float, z: float, reach: float) -> bool:
         """Whether anything within `reach` m to the left or right of x at `z` is in the picture."""
-        return abs(self.centre + x * self.focal / z - self.size[0] / 2) < (
-            self.size[0] / 2 + reach * self.focal / z
-        )
+        middle = self.size[0] / 2
+        return abs(self.project(x, 0.0, z)[0] - middle) < middle + reach * self.focal / z
 
     def instance(self, label: int, body: Colour | None = None) -> int:
         """The id of one more instance of this label."""
@@ -178,10 +178,7 @@ class Canvas:
         self._id_pen.ellipse(box, outline=ident, width=stroke)
 
     def ground(self, places: Sequence[Place]) -> list[Place]:
-        """The outline of a polygon of (x, z) on the ground, cut off where it is too near.
-
-        Empty where nothing is left of it.
-        """
+        """The outline of a polygon of (x, z) on the ground; empty where all of it is too near."""
         kept: list[Place] = []
         last_x, last_z = places[-1]
         for x, z in places:
@@ -219,10 +216,7 @@ class Canvas:
 
 
 def upright(a: Place, b: Place, low: float, high: float) -> Polygon:
-    """The rectangle that stands on the line between two places (x, z), from one height to another.
-
-    As points for `Canvas.face`.
-    """
+    """The rectangle on the line between two places (x, z), from one height to another."""
     return [(a[0], low, a[1]), (a[0], high, a[1]), (b[0], high, b[1]), (b[0], low, b[1])]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 
-from toy_streets.canvas import CAR, TOWARD_CAMERA, Canvas, Place, Polygon
+from toy_streets.canvas import CAR, CIRCLE, Canvas, Place, Polygon, Tone, upright
 from toy_streets.palette import CARS, Vector, body_colour, dim, mix
 from toy_streets.street import Street, Thing, curtain
 
@@ -53,9 +53,9 @@ class Car(Thing):
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
         """The flank that the camera sees, then the faces over the roof from the far end on."""
-        ident, sunlit = canvas.instance(CAR, self.body), canvas.sunlit(*self.near)
-        self._paint_underside(canvas, ident, sunlit)
-        self._paint_flank(canvas, ident, sunlit)
+        ident = canvas.instance(CAR, self.body)
+        self._paint_underside(canvas, ident)
+        self._paint_flank(canvas, ident)
         segments = list(enumerate(pairwise(self.profile)))
         for number, ((t0, y0, half0), (t1, y1, half1)) in segments[:: -1 if self.away else 1]:
             length = math.hypot(t1 - t0, y1 - y0)
@@ -66,61 +66,58 @@ class Car(Thing):
             if normal[1] * (canvas.eye - y0) - normal[2] * left0[2] <= 0:
                 continue
             face = [left0, left1, self._at(half1, y1, t1), self._at(half0, y0, t0)]
-            tone = canvas.tone(normal, self.z, sunlit)
+            tone = self.tone(canvas, normal)
             canvas.face(face, tone(self.body), ident)
             if number in (_REAR_WINDOW, _WINDSCREEN):
-                canvas.face(_shrunk(face, 0.82), tone(_glass(canvas, normal)))
-        self._paint_end(canvas, sunlit)
+                _paint_glass(canvas, face, 0.82, normal, tone)
+        self._paint_end(canvas)
 
     def _at(self, across: float, y: float, t: float) -> Vector:
         """The point `across` m right of the car's middle and `t` m from its rear, `y` m up."""
         z = self.z + (t if self.away else self.length - t)
         return (self.street.x(self.u, z) + across, y, z)
 
-    def _panel(self, left: float, right: float, low: float, high: float, t: float) -> list[Vector]:
+    def _panel(self, left: float, right: float, low: float, high: float, t: float) -> Polygon:
         """A rectangle across the car, `t` m from its rear."""
-        corners = ((left, low), (left, high), (right, high), (right, low))
-        return [self._at(x, y, t) for x, y in corners]
+        x, _, z = self._at(0.0, 0.0, t)
+        return upright((x + left, z), (x + right, z), low, high)
 
-    def _near_end(self) -> Sequence[Vector]:
+    def _near_end(self) -> Polygon:
         """The lower and the upper corner of the end that faces the camera."""
         return self.profile[:2] if self.away else self.profile[:-3:-1]
 
-    def _paint_underside(self, canvas: Canvas, ident: int, sunlit: float) -> None:
+    def _paint_underside(self, canvas: Canvas, ident: int) -> None:
         """The wheels of the near end, and the dark between them."""
         t, bottom, half = self._near_end()[0]
         t += 0.25 if self.away else -0.25
-        dark = canvas.tone(TOWARD_CAMERA, self.z, sunlit)(TYRE)
+        dark = self.tone(canvas)(TYRE)
         canvas.face(self._panel(-half, half, 0.17, bottom + 0.2, t), dark, ident)
         for x in (0.12 - half, half - 0.12):
             canvas.limb(self._at(x, 0.0, t), self._at(x, 0.5, t), 0.22, dark, ident)
 
-    def _paint_flank(self, canvas: Canvas, ident: int, sunlit: float) -> None:
+    def _paint_flank(self, canvas: Canvas, ident: int) -> None:
         """The long side that faces the camera, with its windows and wheels."""
         side = -1 if self._at(0, 0, 0)[0] > 0 else 1
         normal = (side * 0.98, 0.2, 0.0)
-        tone = canvas.tone(normal, self.z, sunlit)
+        tone = self.tone(canvas, normal)
         outline = [self._at(side * half, y, t) for t, y, half in self.profile]
         canvas.face(outline, tone(self.body), ident)
-        glass = _shrunk(
-            [self._at(side * half * 1.01, y, t) for t, y, half in self.profile[2:6]], 0.8
-        )
-        canvas.face(glass, tone(_glass(canvas, normal)))
+        windows = [self._at(side * half * 1.01, y, t) for t, y, half in self.profile[2:6]]
+        _paint_glass(canvas, windows, 0.8, normal, tone)
         if canvas.pixels(1.0, self.z) < 5:
             return
-        turns = [step * math.pi / 6 for step in range(12)]
         for t in (0.85, self.length - 0.85):
             for radius, colour in ((0.34, TYRE), (0.18, _HUB)):
-                circle = [(radius * math.cos(turn), radius * math.sin(turn)) for turn in turns]
-                wheel = [self._at(side * 0.9, 0.34 + up, t + along) for along, up in circle]
+                rim = [(0.34 + radius * up, t + radius * along) for along, up in CIRCLE]
+                wheel = [self._at(side * 0.9, y, along) for y, along in rim]
                 canvas.face(wheel, tone(colour), ident)
 
-    def _paint_end(self, canvas: Canvas, sunlit: float) -> None:
+    def _paint_end(self, canvas: Canvas) -> None:
         """Lights, bumper and number plate on the end that faces the camera."""
         if canvas.pixels(1.0, self.z) < 4:
             return
         (t, low, half), (_, top, _) = self._near_end()
-        tone = canvas.tone(TOWARD_CAMERA, self.z, sunlit)
+        tone = self.tone(canvas)
         shine = canvas.glow(self.z) if canvas.light.lamps else tone
         lamp = shine(_TAIL_LIGHT if self.away else _HEAD_LIGHT)
         for left, right, bottom, up, colour in (
@@ -132,14 +129,10 @@ class Car(Thing):
             canvas.face(self._panel(left, right, bottom, up, t), colour)
 
 
-def _glass(canvas: Canvas, normal: Vector) -> Vector:
-    # The more a pane looks up, the more sky it mirrors.
-    return mix(_GLASS, canvas.light.horizon, 0.1 + 0.35 * normal[1] ** 2)
-
-
-def _shrunk(face: list[Vector], scale: float) -> list[Vector]:
-    """A polygon drawn in toward its middle."""
+def _paint_glass(canvas: Canvas, face: Polygon, part: float, normal: Vector, tone: Tone) -> None:
+    """A pane that takes this part of a face's width and height."""
     mx, my, mz = (sum(along) / len(face) for along in zip(*face, strict=True))
-    return [
-        (mx + (x - mx) * scale, my + (y - my) * scale, mz + (z - mz) * scale) for x, y, z in face
-    ]
+    pane = [(mx + (x - mx) * part, my + (y - my) * part, mz + (z - mz) * part) for x, y, z in face]
+    # The more a pane looks up, the more sky it mirrors.
+    colour = mix(_GLASS, canvas.light.horizon, 0.1 + 0.35 * normal[1] ** 2)
+    canvas.face(pane, tone(colour))

@@ -46,13 +46,14 @@ def _houses(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[Th
     pitched = gardens or rng.random() < 0.5
     z, gap = rng.uniform(3, 9), 0.0
     while z < _FAR:
-        length = rng.uniform(8, 12) if gardens else rng.uniform(8, 17)
-        yield Building(rng, street, side, z, length, storeys, pitched=pitched, detached=gap > 0)
+        house = Building(rng, street, side, z, storeys, pitched)
+        house.detached = gap > 0
+        yield house
         gap = rng.uniform(3, 7) if gardens or rng.random() < 0.18 else 0.0
         if gap > 0:
             u = side * (front + rng.uniform(3, 6))
-            yield Tree(rng, street, u, z + length + gap / 2, leaf)
-        z += length + gap
+            yield Tree(rng, street, u, z + house.length + gap / 2, leaf)
+        z += house.length + gap
     if gardens:
         yield from _barrier(rng, street, side, "hedge")
 

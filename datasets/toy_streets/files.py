@@ -18,6 +18,7 @@ from toy_streets.palette import Colour
 
 PHASES = ("train", "test")
 KINDS = ("label", "inst", "img")
+_RECORD, _COLOURS = "toy_streets.json", "colours.json"
 
 # Changes whenever the same arguments come to mean other pictures.
 _EDITION = 1
@@ -39,16 +40,16 @@ class ToySet:
     def is_made(self) -> bool:
         """Whether the folder holds exactly this set, whole."""
         try:
-            if json.loads(self._record.read_text(encoding="utf-8")) != self._arguments():
+            if json.loads((self.out / _RECORD).read_text(encoding="utf-8")) != self._arguments():
                 return False
         except (FileNotFoundError, ValueError):
             return False
         wanted = {self._path(*scene, kind) for scene in self._scenes() for kind in KINDS}
-        return self._colours.is_file() and wanted == set(self._pictures())
+        return (self.out / _COLOURS).is_file() and wanted == set(self._pictures())
 
     def is_half_made(self) -> bool:
         """Whether the folder holds a set, this or another, that we were stopped from finishing."""
-        return _unfinished(self._record).is_file()
+        return _unfinished(self.out / _RECORD).is_file()
 
     def make(self) -> None:
         """Write the whole set, in place of what there is of any.
@@ -57,8 +58,8 @@ class ToySet:
         under its own once it can vouch for all the rest.
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        _unfinished(self._record).touch()
-        for stale in [self._record, self._colours, *self._pictures()]:
+        _unfinished(self.out / _RECORD).touch()
+        for stale in [self.out / _RECORD, self.out / _COLOURS, *self._pictures()]:
             stale.unlink(missing_ok=True)
         for folder in self._folders():
             folder.mkdir(exist_ok=True)
@@ -73,26 +74,18 @@ class ToySet:
         colours: dict[str, dict[str, dict[int, Colour]]] = {phase: {} for phase in PHASES}
         for (phase, index), scene_colours in zip(scenes, drawn, strict=True):
             colours[phase][_name(index)] = scene_colours
-        _write_json(self._colours, colours)
-        _write_json(self._record, self._arguments())
+        _write_json(self.out / _COLOURS, colours)
+        _write_json(self.out / _RECORD, self._arguments())
 
     def _make_scene(self, scene: tuple[str, int]) -> dict[int, Colour]:
         """Draw one scene and write its three pictures; its body colours by instance id."""
         drawing = draw_street(self.seed, *scene, self.width, self.height)
-        ids, photo = Image.fromarray(drawing.ids), Image.fromarray(drawing.image)
-        pictures = (Image.fromarray(labels_of(drawing.ids)), ids, photo)
+        label, inst = Image.fromarray(labels_of(drawing.ids)), Image.fromarray(drawing.ids)
+        pictures = (label, inst, Image.fromarray(drawing.image))
         for kind, picture in zip(KINDS, pictures, strict=True):
             save = partial(picture.save, format="PNG", compress_level=1)
             _write(self._path(*scene, kind), save)
         return dict(sorted(drawing.colours.items()))
-
-    @property
-    def _record(self) -> Path:
-        return self.out / "toy_streets.json"
-
-    @property
-    def _colours(self) -> Path:
-        return self.out / "colours.json"
 
     def _arguments(self) -> dict[str, int]:
         """All that decides the set's content."""

@@ -16,22 +16,24 @@ _GLASS = (58, 68, 80)
 
 
 class Building(Thing):
-    """A house with its front along the street; a `detached` one has no other right before it."""
+    """A house with its front along the street."""
+
+    detached = False  # whether there is a gap before it
 
     def __init__(
-        self, rng: Random, street: Street, side: int, z: float, length: float, storeys: int,
-        *, pitched: bool, detached: bool,
-    ) -> None:  # fmt: skip
+        self, rng: Random, street: Street, side: int, z: float, storeys: int, pitched: bool
+    ) -> None:
         """`storeys` are give or take one; most roofs are `pitched` where that is asked for."""
-        verge = street.verges[side]
+        verge, gardens = street.verges[side], street.verges[side].kind == "gardens"
+        length = rng.uniform(8, 12) if gardens else rng.uniform(8, 17)
         u = side * (verge.front + rng.choice((0.0, 0.0, rng.uniform(0, 1.5))))
         super().__init__(street, u, z, length)
-        self.detached, self.depth = detached, rng.uniform(8, 12)
+        self.depth = rng.uniform(8, 12)
         self.storeys = max(1, storeys + rng.choice((-1, 0, 0, 1)))
         self.height = 0.9 + _STOREY * self.storeys  # of the eaves
         self.ridge = rng.uniform(2.4, 4.0) if pitched and rng.random() < 0.85 else 0.0  # above them
         self.bay = rng.uniform(2.6, 3.6)  # m from window to window
-        shop = verge.kind != "gardens" and rng.random() < 0.4
+        shop = not gardens and rng.random() < 0.4
         self.awning = body_colour(rng, palette.COATS) if shop else None
         self.roof = body_colour(rng, palette.ROOFS, 8)
         self.body = body_colour(rng, palette.FACADES, 9)
@@ -75,9 +77,8 @@ class _Wall:
     """An upright wall between two places on the ground, and what can be put on it."""
 
     def __init__(self, canvas: Canvas, house: Building, end: Place) -> None:
-        self._canvas, self._house = canvas, house
         start = house.near
-        self._start, self._end = start, end
+        self._canvas, self._house, self._start, self._end = canvas, house, start, end
         dx, dz = end[0] - start[0], end[1] - start[1]
         self._length = math.hypot(dx, dz)
         # The normal on the side of the wall that the camera is on.
@@ -89,12 +90,12 @@ class _Wall:
 
     def paint(self, ident: int) -> None:
         """Plaster and, where one can make them out, plinth and cornice."""
-        body, top = self._house.body, self._house.height
-        self._patch(0.0, self._length, 0.0, top, self._tone(body), ident)
+        body, top, whole = self._house.body, self._house.height, (0.0, self._length)
+        self._patch(whole, (0.0, top), self._tone(body), ident)
         if self._storey_pixels >= 4:
-            self._patch(0.0, self._length, 0.0, 0.6, self._tone(dim(body, 0.72)))
+            self._patch(whole, (0.0, 0.6), self._tone(dim(body, 0.72)))
             cornice = self._tone(mix(dim(body, 0.8), WHITE, 0.25))
-            self._patch(0.0, self._length, top - 0.35, top, cornice)
+            self._patch(whole, (top - 0.35, top), cornice)
 
     def paint_windows(self, rng: Random) -> None:
         """Windows above the shop if any, as far as one can make them out."""
@@ -103,14 +104,13 @@ class _Wall:
         house, fine = self._house, self._storey_pixels > 11
         bays = max(1, round(self._length / house.bay))
         bay_pixels = abs(self._column(0.0) - self._column(self._length)) / bays / 2
-        sills = [
-            1.3 + storey * _STOREY for storey in range(1 if house.awning else 0, house.storeys)
-        ]
+        first = 1 if house.awning else 0
+        sills = [1.3 + storey * _STOREY for storey in range(first, house.storeys)]
         if self._storey_pixels < 7 or bay_pixels < 2.4:
             # Windows too close together to tell apart blend into one darker band for each floor.
             band = self._tone(mix(house.body, _GLASS, 0.3))
             for sill in sills:
-                self._patch(0.6, self._length - 0.6, sill, sill + 1.5, band)
+                self._patch((0.6, self._length - 0.6), (sill, sill + 1.5), band)
             return
         panes, frame = self._panes(), self._tone(mix(house.body, WHITE, 0.55))
         for bay in range(bays):
@@ -120,10 +120,10 @@ class _Wall:
             for sill in sills:
                 lower, upper = rng.choice(panes)
                 if fine:
-                    self._patch(middle - 0.66, middle + 0.66, sill - 0.14, sill + 1.74, frame)
-                self._patch(middle - 0.5, middle + 0.5, sill, sill + 1.6, lower)
+                    self._patch((middle - 0.66, middle + 0.66), (sill - 0.14, sill + 1.74), frame)
+                self._patch((middle - 0.5, middle + 0.5), (sill, sill + 1.6), lower)
                 if fine:
-                    self._patch(middle - 0.5, middle + 0.5, sill + 0.85, sill + 1.6, upper)
+                    self._patch((middle - 0.5, middle + 0.5), (sill + 0.85, sill + 1.6), upper)
 
     def _panes(self) -> list[tuple[Colour, Colour]]:
         """The looks that a window can have: the colours of its lower and of its upper half."""
@@ -139,13 +139,13 @@ class _Wall:
         """Shop windows on the ground floor, with an awning over them."""
         light, tone = self._canvas.light, self._tone
         lit, dark = self._glow(dim(LAMPLIGHT, 0.9)), tone(mix(_GLASS, light.horizon, 0.22))
+        whole, glass = (0.15, self._length - 0.15), lit if light.lamps else dark
         fields = max(1, round(self._length / 4))
         step = self._length / fields
         for start in (field * step for field in range(fields)):
-            glass = lit if light.lamps else dark
-            self._patch(start + 0.35, start + step - 0.35, 0.6, 2.5, glass)
-        self._patch(0.15, self._length - 0.15, 2.5, 3.2, tone(awning))
-        self._patch(0.15, self._length - 0.15, 2.42, 2.62, tone(mix(awning, WHITE, 0.6)))
+            self._patch((start + 0.35, start + step - 0.35), (0.6, 2.5), glass)
+        self._patch(whole, (2.5, 3.2), tone(awning))
+        self._patch(whole, (2.42, 2.62), tone(mix(awning, WHITE, 0.6)))
 
     def _place(self, along: float) -> Place:
         """The x and z of an upright line on the wall."""
@@ -157,15 +157,7 @@ class _Wall:
         x, z = self._place(along)
         return self._canvas.project(x, 0.0, z)[0]
 
-    def _patch(
-        self,
-        left: float,
-        right: float,
-        low: float,
-        high: float,
-        colour: Colour,
-        ident: int | None = None,
-    ) -> None:
-        """A rectangle on the wall, from `left` to `right` m along it."""
-        face = upright(self._place(left), self._place(right), low, high)
-        self._canvas.face(face, colour, ident)
+    def _patch(self, along: Place, up: Place, colour: Colour, ident: int | None = None) -> None:
+        """A rectangle from `along[0]` to `along[1]` m on the wall and so far up."""
+        left, right = self._place(along[0]), self._place(along[1])
+        self._canvas.face(upright(left, right, *up), colour, ident)

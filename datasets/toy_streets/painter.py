@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toy_streets.backdrop import paint_ground, paint_hills, paint_sky
 from toy_streets.canvas import Canvas
 from toy_streets.composition import compose
-from toy_streets.palette import Colour, draw_light
+from toy_streets.palette import Colour, Light
 from toy_streets.shade import shade_ground
 
 # Half the width of the widest thing, a house apart: that is seen by its street side or not at all.
@@ -37,7 +37,7 @@ def draw_street(seed: int, phase: str, index: int, width: int, height: int) -> D
     """The street with this number in `phase`'s set; `width` and `height` are in pixels."""
     rng = Random(f"{seed} {phase} {index}")
     eye, pan, horizon = rng.uniform(1.8, 2.5), rng.uniform(-0.06, 0.06), rng.uniform(0.46, 0.56)
-    canvas = Canvas(eye, pan, horizon, draw_light(rng), width, height)
+    canvas = Canvas(eye, pan, horizon, Light(rng), width, height)
     street, leaf, things = compose(rng)
     grain = np.random.default_rng(rng.getrandbits(64))
     paint_sky(canvas, grain)

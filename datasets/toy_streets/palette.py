@@ -6,7 +6,6 @@ Colours are RGB in 0..255.  Directions are unit vectors with x to the right, y u
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from random import Random
 
 Colour = tuple[int, ...]
@@ -36,28 +35,8 @@ FOLIAGE = _colours("5c863e 507c42 6c8c3c 46703e 809246 628038 56824a bc923c b268
 HEDGES = _colours("4a7038 58743c")
 WALLS = _colours("a49888 887a70 aa705c")
 SKINS = _colours("ecc4a8 d6a684 a87656 684836")
-WHITE, LAMPLIGHT = (240, 240, 236), (255, 214, 140)
 HAIRS = _colours("28201c 5c3e28 bc9660 96928e")
-
-
-@dataclass(frozen=True)
-class Light:
-    """The light of one scene.
-
-    `sun` and `ambient` multiply a surface's colour, channel by channel; together they come to
-    about 1 on open ground.  `haze` is the distance in metres over which the air takes 63 % of a
-    colour, `clouds` the covered part of the sky in 0..1; `lamps` says that lamps and some windows
-    are on.
-    """
-
-    zenith: Colour
-    horizon: Colour
-    sun: Vector
-    ambient: Vector
-    toward_sun: Vector
-    haze: float
-    clouds: float
-    lamps: bool
+WHITE, LAMPLIGHT = (240, 240, 236), (255, 214, 140)
 
 
 # The light of a morning, of noon, a grey day, the golden hour and dusk: how often it is drawn;
@@ -78,15 +57,24 @@ _HOURS = (
 )  # fmt: skip
 
 
-def draw_light(rng: Random) -> Light:
-    """One hour of the day with its sun somewhere around the compass."""
-    hour = rng.choices(_HOURS, [row[0] for row in _HOURS])[0]
-    _, zenith, horizon, sun, ambient, elevations, hazes, clouds, lamps = hour
-    elevation, azimuth = math.radians(rng.uniform(*elevations)), rng.uniform(0, 2 * math.pi)
-    flat = math.cos(elevation)
-    toward_sun = (flat * math.sin(azimuth), math.sin(elevation), flat * math.cos(azimuth))
-    haze, covered = rng.uniform(*hazes), rng.uniform(*clouds)
-    return Light(zenith, horizon, sun, ambient, toward_sun, haze, covered, lamps)
+class Light:
+    """The light of one scene: an hour of the day with its sun somewhere around the compass.
+
+    `sun` and `ambient` multiply a surface's colour, channel by channel; together they come to
+    about 1 on open ground.  `haze` is the distance in metres over which the air takes 63 % of a
+    colour, `clouds` the covered part of the sky in 0..1; `lamps` says that lamps and some windows
+    are on.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        hour = rng.choices(_HOURS, [row[0] for row in _HOURS])[0]
+        _, self.zenith, self.horizon, self.sun, self.ambient, elevations, hazes, clouds, lamps = (
+            hour
+        )
+        elevation, azimuth = math.radians(rng.uniform(*elevations)), rng.uniform(0, 2 * math.pi)
+        flat = math.cos(elevation)
+        self.toward_sun = (flat * math.sin(azimuth), math.sin(elevation), flat * math.cos(azimuth))
+        self.haze, self.clouds, self.lamps = rng.uniform(*hazes), rng.uniform(*clouds), lamps
 
 
 def body_colour(rng: Random, palette: tuple[Colour, ...], spread: float = 13.0) -> Colour:

@@ -6,7 +6,7 @@ import math
 from random import Random
 
 from toy_streets import palette
-from toy_streets.canvas import BICYCLE, PERSON, RIDER, TOWARD_CAMERA, Canvas, Tone
+from toy_streets.canvas import BICYCLE, PERSON, RIDER, Canvas, Tone
 from toy_streets.cars import TYRE
 from toy_streets.palette import Vector, body_colour, dim, mix
 from toy_streets.street import Street, Thing
@@ -23,13 +23,13 @@ class Person(Thing):
         super().__init__(street, u, z)
         self.height = rng.uniform(1.55, 1.88)
         self.stride = rng.uniform(0.1, 0.6)  # m from foot to foot
-        self.back = rng.random() < 0.5  # turned to the camera
+        self.back = rng.random() < 0.5  # is what one sees
         self.skin, self.hair = rng.choice(palette.SKINS), rng.choice(palette.HAIRS)
         self.body = body_colour(rng, palette.COATS)
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
         (x, z), ident = self.near, canvas.instance(PERSON, self.body)
-        tone = canvas.tone(TOWARD_CAMERA, z, canvas.sunlit(x, z))
+        tone = self.tone(canvas)
 
         def at(dx: float, up: float) -> Vector:
             return (x + dx, up * self.height, z)
@@ -64,8 +64,7 @@ class Rider(Thing):
         self.skin, self.body = rng.choice(palette.SKINS), body_colour(rng, palette.COATS)
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
-        tone = canvas.tone(TOWARD_CAMERA, self.z, canvas.sunlit(*self.near))
-        rider = canvas.instance(RIDER, self.body)
+        tone, rider = self.tone(canvas), canvas.instance(RIDER, self.body)
         self._paint_bicycle(canvas, tone, canvas.instance(BICYCLE))
         narrow, at = 1.0 - abs(self.across), self._at
         jacket, sleeve = tone(self.body), tone(dim(self.body, 0.84))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from toy_streets.canvas import FENCE, VEGETATION, WALL, Canvas, Polygon, upright
+from toy_streets.canvas import CIRCLE, FENCE, UP, VEGETATION, WALL, Canvas, Polygon, upright
 from toy_streets.palette import WHITE, Colour, Vector, body_colour, dim, mix
 from toy_streets.street import Street, Thing, curtain
 
@@ -21,22 +21,20 @@ class Tree(Thing):
     ) -> None:
         """`bush` is its radius, if it is one."""
         super().__init__(street, u, z)
-        # `tall` is half the crown's height.
-        self.trunk, self.radius, self.tall = 0.0, bush, bush * 0.8
-        if not bush:
-            radius = rng.uniform(1.6, 2.8)
-            if rng.random() < 0.2:  # a poplar
-                self.trunk, self.radius, self.tall = 1.6, radius * 0.6, radius * 1.6
-            else:
-                self.trunk, self.radius = rng.uniform(1.8, 2.8), radius
-                self.tall = radius * rng.uniform(0.8, 1.1)
+        radius = bush or rng.uniform(1.6, 2.8)
+        if bush:
+            self.trunk, self.radius, self.tall = 0.0, radius, radius * 0.8
+        elif rng.random() < 0.2:  # a poplar
+            self.trunk, self.radius, self.tall = 1.6, radius * 0.6, radius * 1.6
+        else:
+            self.trunk, self.radius = rng.uniform(1.8, 2.8), radius
+            self.tall = radius * rng.uniform(0.8, 1.1)  # half the crown's height
         self.leaf = body_colour(rng, (leaf,), 8)
 
     def screens(self) -> Sequence[Polygon]:
         """The crown as a level disc, and the trunk."""
         (x, z), up, radius = self.near, self.trunk + self.tall, self.radius
-        turns = [step * math.pi / 6 for step in range(12)]
-        crown = [(x + radius * math.cos(t), up, z + radius * math.sin(t)) for t in turns]
+        crown = [(x + radius * right, up, z + radius * ahead) for right, ahead in CIRCLE]
         return [crown, curtain((x - 0.15, z), (x + 0.15, z), up)]
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
@@ -47,7 +45,7 @@ class Tree(Thing):
             canvas.limb((x, 0.0, z), (x, middle, z), 0.32, bark, VEGETATION)
         sun_x, sun_y, sun_z = canvas.light.toward_sun
         contrast = 0.2 + 0.5 * min(1.0, sum(canvas.light.sun) / sum(canvas.light.ambient))
-        tone = canvas.tone((0.0, 1.0, 0.0), z)
+        tone = canvas.tone(UP, z)
 
         def clump(dx: float, dy: float, size: float, bright: float) -> None:
             centre = (x + dx * self.radius, middle + dy * self.tall, z)

@@ -33,13 +33,17 @@ def shade_ground(canvas: Canvas, things: Sequence[Thing]) -> None:
     _stamp(canvas, car_mask, ([(x, 0.0, z) for x, z in footprint] for footprint in cars))
 
     top = math.floor(canvas.horizon / 2)
-    shaded = _soft(sun_mask, top, 0.8)
-    gain = 1.0 - shaded * (1.0 - _skylight(canvas))
+    gain = 1.0 - _soft(sun_mask, top, 0.8) * (1.0 - _skylight(canvas))
     gain *= 1.0 - _BENEATH * _soft(car_mask, top, canvas.size[0] / 320)
     rows = np.arange(top, sun_mask.height, dtype=np.float32)[:, None, None] * 2 + 1
     haze = DENSEST_HAZE * (1.0 - np.exp(-canvas.depth(rows) / canvas.light.haze))
     gain *= 1.0 - haze
-    _scale(canvas, top * 2, gain, haze * np.array(canvas.light.horizon, dtype=np.float32))
+    veil = haze * np.array(canvas.light.horizon, dtype=np.float32)
+    # Back to the size of the canvas.
+    ground = np.asarray(canvas.image.crop((0, top * 2, *canvas.size)), dtype=np.float32)
+    shaded = ground * gain.repeat(2, axis=0).repeat(2, axis=1) + veil.repeat(2, axis=0)
+    pixels = np.minimum(shaded, 255).astype(np.uint8)
+    canvas.image.paste(Image.fromarray(pixels), (0, top * 2))
 
 
 def _skylight(canvas: Canvas) -> Floats:
@@ -49,14 +53,6 @@ def _skylight(canvas: Canvas) -> Floats:
     left = ambient / (ambient + np.array(light.sun, dtype=np.float32) * light.toward_sun[1])
     # Whatever takes the sun from the ground takes a part of the sky from it, too.
     return np.asarray(left**1.7)
-
-
-def _scale(canvas: Canvas, top: int, gain: Floats, veil: Floats) -> None:
-    """Below row `top`, multiply by `gain` and add `veil`: one value for each 2 x 2 pixels."""
-    ground = np.asarray(canvas.image.crop((0, top, *canvas.size)), dtype=np.float32)
-    shaded = ground * gain.repeat(2, axis=0).repeat(2, axis=1) + veil.repeat(2, axis=0)
-    pixels = np.minimum(shaded, 255).astype(np.uint8)
-    canvas.image.paste(Image.fromarray(pixels), (0, top))
 
 
 def _stamp(canvas: Canvas, mask: Image.Image, screens: Iterable[Polygon]) -> None:

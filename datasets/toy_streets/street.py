@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from toy_streets.canvas import Canvas, Place, Polygon
+from toy_streets.canvas import TOWARD_CAMERA, Canvas, Place, Polygon, Tone
+from toy_streets.palette import Vector
 
 LANE = 3.4
 
@@ -67,6 +68,10 @@ class Thing:
     def paint(self, canvas: Canvas, rng: Random) -> None:
         """Paint it over what is there; `rng` decides on details that nothing else depends on."""
         raise NotImplementedError
+
+    def tone(self, canvas: Canvas, normal: Vector = TOWARD_CAMERA) -> Tone:
+        """How its colours show there, in the sun or in a house's shadow."""
+        return canvas.tone(normal, self.z, canvas.sunlit(*self.near))
 
     def screens(self) -> Sequence[Polygon]:
         """The polygons that keep the sun from the ground."""
