@@ -75,47 +75,45 @@ def paint_ground(canvas: Canvas, street: Street) -> None:
     grass = [(-wide, 1.6), (wide, 1.6), (wide, _FAR), (-wide, _FAR)]
     canvas.fill(canvas.ground(grass), canvas.tone(UP, 0.0)(_GRASS), labels.TERRAIN)
 
-    def ribbon(
-        inner: float, outer: float, colour: Vector, ident: int, zs: Place = _ALL_ALONG
-    ) -> None:
+    def ribbon(us: Place, colour: Vector, ident: int, zs: Place = _ALL_ALONG) -> None:
         """The part of the ground between two u and two z."""
         stations = [zs[0], *(z for z in _STATIONS if zs[0] < z < zs[1]), zs[1]]
-        outline = [(street.x(inner, z), z) for z in stations]
-        outline += [(street.x(outer, z), z) for z in reversed(stations)]
+        outline = [(street.x(us[0], z), z) for z in stations]
+        outline += [(street.x(us[1], z), z) for z in reversed(stations)]
         canvas.fill(canvas.ground(outline), canvas.tone(UP, 0.0)(colour), ident)
 
     for side, verge in street.verges.items():
-        if verge.parking:
-            ribbon(side * half, side * verge.kerb, _PARKING, labels.PARKING)
-        # Between houses there is no grass: some stand a little back from the others.
         inner = side * verge.kerb
+        if verge.parking:
+            ribbon((side * half, inner), _PARKING, labels.PARKING)
+        # Between houses there is no grass: some stand a little back from the others.
         outer = side * (verge.edge + 1.6 if verge.kind == "houses" else verge.edge)
-        ribbon(inner, outer, _PAVING, labels.SIDEWALK)
+        ribbon((inner, outer), _PAVING, labels.SIDEWALK)
         joint = dim(_PAVING, 0.88)
         for z in range(6, 26, 2):
-            ribbon(inner, outer, joint, labels.SIDEWALK, (z, z + 0.012 * z))
+            ribbon((inner, outer), joint, labels.SIDEWALK, (z, z + 0.012 * z))
         middle = (inner + outer) / 2
-        ribbon(middle - 0.04, middle + 0.04, joint, labels.SIDEWALK, (4, 30))
-        ribbon(inner, side * (verge.kerb + 0.22), _KERB, labels.SIDEWALK)
-    ribbon(-half, half, _ASPHALT, labels.ROAD)
-    for left, right, zs in _markings(street):
-        ribbon(left, right, mix(_PAINT, _ASPHALT, 0.12), labels.ROAD, zs)
+        ribbon((middle - 0.04, middle + 0.04), joint, labels.SIDEWALK, (4, 30))
+        ribbon((inner, side * (verge.kerb + 0.22)), _KERB, labels.SIDEWALK)
+    ribbon((-half, half), _ASPHALT, labels.ROAD)
+    for us, zs in _markings(street):
+        ribbon(us, mix(_PAINT, _ASPHALT, 0.12), labels.ROAD, zs)
 
 
-def _markings(street: Street) -> Iterator[tuple[float, float, Place]]:
+def _markings(street: Street) -> Iterator[tuple[Place, Place]]:
     """Lines between the lanes, along the edges, and the zebra crossing: two u and two z each."""
     half, zebra = street.half_road, street.crossing
     clear = (zebra - 1.6, zebra + 4.6) if zebra else (0.0, 0.0)
     for edge in (-half + 0.22, half - 0.22):
-        yield edge - 0.07, edge + 0.07, (2, clear[0] or 120)
+        yield (edge - 0.07, edge + 0.07), (2, clear[0] or 120)
         if zebra:
-            yield edge - 0.07, edge + 0.07, (clear[1], 120)
+            yield (edge - 0.07, edge + 0.07), (clear[1], 120)
     for u in (-half / 2, 0.0, half / 2) if half > 4 else (0.0,):
         for z in range(2, 110, 8):
             if not clear[0] - 3 < z < clear[1]:
-                yield u - 0.08, u + 0.08, (z, z + 3.6)
+                yield (u - 0.08, u + 0.08), (z, z + 3.6)
     if zebra:
-        yield 0, half - 0.3, (clear[0], clear[0] + 0.45)
+        yield (0, half - 0.3), (clear[0], clear[0] + 0.45)
         for bar in range(round(half * 2)):
             u = -half + 0.25 + bar
-            yield u, u + 0.52, (zebra, zebra + 3.2)
+            yield (u, u + 0.52), (zebra, zebra + 3.2)

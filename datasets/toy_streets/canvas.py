@@ -1,7 +1,7 @@
 """The canvas of the toy streets: one camera, one picture, and one map of ids in step with it.
 
 Whatever is painted goes through `Canvas.fill`, `face`, `limb`, `disc` or `wheel`, which draw the
-same outline into the picture and into the map: `ident` is what the map gets there, and `None`
+same outline into the picture and into the map: `ident` is what the map gets there, and 0
 leaves it as it is (a window in a façade stays façade).
 """
 
@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -118,15 +119,11 @@ class Canvas:
     def _seen(self, light: Vector, z: float) -> Tone:
         """The tone of a surface at `z` in this light, through the haze."""
         haze = DENSEST_HAZE * (1.0 - math.exp(-z / self.light.haze))
-        (red, green, blue), veil = dim(light, 1.0 - haze), dim(self.light.horizon, haze)
+        gain, veil = dim(light, 1.0 - haze), dim(self.light.horizon, haze)
 
-        # One of the innermost loops: no generator here.
         def tone(colour: Vector) -> Colour:
-            return (
-                min(255, int(colour[0] * red + veil[0])),
-                min(255, int(colour[1] * green + veil[1])),
-                min(255, int(colour[2] * blue + veil[2])),
-            )
+            channels = zip(colour, gain, veil, strict=True)
+            return tuple(min(255, int(channel * g + v)) for channel, g, v in channels)
 
         return tone
 
@@ -135,43 +132,39 @@ class Canvas:
         below: Floats = np.maximum(rows - self.horizon, 0.5)
         return self.eye * self.focal / below
 
-    def face(self, points: Polygon, colour: Colour, ident: int | None = None) -> None:
+    def face(self, points: Polygon, colour: Colour, ident: int = 0) -> None:
         """A flat polygon."""
         # As `project`, but without a call for each of a scene's thousands of corners.
         centre, horizon, eye, focal = self.centre, self.horizon, self.eye, self.focal
         outline = [(centre + x * focal / z, horizon + (eye - y) * focal / z) for x, y, z in points]
         self.fill(outline, colour, ident)
 
-    def fill(self, outline: Sequence[Place], colour: Colour, ident: int | None = None) -> None:
+    def fill(self, outline: Sequence[Place], colour: Colour, ident: int = 0) -> None:
         """A polygon that is projected already."""
         self._pen.polygon(outline, colour)
-        if ident is not None:
+        if ident:
             self._id_pen.polygon(outline, ident)
 
-    def limb(
-        self, start: Vector, end: Vector, width: float, colour: Colour, ident: int | None = None
-    ) -> None:
+    def limb(self, a: Vector, b: Vector, width: float, colour: Colour, ident: int = 0) -> None:
         """A straight bar `width` m thick; however far away, it stays a pixel wide."""
-        (ax, ay), (bx, by) = self.project(*start), self.project(*end)
-        half = max(width * self.focal / start[2], _FINER) / 2
+        (ax, ay), (bx, by) = self.project(*a), self.project(*b)
+        half = max(width * self.focal / a[2], _FINER) / 2
         length = math.hypot(bx - ax, by - ay) or 1.0
         dx, dy = (by - ay) / length * half, (ax - bx) / length * half
         outline = [(ax + dx, ay + dy), (bx + dx, by + dy), (bx - dx, by - dy), (ax - dx, ay - dy)]
         self.fill(outline, colour, ident)
 
-    def disc(
-        self, centre: Vector, wide: float, tall: float, colour: Colour, ident: int | None = None
-    ) -> None:
+    def disc(self, at: Vector, wide: float, tall: float, colour: Colour, ident: int = 0) -> None:
         """An upright ellipse that faces the camera, with its half axes in m."""
-        x, y, z = centre
+        x, y, z = at
         box = [self.project(x - wide, y + tall, z), self.project(x + wide, y - tall, z)]
         self._pen.ellipse(box, colour)
-        if ident is not None:
+        if ident:
             self._id_pen.ellipse(box, ident)
 
-    def wheel(self, centre: Vector, wide: float, tall: float, colour: Colour, ident: int) -> None:
+    def wheel(self, at: Vector, wide: float, tall: float, colour: Colour, ident: int) -> None:
         """The tyre, 7 cm thick, of a wheel that shows as an ellipse like `disc`'s."""
-        x, y, z = centre
+        x, y, z = at
         box = [self.project(x - wide, y + tall, z), self.project(x + wide, y - tall, z)]
         stroke = max(_FINER, round(0.07 * self.focal / z))
         self._pen.ellipse(box, outline=colour, width=stroke)
@@ -180,13 +173,11 @@ class Canvas:
     def ground(self, places: Sequence[Place]) -> list[Place]:
         """The outline of a polygon of (x, z) on the ground; empty where all of it is too near."""
         kept: list[Place] = []
-        last_x, last_z = places[-1]
-        for x, z in places:
-            if (z >= _NEAR) != (last_z >= _NEAR):
-                kept.append((last_x + (x - last_x) * (_NEAR - last_z) / (z - last_z), _NEAR))
-            if z >= _NEAR:
-                kept.append((x, z))
-            last_x, last_z = x, z
+        for (ax, az), (bx, bz) in pairwise([places[-1], *places]):
+            if (bz >= _NEAR) != (az >= _NEAR):
+                kept.append((ax + (bx - ax) * (_NEAR - az) / (bz - az), _NEAR))
+            if bz >= _NEAR:
+                kept.append((bx, bz))
         return [self.project(x, 0.0, z) for x, z in kept]
 
     def finished(self, grain: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
@@ -229,14 +220,13 @@ def labels_of(ids: NDArray[np.uint16]) -> NDArray[np.uint8]:
 def noise_tile(slope: float) -> NDArray[np.float32]:
     """A (256, 256) tile of cloudy noise that repeats without a seam: mean 0, deviation 1.
 
-    The amplitude of a frequency f is f ** -(2 * slope): 0 is white, 1 very smooth.
+    The amplitude of a frequency f is f ** -(2 * slope): near 0 is white, 1 very smooth.
     """
     rng = np.random.default_rng(2018)
     spectrum = np.fft.rfft2(rng.standard_normal((_TILE, _TILE)))
     frequency = np.hypot(np.fft.fftfreq(_TILE)[:, None], np.fft.rfftfreq(_TILE)[None])
-    frequency[0, 0] = 1.0
+    frequency[0, 0] = np.inf  # no mean
     spectrum *= frequency ** (-2 * slope)
-    spectrum[0, 0] = 0.0
     noise: NDArray[np.float32] = np.fft.irfft2(spectrum, s=(_TILE, _TILE)).astype(np.float32)
     return noise / noise.std()
 

@@ -36,6 +36,8 @@ class Car(Thing):
     def __init__(self, rng: Random, street: Street, u: float, z: float, away: bool) -> None:
         style = rng.choice(("hatch", "hatch", "saloon", "saloon", "estate", "van"))
         self.profile, self.away = _PROFILES[style], away
+        # The lower and the upper corner of the end that faces the camera.
+        self.near_end = self.profile[:2] if away else self.profile[:-3:-1]
         u, z = u + rng.uniform(-0.2, 0.2), z + rng.uniform(0, 0.8)
         self.body = body_colour(rng, CARS)
         super().__init__(street, u, z, length=self.profile[-1][0])
@@ -82,13 +84,9 @@ class Car(Thing):
         x, _, z = self._at(0.0, 0.0, t)
         return upright((x + left, z), (x + right, z), low, high)
 
-    def _near_end(self) -> Polygon:
-        """The lower and the upper corner of the end that faces the camera."""
-        return self.profile[:2] if self.away else self.profile[:-3:-1]
-
     def _paint_underside(self, canvas: Canvas, ident: int) -> None:
         """The wheels of the near end, and the dark between them."""
-        t, bottom, half = self._near_end()[0]
+        t, bottom, half = self.near_end[0]
         t += 0.25 if self.away else -0.25
         dark = self.tone(canvas)(TYRE)
         canvas.face(self._panel(-half, half, 0.17, bottom + 0.2, t), dark, ident)
@@ -116,7 +114,7 @@ class Car(Thing):
         """Lights, bumper and number plate on the end that faces the camera."""
         if canvas.pixels(1.0, self.z) < 4:
             return
-        (t, low, half), (_, top, _) = self._near_end()
+        (t, low, half), (_, top, _) = self.near_end
         tone = self.tone(canvas)
         shine = canvas.glow(self.z) if canvas.light.lamps else tone
         lamp = shine(_TAIL_LIGHT if self.away else _HEAD_LIGHT)

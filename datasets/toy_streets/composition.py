@@ -30,24 +30,19 @@ def compose(rng: Random) -> tuple[Street, Colour, list[Thing]]:
         things += _walkers(rng, street, side)
     things += _traffic(rng, street)
     things += _crossing(rng, street)
-    things.sort(key=_paint_order)
-    return street, leaf, things
-
-
-def _paint_order(thing: Thing) -> float:
     # Whatever stands on the street beside a long front is nearer than the front, wherever along it.
-    return -(thing.z if isinstance(thing, Car) else thing.far[1])
+    things.sort(key=lambda thing: -(thing.z if isinstance(thing, Car) else thing.far[1]))
+    return street, leaf, things
 
 
 def _houses(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[Thing]:
     """A row of houses, with a gap here and there, and hedges before their gardens if any."""
     gardens, front = street.verges[side].kind == "gardens", street.verges[side].front
-    storeys = rng.choice((1, 2)) if gardens else rng.choice((2, 3, 3, 4))
-    pitched = gardens or rng.random() < 0.5
+    floors = rng.choice((1, 2)) if gardens else rng.choice((2, 3, 3, 4))
+    steep = gardens or rng.random() < 0.5
     z, gap = rng.uniform(3, 9), 0.0
     while z < _FAR:
-        house = Building(rng, street, side, z, storeys, pitched)
-        house.detached = gap > 0
+        house = Building(rng, street, side, z, floors, steep, gap)
         yield house
         gap = rng.uniform(3, 7) if gardens or rng.random() < 0.18 else 0.0
         if gap > 0:

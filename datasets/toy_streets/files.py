@@ -72,8 +72,8 @@ class ToySet:
             with ProcessPoolExecutor(initializer=ignore) as pool:
                 drawn = list(pool.map(self._make_scene, scenes, chunksize=4))
         colours: dict[str, dict[str, dict[int, Colour]]] = {phase: {} for phase in PHASES}
-        for (phase, index), scene_colours in zip(scenes, drawn, strict=True):
-            colours[phase][_name(index)] = scene_colours
+        for scene, scene_colours in zip(scenes, drawn, strict=True):
+            colours[scene[0]][self._path(*scene, "img").stem] = scene_colours
         _write_json(self.out / _COLOURS, colours)
         _write_json(self.out / _RECORD, self._arguments())
 
@@ -100,16 +100,11 @@ class ToySet:
         return [self.out / f"{phase}_{kind}" for phase in PHASES for kind in KINDS]
 
     def _path(self, phase: str, index: int, kind: str) -> Path:
-        return self.out / f"{phase}_{kind}" / f"{_name(index)}.png"
+        return self.out / f"{phase}_{kind}" / f"street_{index:04d}.png"
 
     def _pictures(self) -> list[Path]:
         """The pictures of whatever set the folder holds, unfinished ones with them."""
         return [path for folder in self._folders() for path in folder.glob("street_*.png*")]
-
-
-def _name(index: int) -> str:
-    """The file name, without its suffix, of all three pictures of a scene."""
-    return f"street_{index:04d}"
 
 
 def _unfinished(path: Path) -> Path:

@@ -16,22 +16,20 @@ _GLASS = (58, 68, 80)
 
 
 class Building(Thing):
-    """A house with its front along the street."""
-
-    detached = False  # whether there is a gap before it
+    """A house with its front along the street, as those of a row are."""
 
     def __init__(
-        self, rng: Random, street: Street, side: int, z: float, storeys: int, pitched: bool
+        self, rng: Random, street: Street, side: int, z: float, floors: int, steep: bool, gap: float
     ) -> None:
-        """`storeys` are give or take one; most roofs are `pitched` where that is asked for."""
+        """About so many floors, the roof mostly pitched if `steep`; `gap` m to the house before."""
         verge, gardens = street.verges[side], street.verges[side].kind == "gardens"
         length = rng.uniform(8, 12) if gardens else rng.uniform(8, 17)
         u = side * (verge.front + rng.choice((0.0, 0.0, rng.uniform(0, 1.5))))
         super().__init__(street, u, z, length)
-        self.depth = rng.uniform(8, 12)
-        self.storeys = max(1, storeys + rng.choice((-1, 0, 0, 1)))
+        self.detached, self.depth = gap > 0, rng.uniform(8, 12)
+        self.storeys = max(1, floors + rng.choice((-1, 0, 0, 1)))
         self.height = 0.9 + _STOREY * self.storeys  # of the eaves
-        self.ridge = rng.uniform(2.4, 4.0) if pitched and rng.random() < 0.85 else 0.0  # above them
+        self.ridge = rng.uniform(2.4, 4.0) if steep and rng.random() < 0.85 else 0.0  # above them
         self.bay = rng.uniform(2.6, 3.6)  # m from window to window
         shop = not gardens and rng.random() < 0.4
         self.awning = body_colour(rng, palette.COATS) if shop else None
@@ -47,11 +45,10 @@ class Building(Thing):
         ident = canvas.instance(BUILDING, self.body)
         if self.ridge:
             self._paint_roof(canvas, ident)
-        end_wall = _Wall(canvas, self, self.back)
+        end_wall, front = (_Wall(canvas, self, end) for end in (self.back, self.far))
         end_wall.paint(ident)
         if self.detached:
             end_wall.paint_windows(rng)
-        front = _Wall(canvas, self, self.far)
         front.paint(ident)
         front.paint_windows(rng)
         if self.awning:
@@ -157,7 +154,7 @@ class _Wall:
         x, z = self._place(along)
         return self._canvas.project(x, 0.0, z)[0]
 
-    def _patch(self, along: Place, up: Place, colour: Colour, ident: int | None = None) -> None:
+    def _patch(self, along: Place, up: Place, colour: Colour, ident: int = 0) -> None:
         """A rectangle from `along[0]` to `along[1]` m on the wall and so far up."""
         left, right = self._place(along[0]), self._place(along[1])
         self._canvas.face(upright(left, right, *up), colour, ident)

@@ -6,7 +6,7 @@ import math
 from random import Random
 
 from toy_streets import palette
-from toy_streets.canvas import BICYCLE, PERSON, RIDER, Canvas, Tone
+from toy_streets.canvas import BICYCLE, PERSON, RIDER, Canvas
 from toy_streets.cars import TYRE
 from toy_streets.palette import Vector, body_colour, dim, mix
 from toy_streets.street import Street, Thing
@@ -36,11 +36,11 @@ class Person(Thing):
 
         trousers, sleeve = tone(mix(_TROUSERS, self.body, 0.25)), tone(dim(self.body, 0.86))
         for side in (-1, 1):
-            foot = at(side * self.stride / 2 * 0.6 + side * 0.05, 0.0)
-            canvas.limb(at(side * 0.08, 0.45), foot, 0.15, trousers, ident)
+            foot = side * self.stride / 2 * 0.6 + side * 0.05
+            canvas.limb(at(side * 0.08, 0.45), at(foot, 0.0), 0.15, trousers, ident)
         for side in (-1, 1):
-            hand = at(side * (0.24 + self.stride / 5), 0.48)
-            canvas.limb(at(side * 0.2, 0.8), hand, 0.12, sleeve, ident)
+            hand = side * (0.24 + self.stride / 5)
+            canvas.limb(at(side * 0.2, 0.8), at(hand, 0.48), 0.12, sleeve, ident)
         coat = [(-0.19, 0.84), (0.19, 0.84), (0.2, 0.6), (0.25, 0.3), (-0.25, 0.3), (-0.2, 0.6)]
         canvas.face([at(dx, up) for dx, up in coat], tone(self.body), ident)
         # The half of the coat away from the sun is a little darker.
@@ -64,9 +64,21 @@ class Rider(Thing):
         self.skin, self.body = rng.choice(palette.SKINS), body_colour(rng, palette.COATS)
 
     def paint(self, canvas: Canvas, rng: Random) -> None:
-        tone, rider = self.tone(canvas), canvas.instance(RIDER, self.body)
-        self._paint_bicycle(canvas, tone, canvas.instance(BICYCLE))
-        narrow, at = 1.0 - abs(self.across), self._at
+        tone, (x, z), across = self.tone(canvas), self.near, self.across
+        rider, bicycle = canvas.instance(RIDER, self.body), canvas.instance(BICYCLE)
+
+        def at(along: float, y: float, aside: float = 0.0) -> Vector:
+            return (x + along * across + aside, y, z)
+
+        for along in (0.52, -0.52):
+            wide = max(0.06, 0.34 * abs(across))
+            canvas.wheel(at(along, 0.34), wide, 0.34, tone(TYRE), bicycle)
+        hub, pedals, head, saddle = (-0.52, 0.34), (-0.15, 0.34), (0.38, 0.85), (-0.18, 0.85)
+        tubes = ((hub, saddle), (hub, pedals), (pedals, saddle), (pedals, head), (head, saddle))
+        for start, end in (*tubes, ((0.52, 0.34), (0.36, 1.02))):
+            canvas.limb(at(*start), at(*end), 0.07, tone(self.frame), bicycle)
+
+        narrow = 1.0 - abs(across)
         jacket, sleeve = tone(self.body), tone(dim(self.body, 0.84))
         trousers = tone(mix(_TROUSERS, self.body, 0.2))
         for side, pedal in ((-1, 0.2), (1, 0.48)):
@@ -81,16 +93,3 @@ class Rider(Thing):
             canvas.limb(at(0.1, 1.4, shoulder), at(0.4, 1.04, shoulder), 0.12, sleeve, rider)
         canvas.disc(at(0.17, 1.66), 0.12, 0.15, tone(self.skin), rider)
         canvas.disc(at(0.15, 1.74), 0.14, 0.1, tone(_HELMET), rider)
-
-    def _at(self, along: float, y: float, aside: float = 0.0) -> Vector:
-        """The point `along` m toward the front wheel, `y` m up and `aside` m to the right."""
-        return (self.near[0] + along * self.across + aside, y, self.z)
-
-    def _paint_bicycle(self, canvas: Canvas, tone: Tone, ident: int) -> None:
-        wheel = max(0.06, 0.34 * abs(self.across))
-        for along in (0.52, -0.52):
-            canvas.wheel(self._at(along, 0.34), wheel, 0.34, tone(TYRE), ident)
-        hub, pedals, head, saddle = (-0.52, 0.34), (-0.15, 0.34), (0.38, 0.85), (-0.18, 0.85)
-        tubes = ((hub, saddle), (hub, pedals), (pedals, saddle), (pedals, head), (head, saddle))
-        for start, end in (*tubes, ((0.52, 0.34), (0.36, 1.02))):
-            canvas.limb(self._at(*start), self._at(*end), 0.07, tone(self.frame), ident)

@@ -19,8 +19,7 @@ _OUTLINES = {
 # The layers of each sign, from the back: an outline and its scale, a disc and its radius or an
 # upright bar and its width; the offset of its middle; its colour.  A sign is 0.9 m wide: larger
 # than life, to be told apart from afar.
-_Layer = tuple[str, float, float, float, Colour]
-SIGNS: dict[str, tuple[_Layer, ...]] = {
+SIGNS: dict[str, tuple[tuple[str, float, float, float, Colour], ...]] = {
     "ban": (("disc", 0.45, 0, 0, _RED), ("disc", 0.28, 0, 0, WHITE)),
     "order": (("disc", 0.45, 0, 0, _BLUE), ("bar", 0.13, 0, 0, WHITE)),
     "warning": (("triangle", 1, 0, 0, _RED), ("triangle", 0.56, 0, 0, WHITE)),
@@ -65,7 +64,7 @@ class Post(Thing):
         (x, z), tone = self.near, canvas.tone((0.0, 0.3, -0.95), self.z)
         for layer, (shape, size, dx, dy, paint) in enumerate(SIGNS[self.kind]):
             middle, y, colour = x + dx, 2.5 + dy, tone(paint)
-            ident = None if layer else TRAFFIC_SIGN
+            ident = 0 if layer else TRAFFIC_SIGN
             if shape == "disc":
                 canvas.disc((middle, y, z), size, size, colour, ident)
             elif shape == "bar":

@@ -33,7 +33,11 @@ def shade_ground(canvas: Canvas, things: Sequence[Thing]) -> None:
     _stamp(canvas, car_mask, ([(x, 0.0, z) for x, z in footprint] for footprint in cars))
 
     top = math.floor(canvas.horizon / 2)
-    gain = 1.0 - _soft(sun_mask, top, 0.8) * (1.0 - _skylight(canvas))
+    ambient, sun = (np.array(part, np.float32) for part in (canvas.light.ambient, canvas.light.sun))
+    # What is left of each channel where the sun does not come.  Whatever takes the sun from the
+    # ground takes a part of the sky from it, too: hence the power.
+    skylight = (ambient / (ambient + sun * canvas.light.toward_sun[1])) ** 1.7
+    gain = 1.0 - _soft(sun_mask, top, 0.8) * (1.0 - skylight)
     gain *= 1.0 - _BENEATH * _soft(car_mask, top, canvas.size[0] / 320)
     rows = np.arange(top, sun_mask.height, dtype=np.float32)[:, None, None] * 2 + 1
     haze = DENSEST_HAZE * (1.0 - np.exp(-canvas.depth(rows) / canvas.light.haze))
@@ -44,15 +48,6 @@ def shade_ground(canvas: Canvas, things: Sequence[Thing]) -> None:
     shaded = ground * gain.repeat(2, axis=0).repeat(2, axis=1) + veil.repeat(2, axis=0)
     pixels = np.minimum(shaded, 255).astype(np.uint8)
     canvas.image.paste(Image.fromarray(pixels), (0, top * 2))
-
-
-def _skylight(canvas: Canvas) -> Floats:
-    """What is left of each channel on open ground where the sun does not come."""
-    light = canvas.light
-    ambient = np.array(light.ambient, dtype=np.float32)
-    left = ambient / (ambient + np.array(light.sun, dtype=np.float32) * light.toward_sun[1])
-    # Whatever takes the sun from the ground takes a part of the sky from it, too.
-    return np.asarray(left**1.7)
 
 
 def _stamp(canvas: Canvas, mask: Image.Image, screens: Iterable[Polygon]) -> None:
