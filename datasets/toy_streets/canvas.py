@@ -122,8 +122,11 @@ class Canvas:
         gain, veil = dim(light, 1.0 - haze), dim(self.light.horizon, haze)
 
         def tone(colour: Vector) -> Colour:
-            channels = zip(colour, gain, veil, strict=True)
-            return tuple(min(255, int(channel * g + v)) for channel, g, v in channels)
+            # Spelled out for speed: a scene asks for thousands of colours.
+            red = int(colour[0] * gain[0] + veil[0])
+            green = int(colour[1] * gain[1] + veil[1])
+            blue = int(colour[2] * gain[2] + veil[2])
+            return min(255, red), min(255, green), min(255, blue)
 
         return tone
 

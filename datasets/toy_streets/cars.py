@@ -56,7 +56,12 @@ class Car(Thing):
     def paint(self, canvas: Canvas, rng: Random) -> None:
         """The flank that the camera sees, then the faces over the roof from the far end on."""
         ident = canvas.instance(CAR, self.body)
-        self._paint_underside(canvas, ident)
+        # The wheels of the near end, and the dark between them.
+        (t, bottom, half), dark = self.near_end[0], self.tone(canvas)(TYRE)
+        t += 0.25 if self.away else -0.25
+        canvas.face(self._panel(-half, half, 0.17, bottom + 0.2, t), dark, ident)
+        for x in (0.12 - half, half - 0.12):
+            canvas.limb(self._at(x, 0.0, t), self._at(x, 0.5, t), 0.22, dark, ident)
         self._paint_flank(canvas, ident)
         segments = list(enumerate(pairwise(self.profile)))
         for number, ((t0, y0, half0), (t1, y1, half1)) in segments[:: -1 if self.away else 1]:
@@ -83,15 +88,6 @@ class Car(Thing):
         """A rectangle across the car, `t` m from its rear."""
         x, _, z = self._at(0.0, 0.0, t)
         return upright((x + left, z), (x + right, z), low, high)
-
-    def _paint_underside(self, canvas: Canvas, ident: int) -> None:
-        """The wheels of the near end, and the dark between them."""
-        t, bottom, half = self.near_end[0]
-        t += 0.25 if self.away else -0.25
-        dark = self.tone(canvas)(TYRE)
-        canvas.face(self._panel(-half, half, 0.17, bottom + 0.2, t), dark, ident)
-        for x in (0.12 - half, half - 0.12):
-            canvas.limb(self._at(x, 0.0, t), self._at(x, 0.5, t), 0.22, dark, ident)
 
     def _paint_flank(self, canvas: Canvas, ident: int) -> None:
         """The long side that faces the camera, with its windows and wheels."""

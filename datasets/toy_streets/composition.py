@@ -26,8 +26,6 @@ def compose(rng: Random) -> tuple[Street, Colour, list[Thing]]:
         fill = _park if verge.kind == "park" else _houses
         things += fill(rng, street, side, leaf)
         things += _kerbside(rng, street, side, leaf)
-        things += _parked_cars(rng, street, side)
-        things += _walkers(rng, street, side)
     things += _traffic(rng, street)
     things += _crossing(rng, street)
     # Whatever stands on the street beside a long front is nearer than the front, wherever along it.
@@ -77,8 +75,9 @@ def _barrier(rng: Random, street: Street, side: int, kind: str) -> Iterator[Thin
 
 
 def _kerbside(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[Thing]:
-    """Lamps at a regular distance, a few signs and, on some streets, a row of trees."""
-    kerb = street.verges[side].kerb
+    """Lamps at a regular distance, signs, perhaps a row of trees, parked cars, and people."""
+    verge = street.verges[side]
+    kerb = verge.kerb
     start, step = rng.uniform(10, 30), rng.uniform(22, 32)
     for number in range(4):
         yield Post(street, side * (kerb + 0.4), start + number * step, "lamp")
@@ -90,16 +89,17 @@ def _kerbside(rng: Random, street: Street, side: int, leaf: Colour) -> Iterator[
         while z < 100:
             yield Tree(rng, street, side * (kerb + 1.0), z, leaf)
             z += step
-
-
-def _parked_cars(rng: Random, street: Street, side: int) -> Iterator[Thing]:
-    """Cars in the slots of the parking strip, where the street has one."""
-    if not street.verges[side].parking:
-        return
-    fullness = rng.uniform(0.25, 0.8)
-    for z in (8.0 + slot * 6.2 for slot in range(11)):
-        if rng.random() < fullness and not _blocks_crossing(street, z):
-            yield Car(rng, street, side * (street.half_road + 1.1), z, side > 0)
+    if verge.parking:
+        fullness = rng.uniform(0.25, 0.8)
+        for z in (8.0 + slot * 6.2 for slot in range(11)):
+            if rng.random() < fullness and not _blocks_crossing(street, z):
+                yield Car(rng, street, side * (street.half_road + 1.1), z, side > 0)
+    for _ in range(rng.randint(1, 5)):
+        u = side * rng.uniform(kerb + 0.8, verge.edge - 0.5)
+        z = 10 + 40 * rng.random() ** 1.4
+        yield Person(rng, street, u, z)
+        if rng.random() < 0.3:  # a pair
+            yield Person(rng, street, u + rng.uniform(0.55, 0.7), z + 0.1)
 
 
 def _traffic(rng: Random, street: Street) -> Iterator[Thing]:
@@ -120,17 +120,6 @@ def _traffic(rng: Random, street: Street) -> Iterator[Thing]:
 def _blocks_crossing(street: Street, z: float) -> bool:
     """Whether a car with its near end at about `z` would stand on the zebra crossing."""
     return street.crossing is not None and street.crossing - 6.5 < z < street.crossing + 4.0
-
-
-def _walkers(rng: Random, street: Street, side: int) -> Iterator[Thing]:
-    """People on the pavement, some of them in pairs."""
-    verge = street.verges[side]
-    for _ in range(rng.randint(1, 5)):
-        u = side * rng.uniform(verge.kerb + 0.8, verge.edge - 0.5)
-        z = 10 + 40 * rng.random() ** 1.4
-        yield Person(rng, street, u, z)
-        if rng.random() < 0.3:
-            yield Person(rng, street, u + rng.uniform(0.55, 0.7), z + 0.1)
 
 
 def _crossing(rng: Random, street: Street) -> Iterator[Thing]:

@@ -116,11 +116,9 @@ class _Wall:
                 continue
             for sill in sills:
                 lower, upper = rng.choice(panes)
-                if fine:
-                    self._patch((middle - 0.66, middle + 0.66), (sill - 0.14, sill + 1.74), frame)
-                self._patch((middle - 0.5, middle + 0.5), (sill, sill + 1.6), lower)
-                if fine:
-                    self._patch((middle - 0.5, middle + 0.5), (sill + 0.85, sill + 1.6), upper)
+                layers = (0.66, -0.14, 1.74, frame), (0.5, 0.0, 1.6, lower), (0.5, 0.85, 1.6, upper)
+                for half, low, high, colour in layers if fine else layers[1:2]:
+                    self._patch((middle - half, middle + half), (sill + low, sill + high), colour)
 
     def _panes(self) -> list[tuple[Colour, Colour]]:
         """The looks that a window can have: the colours of its lower and of its upper half."""

@@ -90,4 +90,4 @@ def mix(first: Vector, second: Vector, part: float) -> Vector:
 
 def dim(colour: Vector, factor: float) -> Vector:
     """`colour` with every channel times `factor`."""
-    return tuple(channel * factor for channel in colour)
+    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
