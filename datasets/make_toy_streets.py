@@ -42,23 +42,19 @@ def _whole(low: int, high: int, text: str) -> int:
     return number
 
 
-def _parser() -> _Parser:
-    parser = _Parser(description="Draw a toy data set of street scenes in Cityscapes' labels.")
-    size, count = partial(_whole, 32, 2048), partial(_whole, 0, 9999)
-    seed = partial(_whole, 0, 2**31)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the set")
-    parser.add_argument("--width", type=size, default=256, help="in pixels (default: %(default)s)")
-    parser.add_argument("--height", type=size, default=128, help="in pixels (default: %(default)s)")
-    parser.add_argument("--train", type=count, default=200, help="scenes (default: %(default)s)")
-    parser.add_argument("--test", type=count, default=20, help="scenes (default: %(default)s)")
-    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
-    parser.add_argument("--force", action="store_true", help="replace a set that is there already")
-    return parser
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the set that the command line asks for; the exit status."""
-    parser = _parser()
+    parser = _Parser(description="Draw a toy data set of street scenes in Cityscapes' labels.")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the set")
+    for flag, low, high, default, meaning in (
+        ("--width", 32, 2048, 256, "in pixels (default: %(default)s)"),
+        ("--height", 32, 2048, 128, "in pixels (default: %(default)s)"),
+        ("--train", 0, 9999, 200, "scenes (default: %(default)s)"),
+        ("--test", 0, 9999, 20, "scenes (default: %(default)s)"),
+        ("--seed", 0, 2**31, 0, "default: %(default)s"),
+    ):
+        parser.add_argument(flag, type=partial(_whole, low, high), default=default, help=meaning)
+    parser.add_argument("--force", action="store_true", help="replace a set that is there already")
     asked = vars(parser.parse_args(argv))
     force = asked.pop("force")
     # Only now, so that --help need not wait for it and Ctrl-C meanwhile ends as any other.
@@ -76,9 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         toys.make()
     except OSError as error:
         parser.error(f"cannot write {error.filename or toys.out}: {error.strerror or error}")
-    seconds = time.perf_counter() - start
-    print(f"drew {toys.train} training and {toys.test} test scenes into {toys.out}", end="")
-    print(f" in {seconds:.1f} s")
+    scenes = f"{toys.train} training and {toys.test} test scenes"
+    print(f"drew {scenes} into {toys.out} in {time.perf_counter() - start:.1f} s")
     return 0
 
 

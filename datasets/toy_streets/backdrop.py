@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from random import Random
 
 import numpy as np
 from PIL import Image
 
-from toy_streets.canvas import (
-    PARKING,
-    ROAD,
-    SIDEWALK,
-    TERRAIN,
-    VEGETATION,
-    Canvas,
-    Place,
-    noise_tile,
-)
-from toy_streets.palette import Vector, dim, mix
-from toy_streets.scene import Scene, Street
-
-_UP: Vector = (0.0, 1.0, 0.0)
+from toy_streets import canvas as labels
+from toy_streets.canvas import UP, Canvas, Place, noise_tile
+from toy_streets.palette import Colour, Vector, dim, mix
+from toy_streets.street import Street
 
 _ASPHALT, _PARKING, _PAINT = (100, 101, 106), (130, 123, 117), (238, 234, 222)
 _PAVING, _KERB, _GRASS = (176, 167, 155), (208, 203, 194), (124, 150, 82)
@@ -64,76 +55,65 @@ def paint_sky(canvas: Canvas, grain: np.random.Generator) -> None:
     canvas.image.paste(whole, (0, 0))
 
 
-def paint_hills(canvas: Canvas, scene: Scene, rng: Random) -> None:
+def paint_hills(canvas: Canvas, leaf: Colour, rng: Random) -> None:
     """Low wooded hills that close the view."""
     z = 330.0
     half = canvas.size[0] / canvas.focal * z
     height = rng.uniform(5, 11)
     waves = [(rng.uniform(0.008, 0.03), rng.uniform(0, 6.3)) for _ in range(3)]
-    xs = [half * (step / 32 - 1) for step in range(65)]
-    crest: list[Vector] = [
-        (x, height * (1.2 + 0.25 * sum(math.sin(x * f + phase) for f, phase in waves)), z)
-        for x in xs
-    ]
-    colour = canvas.tone(_UP, z)(dim(scene.leaf, 0.85))
-    canvas.face([(-half, -2, z), *crest, (half, -2, z)], colour, VEGETATION)
+    crest: list[Vector] = []
+    for x in (half * (step / 32 - 1) for step in range(65)):
+        wave = sum(math.sin(x * frequency + phase) for frequency, phase in waves)
+        crest.append((x, height * (1.2 + 0.25 * wave), z))
+    colour = canvas.tone(UP, z)(dim(leaf, 0.85))
+    canvas.face([(-half, -2, z), *crest, (half, -2, z)], colour, labels.VEGETATION)
 
 
-def paint_ground(canvas: Canvas, scene: Scene) -> None:
+def paint_ground(canvas: Canvas, street: Street) -> None:
     """Grass, road, parking strips, pavements, kerbs and markings, all in the open light."""
-    street = scene.street
-    wide = 2 * _FAR
+    wide, half = 2 * _FAR, street.half_road
     grass = [(-wide, 1.6), (wide, 1.6), (wide, _FAR), (-wide, _FAR)]
-    canvas.fill(canvas.ground(grass), canvas.tone(_UP, 0.0)(_GRASS), TERRAIN)
-    for side in (-1, 1):
-        half, kerb, edge = street.half_road, street.kerb(side), street.edge(side)
-        if kerb > half:
-            _ribbon(canvas, street, (side * half, side * kerb), _PARKING, PARKING)
+    canvas.fill(canvas.ground(grass), canvas.tone(UP, 0.0)(_GRASS), labels.TERRAIN)
+
+    def ribbon(us: Place, colour: Vector, ident: int, zs: Place = _ALL_ALONG) -> None:
+        """The part of the ground between two u and two z."""
+        stations = [zs[0], *(z for z in _STATIONS if zs[0] < z < zs[1]), zs[1]]
+        outline = [(street.x(us[0], z), z) for z in stations]
+        outline += [(street.x(us[1], z), z) for z in reversed(stations)]
+        canvas.fill(canvas.ground(outline), canvas.tone(UP, 0.0)(colour), ident)
+
+    for side, verge in street.verges.items():
+        inner = side * verge.kerb
+        if verge.parking:
+            ribbon((side * half, inner), _PARKING, labels.PARKING)
         # Between houses there is no grass: some stand a little back from the others.
-        outer = edge + 1.6 if street.verge(side).kind == "houses" else edge
-        _ribbon(canvas, street, (side * kerb, side * outer), _PAVING, SIDEWALK)
-        _paving_joints(canvas, street, side * kerb, side * outer)
-        _ribbon(canvas, street, (side * kerb, side * (kerb + 0.22)), _KERB, SIDEWALK)
-    _ribbon(canvas, street, (-street.half_road, street.half_road), _ASPHALT, ROAD)
-    _markings(canvas, street)
+        outer = side * (verge.edge + 1.6 if verge.kind == "houses" else verge.edge)
+        ribbon((inner, outer), _PAVING, labels.SIDEWALK)
+        joint = dim(_PAVING, 0.88)
+        for z in range(6, 26, 2):
+            ribbon((inner, outer), joint, labels.SIDEWALK, (z, z + 0.012 * z))
+        middle = (inner + outer) / 2
+        ribbon((middle - 0.04, middle + 0.04), joint, labels.SIDEWALK, (4, 30))
+        ribbon((inner, side * (verge.kerb + 0.22)), _KERB, labels.SIDEWALK)
+    ribbon((-half, half), _ASPHALT, labels.ROAD)
+    for us, zs in _markings(street):
+        ribbon(us, mix(_PAINT, _ASPHALT, 0.12), labels.ROAD, zs)
 
 
-def _ribbon(
-    canvas: Canvas, street: Street, us: Place, colour: Vector, ident: int, zs: Place = _ALL_ALONG
-) -> None:
-    """The part of the ground between two u and two z."""
-    stations = [zs[0], *(z for z in _STATIONS if zs[0] < z < zs[1]), zs[1]]
-    outline = [(street.x(us[0], z), z) for z in stations]
-    outline += [(street.x(us[1], z), z) for z in reversed(stations)]
-    canvas.fill(canvas.ground(outline), canvas.tone(_UP, 0.0)(colour), ident)
-
-
-def _paving_joints(canvas: Canvas, street: Street, inner: float, outer: float) -> None:
-    joint = dim(_PAVING, 0.88)
-    for number in range(10):
-        z = 6.0 + 2.0 * number
-        _ribbon(canvas, street, (inner, outer), joint, SIDEWALK, (z, z + 0.012 * z))
-    middle = (inner + outer) / 2
-    _ribbon(canvas, street, (middle - 0.04, middle + 0.04), joint, SIDEWALK, (4, 30))
-
-
-def _markings(canvas: Canvas, street: Street) -> None:
-    """Lines between the lanes, along the edges, and the zebra crossing."""
-    half = street.half_road
-    clear = (street.crossing - 1.6, street.crossing + 4.6) if street.crossing else (0.0, 0.0)
-    paint = mix(_PAINT, _ASPHALT, 0.12)
+def _markings(street: Street) -> Iterator[tuple[Place, Place]]:
+    """Lines between the lanes, along the edges, and the zebra crossing: two u and two z each."""
+    half, zebra = street.half_road, street.crossing
+    clear = (zebra - 1.6, zebra + 4.6) if zebra else (0.0, 0.0)
     for edge in (-half + 0.22, half - 0.22):
-        _ribbon(canvas, street, (edge - 0.07, edge + 0.07), paint, ROAD, (2, clear[0] or 120))
-        if clear[1]:
-            _ribbon(canvas, street, (edge - 0.07, edge + 0.07), paint, ROAD, (clear[1], 120))
-    for line in range(-1, 2) if half > 4 else (0,):
-        u = line * half / 2
+        yield (edge - 0.07, edge + 0.07), (2, clear[0] or 120)
+        if zebra:
+            yield (edge - 0.07, edge + 0.07), (clear[1], 120)
+    for u in (-half / 2, 0.0, half / 2) if half > 4 else (0.0,):
         for z in range(2, 110, 8):
             if not clear[0] - 3 < z < clear[1]:
-                _ribbon(canvas, street, (u - 0.08, u + 0.08), paint, ROAD, (z, z + 3.6))
-    if street.crossing:
-        _ribbon(canvas, street, (0, half - 0.3), paint, ROAD, (clear[0], clear[0] + 0.45))
+                yield (u - 0.08, u + 0.08), (z, z + 3.6)
+    if zebra:
+        yield (0, half - 0.3), (clear[0], clear[0] + 0.45)
         for bar in range(round(half * 2)):
             u = -half + 0.25 + bar
-            zs = (street.crossing, street.crossing + 3.2)
-            _ribbon(canvas, street, (u, u + 0.52), paint, ROAD, zs)
+            yield (u, u + 0.52), (zebra, zebra + 3.2)

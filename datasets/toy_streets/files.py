@@ -9,23 +9,21 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
 from PIL import Image
 
 from toy_streets.canvas import labels_of
 from toy_streets.painter import draw_street
+from toy_streets.palette import Colour
 
 PHASES = ("train", "test")
 KINDS = ("label", "inst", "img")
+_RECORD, _COLOURS = "toy_streets.json", "colours.json"
 
 # Changes whenever the same arguments come to mean other pictures.
 _EDITION = 1
 # Starting more processes takes longer than a handful of scenes.
 _WORTH_A_POOL = 24
-
-Colours = dict[str, tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -42,16 +40,16 @@ class ToySet:
     def is_made(self) -> bool:
         """Whether the folder holds exactly this set, whole."""
         try:
-            if json.loads(self._record.read_text(encoding="utf-8")) != self._arguments():
+            if json.loads((self.out / _RECORD).read_text(encoding="utf-8")) != self._arguments():
                 return False
         except (FileNotFoundError, ValueError):
             return False
         wanted = {self._path(*scene, kind) for scene in self._scenes() for kind in KINDS}
-        return self._colours.is_file() and wanted == set(self._pictures())
+        return (self.out / _COLOURS).is_file() and wanted == set(self._pictures())
 
     def is_half_made(self) -> bool:
         """Whether the folder holds a set, this or another, that we were stopped from finishing."""
-        return _unfinished(self._record).is_file()
+        return _unfinished(self.out / _RECORD).is_file()
 
     def make(self) -> None:
         """Write the whole set, in place of what there is of any.
@@ -60,8 +58,8 @@ class ToySet:
         under its own once it can vouch for all the rest.
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        _unfinished(self._record).touch()
-        for stale in [self._record, self._colours, *self._pictures()]:
+        _unfinished(self.out / _RECORD).touch()
+        for stale in [self.out / _RECORD, self.out / _COLOURS, *self._pictures()]:
             stale.unlink(missing_ok=True)
         for folder in self._folders():
             folder.mkdir(exist_ok=True)
@@ -69,36 +67,29 @@ class ToySet:
         if len(scenes) < _WORTH_A_POOL:
             drawn = [self._make_scene(scene) for scene in scenes]
         else:
-            with ProcessPoolExecutor(initializer=_leave_interrupts_to_parent) as pool:
+            # Ctrl-C goes to every process of the terminal; only this one is to answer it.
+            ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+            with ProcessPoolExecutor(initializer=ignore) as pool:
                 drawn = list(pool.map(self._make_scene, scenes, chunksize=4))
-        colours: dict[str, dict[str, Colours]] = {phase: {} for phase in PHASES}
-        for (phase, index), scene_colours in zip(scenes, drawn, strict=True):
-            colours[phase][_name(index)] = scene_colours
-        _write_json(self._colours, colours)
-        _write_json(self._record, self._arguments())
+        colours: dict[str, dict[str, dict[int, Colour]]] = {phase: {} for phase in PHASES}
+        for scene, scene_colours in zip(scenes, drawn, strict=True):
+            colours[scene[0]][self._path(*scene, "img").stem] = scene_colours
+        _write_json(self.out / _COLOURS, colours)
+        _write_json(self.out / _RECORD, self._arguments())
 
-    def _make_scene(self, scene: tuple[str, int]) -> Colours:
+    def _make_scene(self, scene: tuple[str, int]) -> dict[int, Colour]:
         """Draw one scene and write its three pictures; its body colours by instance id."""
         drawing = draw_street(self.seed, *scene, self.width, self.height)
-        pictures: tuple[NDArray[Any], ...] = (labels_of(drawing.ids), drawing.ids, drawing.image)
-        for kind, pixels in zip(KINDS, pictures, strict=True):
-            save = partial(Image.fromarray(pixels).save, format="PNG", compress_level=1)
+        label, inst = Image.fromarray(labels_of(drawing.ids)), Image.fromarray(drawing.ids)
+        pictures = (label, inst, Image.fromarray(drawing.image))
+        for kind, picture in zip(KINDS, pictures, strict=True):
+            save = partial(picture.save, format="PNG", compress_level=1)
             _write(self._path(*scene, kind), save)
-        return {str(ident): colour for ident, colour in sorted(drawing.colours.items())}
-
-    @property
-    def _record(self) -> Path:
-        return self.out / "toy_streets.json"
-
-    @property
-    def _colours(self) -> Path:
-        return self.out / "colours.json"
+        return dict(sorted(drawing.colours.items()))
 
     def _arguments(self) -> dict[str, int]:
         """All that decides the set's content."""
-        arguments = asdict(self)
-        del arguments["out"]
-        return {"edition": _EDITION, **arguments}
+        return {"edition": _EDITION, **{key: n for key, n in asdict(self).items() if key != "out"}}
 
     def _scenes(self) -> list[tuple[str, int]]:
         """The phase and the number of every scene."""
@@ -109,21 +100,11 @@ class ToySet:
         return [self.out / f"{phase}_{kind}" for phase in PHASES for kind in KINDS]
 
     def _path(self, phase: str, index: int, kind: str) -> Path:
-        return self.out / f"{phase}_{kind}" / f"{_name(index)}.png"
+        return self.out / f"{phase}_{kind}" / f"street_{index:04d}.png"
 
     def _pictures(self) -> list[Path]:
         """The pictures of whatever set the folder holds, unfinished ones with them."""
         return [path for folder in self._folders() for path in folder.glob("street_*.png*")]
-
-
-def _name(index: int) -> str:
-    """The file name, without its suffix, of all three pictures of a scene."""
-    return f"street_{index:04d}"
-
-
-def _leave_interrupts_to_parent() -> None:
-    # Ctrl-C goes to every process of the terminal, and each would print a traceback of its own.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _unfinished(path: Path) -> Path:

@@ -6,15 +6,14 @@ Colours are RGB in 0..255.  Directions are unit vectors with x to the right, y u
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from random import Random
 
-Colour = tuple[int, int, int]
-Vector = tuple[float, float, float]
+Colour = tuple[int, ...]
+Vector = tuple[float, ...]  # three numbers: a point, a direction, or a colour that is not whole
 
 
 def _colours(codes: str) -> tuple[Colour, ...]:
-    return tuple((code[0], code[1], code[2]) for code in map(bytes.fromhex, codes.split()))
+    return tuple(tuple(bytes.fromhex(code)) for code in codes.split())
 
 
 # A façade, a car or a coat takes one of these and then wanders off a little (see `body_colour`),
@@ -37,11 +36,29 @@ HEDGES = _colours("4a7038 58743c")
 WALLS = _colours("a49888 887a70 aa705c")
 SKINS = _colours("ecc4a8 d6a684 a87656 684836")
 HAIRS = _colours("28201c 5c3e28 bc9660 96928e")
+WHITE, LAMPLIGHT = (240, 240, 236), (255, 214, 140)
 
 
-@dataclass(frozen=True)
+# The light of a morning, of noon, a grey day, the golden hour and dusk: how often it is drawn;
+# zenith, horizon, sun and ambient as in `Light`; the ranges of the sun's elevation in degrees, of
+# the haze and of the clouds; lamps.  The sun is kept mild and the air clear: a colour should show
+# through the light it stands in.
+_HOURS = (
+    (3, (92, 146, 208), (224, 230, 226), (0.46, 0.40, 0.30), (0.72, 0.75, 0.80),
+     (28, 42), (300, 480), (0.2, 0.6), False),
+    (3, (70, 130, 206), (198, 220, 236), (0.40, 0.38, 0.33), (0.72, 0.75, 0.80),
+     (45, 62), (420, 700), (0.1, 0.65), False),
+    (2, (158, 168, 178), (216, 218, 218), (0.12, 0.12, 0.11), (0.90, 0.92, 0.94),
+     (45, 60), (220, 340), (0.85, 1.0), False),
+    (2, (102, 132, 182), (252, 212, 158), (0.62, 0.44, 0.22), (0.72, 0.68, 0.68),
+     (16, 26), (260, 420), (0.2, 0.6), False),
+    (1, (60, 72, 122), (236, 168, 140), (0.08, 0.06, 0.05), (0.74, 0.69, 0.80),
+     (20, 30), (260, 400), (0.3, 0.7), True),
+)  # fmt: skip
+
+
 class Light:
-    """The light of one scene.
+    """The light of one scene: an hour of the day with its sun somewhere around the compass.
 
     `sun` and `ambient` multiply a surface's colour, channel by channel; together they come to
     about 1 on open ground.  `haze` is the distance in metres over which the air takes 63 % of a
@@ -49,75 +66,26 @@ class Light:
     are on.
     """
 
-    zenith: Colour
-    horizon: Colour
-    sun: Vector
-    ambient: Vector
-    toward_sun: Vector
-    haze: float
-    clouds: float
-    lamps: bool
-
-
-@dataclass(frozen=True)
-class _Hour:
-    """A kind of light: `Light` with ranges where a scene draws its own value."""
-
-    weight: float
-    zenith: Colour
-    horizon: Colour
-    sun: Vector
-    ambient: Vector
-    elevation: tuple[float, float]
-    haze: tuple[float, float]
-    clouds: tuple[float, float]
-    lamps: bool = False
-
-
-# The sun is kept mild and the air clear: a colour should show through the light it stands in.
-_HOURS = (
-    # Morning, noon, a grey day, the golden hour, dusk.
-    _Hour(3, (92, 146, 208), (224, 230, 226), (0.46, 0.40, 0.30), (0.72, 0.75, 0.80),
-          (28, 42), (300, 480), (0.2, 0.6)),
-    _Hour(3, (70, 130, 206), (198, 220, 236), (0.40, 0.38, 0.33), (0.72, 0.75, 0.80),
-          (45, 62), (420, 700), (0.1, 0.65)),
-    _Hour(2, (158, 168, 178), (216, 218, 218), (0.12, 0.12, 0.11), (0.90, 0.92, 0.94),
-          (45, 60), (220, 340), (0.85, 1.0)),
-    _Hour(2, (102, 132, 182), (252, 212, 158), (0.62, 0.44, 0.22), (0.72, 0.68, 0.68),
-          (16, 26), (260, 420), (0.2, 0.6)),
-    _Hour(1, (60, 72, 122), (236, 168, 140), (0.08, 0.06, 0.05), (0.74, 0.69, 0.80),
-          (20, 30), (260, 400), (0.3, 0.7), lamps=True),
-)  # fmt: skip
-
-
-def draw_light(rng: Random) -> Light:
-    """One hour of the day with its sun somewhere around the compass."""
-    hour = rng.choices(_HOURS, [hour.weight for hour in _HOURS])[0]
-    elevation = math.radians(rng.uniform(*hour.elevation))
-    azimuth = rng.uniform(0, 2 * math.pi)
-    flat = math.cos(elevation)
-    toward_sun = (flat * math.sin(azimuth), math.sin(elevation), flat * math.cos(azimuth))
-    haze, clouds = rng.uniform(*hour.haze), rng.uniform(*hour.clouds)
-    colours = (hour.zenith, hour.horizon, hour.sun, hour.ambient)
-    return Light(*colours, toward_sun, haze, clouds, hour.lamps)
+    def __init__(self, rng: Random) -> None:
+        hour = rng.choices(_HOURS, [row[0] for row in _HOURS])[0]
+        _, self.zenith, self.horizon, self.sun, self.ambient, elevations, hazes, clouds, lamps = (
+            hour
+        )
+        elevation, azimuth = math.radians(rng.uniform(*elevations)), rng.uniform(0, 2 * math.pi)
+        flat = math.cos(elevation)
+        self.toward_sun = (flat * math.sin(azimuth), math.sin(elevation), flat * math.cos(azimuth))
+        self.haze, self.clouds, self.lamps = rng.uniform(*hazes), rng.uniform(*clouds), lamps
 
 
 def body_colour(rng: Random, palette: tuple[Colour, ...], spread: float = 13.0) -> Colour:
     """A colour near one of `palette`'s, each channel off by a normal error of `spread`."""
-    red, green, blue = (
-        min(243, max(12, round(rng.gauss(channel, spread)))) for channel in rng.choice(palette)
-    )
-    return red, green, blue
+    base = rng.choice(palette)
+    return tuple(min(243, max(12, round(rng.gauss(channel, spread)))) for channel in base)
 
 
 def mix(first: Vector, second: Vector, part: float) -> Vector:
     """`first` and `second` blended; `part` in 0..1 is the share of `second`."""
-    keep = 1.0 - part
-    return (
-        first[0] * keep + second[0] * part,
-        first[1] * keep + second[1] * part,
-        first[2] * keep + second[2] * part,
-    )
+    return tuple(a * (1.0 - part) + b * part for a, b in zip(first, second, strict=True))
 
 
 def dim(colour: Vector, factor: float) -> Vector:
