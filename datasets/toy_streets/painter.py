@@ -48,6 +48,6 @@ def draw_street(seed: int, phase: str, index: int, width: int, height: int) -> D
         if canvas.shows(*thing.far, _REACH):
             thing.paint(canvas, rng)
     image, ids = canvas.finished(grain)
-    in_sight = set(np.unique(ids).tolist())
-    colours = {ident: body for ident, body in canvas.colours.items() if ident in in_sight}
+    area = np.bincount(ids.ravel(), minlength=2**16)
+    colours = {ident: body for ident, body in canvas.colours.items() if area[ident]}
     return Drawing(image, ids, colours)

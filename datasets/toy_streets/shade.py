@@ -44,9 +44,10 @@ def shade_ground(canvas: Canvas, things: Sequence[Thing]) -> None:
     gain *= 1.0 - haze
     veil = haze * np.array(canvas.light.horizon, dtype=np.float32)
     # Back to the size of the canvas.
-    ground = np.asarray(canvas.image.crop((0, top * 2, *canvas.size)), dtype=np.float32)
-    shaded = ground * gain.repeat(2, axis=0).repeat(2, axis=1) + veil.repeat(2, axis=0)
-    pixels = np.minimum(shaded, 255).astype(np.uint8)
+    ground = np.array(canvas.image.crop((0, top * 2, *canvas.size)), dtype=np.float32)
+    ground *= gain.repeat(2, axis=0).repeat(2, axis=1)
+    ground += veil.repeat(2, axis=0)
+    pixels = np.minimum(ground, 255).astype(np.uint8)
     canvas.image.paste(Image.fromarray(pixels), (0, top * 2))
 
 
