@@ -7,7 +7,9 @@ import contextlib
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +27,8 @@ from options.base_options import DataOptions
 from util.batch import Batch
 from util.image import label_to_image, tensor_to_image
 
+Item = TypeVar("Item")
+
 Pictures = dict[str, np.ndarray]
 """uint8 [H, W, 3] by name: input_label, synthesized_image, and where there is one real_image."""
 
@@ -38,69 +42,73 @@ def side_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)
 
 
+def one_behind(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, each when the next one has been made."""
+    end: list[Any] = [None]
+    return (item for item, _ in itertools.pairwise(itertools.chain(items, end)))
+
+
 def batches_on(device: torch.device, loader: Iterable[Batch]) -> Iterator[Batch]:
     """The batches on the device; a GPU is sent the next one while it computes."""
     if device.type != "cuda":
         yield from (batch.to(device) for batch in loader)
         return
     copies = side_stream(device)
-    ahead: list[tuple[Batch, torch.cuda.Event]] = []
-    for batch in loader:
+
+    def send(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(copies):
-            ahead.append((batch.to(device), copies.record_event()))
-        if len(ahead) > 1:
-            yield _arrived(*ahead.pop(0))
-    for sent in ahead:
-        yield _arrived(*sent)
+            return batch.to(device), copies.record_event()
+
+    for batch, copied in one_behind(map(send, loader)):
+        stream = torch.cuda.current_stream()
+        stream.wait_event(copied)
+        for tensor in batch.tensors().values():
+            tensor.record_stream(stream)  # its memory is kept until the work on it is done
+        yield batch
 
 
-def _arrived(batch: Batch, copied: torch.cuda.Event) -> Batch:
-    """Let the GPU wait for the copy, and keep its memory until the work on it is done."""
-    stream = torch.cuda.current_stream()
-    stream.wait_event(copied)
-    for tensor in batch.tensors().values():
-        tensor.record_stream(stream)
-    return batch
-
-
-@contextlib.contextmanager
-def each_batch(
+def for_each_batch(
+    compute: Callable[[Batch], Item],
+    use: Callable[[Batch, Item], None],
     dataset: AlignedDataset,
     data: DataOptions,
     runtime: Runtime,
     *,
     batch_size: int | None = None,
     on_device: bool = True,
-) -> Iterator[Iterator[Batch]]:
-    """This process's share of a data set's images in batches, in order, to be looked at.
+) -> None:
+    """Compute something of this process's share of a data set's images, in order, and use it.
 
-    Inside, there are no gradients and networks run in the runtime's precision; a bar on the first
-    process's terminal shows how far it is. Use it as `with each_batch(...) as batches:`.
+    The device computes the next batch while one is used: reading, computing and using overlap. A
+    bar on the first process's terminal shows how far it is.
 
     Args:
+        compute: without gradients, and with networks in the runtime's precision.
+        use: is given each batch and what was computed of it.
         dataset: all of the images; the processes take turns with them.
         data, batch_size: how to load them; images in a batch, `data.batchSize` by default.
         on_device: False leaves the batches in host memory.
 
     Raises:
-        UserError: while iterating, a file cannot be read.
+        UserError: a file cannot be read.
     """
     world, device = runtime.world, runtime.device
     share = copy.copy(dataset)
     share.files = dataset.files[world.rank :: world.size]
     data = dataclasses.replace(data, batchSize=batch_size or data.batchSize)
     to_gpu = on_device and device.type == "cuda"
-    # Nothing is drawn at random, so that the seed does not matter.
     loader = create_loader(share, data, seed=0, is_train=False, pin_memory=to_gpu)
-    bar = tqdm(total=len(share), unit="img", disable=None if world.is_main else True)
 
-    def batches() -> Iterator[Batch]:
+    def computed() -> Iterator[tuple[Batch, Item]]:
         for batch in batches_on(device, loader) if on_device else loader:
-            yield batch
-            bar.update(len(batch.path))
+            with torch.inference_mode(), runtime.autocast():
+                item = compute(batch)
+            yield batch, item
 
-    with torch.inference_mode(), runtime.autocast(), bar:
-        yield batches()
+    with tqdm(total=len(share), unit="img", disable=None if world.is_main else True) as bar:
+        for batch, item in one_behind(computed()):
+            use(batch, item)
+            bar.update(len(batch.path))
 
 
 def validate_once(dataset: AlignedDataset, runtime: Runtime, batch_size: int = 1) -> None:
@@ -167,9 +175,6 @@ class Rendering:
     """A batch and its synthesised images, which the device may still be at work on.
 
     Its pictures wait for these images alone, and not for what the device was given to do since.
-
-    Args:
-        batch, fakes: as for `pictures`.
     """
 
     def __init__(self, batch: Batch, fakes: Sequence[Tensor]) -> None:
@@ -181,11 +186,11 @@ class Rendering:
 
     def pictures(self, label_nc: int, sample: int = 0) -> Pictures:
         """As the function of that name."""
-        if self._done is None:
-            return pictures(self.batch, self.fakes, label_nc, sample)
-        with torch.cuda.stream(side_stream(self.fakes[0].device)):
-            # Only now: by then, the side stream may have been given copies of later batches.
-            torch.cuda.current_stream().wait_event(self._done)
+        beside = None if self._done is None else side_stream(self.fakes[0].device)
+        with torch.cuda.stream(beside):
+            if self._done is not None:
+                # Only now: by then, the side stream may have been given copies of later batches.
+                self._done.wait()
             return pictures(self.batch, self.fakes, label_nc, sample)
 
 

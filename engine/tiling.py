@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.render import device_of, evaluating, render
+from engine.render import device_of, evaluating
 from models.pix2pixhd import Pix2PixHDModel
 from models.segments import instance_average
 from util.batch import Batch
@@ -42,9 +42,7 @@ def render_in_tiles(
     The result, [N, output_nc, H, W] in [-1, 1], is float32 in host memory; but it is what `render`
     returns, on the device, where the image fits in one tile.
     """
-    device, (height, width) = device_of(model), batch.label.shape[-2:]
-    if max(height, width) <= tile:
-        return render(model, batch.to(device), None if features is None else features.to(device))
+    device = device_of(model)
     if features is None and model.use_features:
         features = features_in_tiles(model, batch, tile)
     maps = dataclasses.replace(batch, image=None, feat=None)
@@ -54,18 +52,17 @@ def render_in_tiles(
         top, left = max(rows.start - 1, 0), max(columns.start - 1, 0)
         part = maps.map(lambda m: m[..., top : rows.stop + 1, left : columns.stop + 1].to(device))
         given = None if features is None else features[..., rows, columns].to(device)
-        inner = (
-            slice(rows.start - top, rows.stop - top),
-            slice(columns.start - left, columns.stop - left),
-        )
-        return model.generate(part, given, inner)
+        inner_rows = slice(rows.start - top, rows.stop - top)
+        inner_columns = slice(columns.start - left, columns.stop - left)
+        return model.generate(part, given, (inner_rows, inner_columns))
 
     with evaluating(model):
+        height, width = batch.label.shape[-2:]
         return blended(generate, height, width, tile, model.netG.stride)
 
 
 def features_in_tiles(model: Pix2PixHDModel, batch: Batch, tile: int) -> Tensor:
-    """As `Pix2PixHDModel.features`, [N, feat_num, H, W], batch and result in host memory.
+    """As `Pix2PixHDModel.features`, [N, feat_num, H, W]; on the device if made in one tile.
 
     The encoder sees windows, but features are pooled over the whole image: none splits an instance.
     """
@@ -73,16 +70,14 @@ def features_in_tiles(model: Pix2PixHDModel, batch: Batch, tile: int) -> Tensor:
         return batch.feat
     image, device = batch.image, device_of(model)
     assert model.netE is not None and image is not None, "no encoder, or nothing to encode"
-    height, width = image.shape[-2:]
 
     def encode(rows: slice, columns: slice) -> Tensor:
         return model.encode_pixels(image[..., rows, columns].to(device))
 
     with evaluating(model):
-        if max(height, width) <= tile:
-            return model.features(batch.to(device)).cpu()
+        height, width = image.shape[-2:]
         pixels = blended(encode, height, width, tile, model.netE.stride)
-        return instance_average(pixels, model.feature_ids(batch))
+        return instance_average(pixels, model.feature_ids(batch).to(pixels.device))
 
 
 def blended(
@@ -91,8 +86,11 @@ def blended(
     """An image, float32 [N, C, height, width] in host memory, computed window by window.
 
     `function` is given a window's rows and columns. Where windows overlap, the image is their mean,
-    with weights that fade to nothing towards the border of each.
+    with weights that fade to nothing towards the border of each. What fits in one tile is what
+    `function` says, untouched and where it is.
     """
+    if max(height, width) <= tile:
+        return function(slice(0, height), slice(0, width))
     sums, weights = torch.zeros(()), torch.zeros(height, width)
     for rows, columns in itertools.product(spans(height, tile, stride), spans(width, tile, stride)):
         part = function(rows, columns).float().cpu()  # [N, C, h, w]

@@ -12,7 +12,7 @@ from PIL import Image
 from programs import Outcome, run_encode, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 
-from engine.feature_files import load_features
+from engine.feature_files import load_by_label
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
 ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0")
@@ -189,7 +189,7 @@ def test_features_of_the_reference_through_the_program(tmp_path: Path) -> None:
         *("--dataroot", shared("cityscapes_sample"), "--loadSize", "128"),
     )
     assert outcome.code == 0, outcome.err
-    expected = load_features(recorded / "features.npy", 3, 35)
-    found = load_features(tmp_path / "ck/final/features.npz", 3, 35)
+    expected = load_by_label("features", recorded / "features.npy", 3, 35)
+    found = load_by_label("features", tmp_path / "ck/final/features.npz", 3, 35)
     for label, rows in expected.items():
         np.testing.assert_allclose(found[label], rows, atol=1e-4)
