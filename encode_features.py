@@ -49,8 +49,8 @@ def encode(options: EncodeOptions) -> list[Path]:
     runtime = choose_runtime(options)
     folder = Path(options.run.checkpoints_dir) / options.run.name
     reads, phase = options.model.load_features, options.encoding.phase
-    which_epoch, networks = options.encoding.which_epoch, "" if reads else "E"
-    model = runtime.prepare(load_trained(options.model, folder, which_epoch, networks))
+    networks, epoch = "" if reads else "E", options.encoding.which_epoch
+    model = runtime.prepare(load_trained(options.model, folder, epoch, networks))
     dataset = create_dataset(
         options.data, options.model, phase=phase, read_features=reads, needs_image=True
     )
@@ -61,20 +61,16 @@ def encode(options: EncodeOptions) -> list[Path]:
     bank, *others = banks
     for other in others:
         bank.merge(other)
-    clusters = cluster(
-        bank.rows(),
-        options.model.n_clusters,
-        seed=options.run.seed,
-        min_pixels=options.min_instance_area,
-        origins=bank.origins(),
-    )
+    n_clusters, least = options.model.n_clusters, options.min_instance_area
+    clusters = cluster(bank.rows(), n_clusters, options.run.seed, least, bank.origins())
     for line in clusters.lines:
         print(line)
-    files = [folder / "features.npz", folder / clusters_name(options.model.n_clusters)]
+    files = [folder / "features.npz", folder / clusters_name(n_clusters)]
     save_by_label("features", bank.rows(), files[0])
     save_by_label("centres", clusters.centres, files[1])
-    files.append(write_page(options, dataset, bank, clusters, folder / "features"))
-    return files
+    page = FeaturePage(folder / "features", f"{options.run.name}: feature space")
+    page.write(label_clusters(options, dataset, bank, clusters))
+    return [*files, page.folder / "index.html"]
 
 
 def collect(
@@ -94,18 +90,10 @@ def collect(
     return bank
 
 
-def write_page(
-    options: EncodeOptions,
-    dataset: AlignedDataset,
-    bank: FeatureBank,
-    clusters: Clustering,
-    folder: Path,
-) -> Path:
-    """Draw the feature space: the clusters of each label, and the instances nearest to each centre.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
+def label_clusters(
+    options: EncodeOptions, dataset: AlignedDataset, bank: FeatureBank, clusters: Clustering
+) -> list[LabelClusters]:
+    """For the page: the clusters of each label, and the instances nearest to each centre."""
     rows, origins = bank.rows(), bank.origins()
     assignment: dict[int, np.ndarray] = {}
     shown: dict[int, list[list[tuple[int, int]]]] = {}  # image and id, for each label and cluster
@@ -119,7 +107,7 @@ def write_page(
     examples = cut_examples(options, dataset, itertools.chain(*itertools.chain(*shown.values())))
     # Without a label set, labels are what instance ids say.
     colours = label_palette(options.model.label_nc or max(clusters.centres) + 1)
-    FeaturePage(folder, f"{options.run.name}: feature space").write(
+    return [
         LabelClusters(
             label=label,
             colour=colours[label].tolist(),
@@ -130,8 +118,7 @@ def write_page(
             left_out=int((~clusters.kept[label]).sum()),
         )
         for label, centres in clusters.centres.items()
-    )
-    return folder / "index.html"
+    ]
 
 
 def cut_examples(

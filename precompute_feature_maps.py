@@ -91,13 +91,12 @@ def size_line(dataset: AlignedDataset) -> str:
     """What becomes of the maps' size, by the first of them."""
     width, height = dataset.read_header("label", dataset.files[0]["label"]).size
     encoded = dataset.output_size((width, height))
-    line = (
+    is_twice = (width, height) == (2 * encoded[0], 2 * encoded[1])
+    unusual = "; that is not twice as large, but pairs with them at any --loadSize"
+    return (
         f"feature maps: encoded at {encoded[0]}x{encoded[1]}, written at {width}x{height}, "
-        "the size of the label maps' files"
+        f"the size of the label maps' files{'' if is_twice else unusual}"
     )
-    if (width, height) == (2 * encoded[0], 2 * encoded[1]):
-        return line
-    return f"{line}; that is not twice as large, but pairs with them at any --loadSize"
 
 
 def main(options: PrecomputeOptions) -> None:

@@ -17,7 +17,7 @@ from data.dataset import AlignedDataset
 from engine.distributed import gather
 from engine.render import Rendering, for_each_batch, synthesized_names, validate_once
 from engine.runtime import Runtime, choose_runtime
-from engine.styles import FeatureSource, create_feature_source, needs_encoder
+from engine.styles import create_feature_source, needs_encoder
 from engine.tiling import render_in_tiles, require_tile, window
 from engine.trained import load_trained
 from engine.world import read_world
@@ -39,6 +39,7 @@ def test(options: TestOptions) -> Path:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
     runtime = choose_runtime(options)
+    results, tile = options.results, options.results.tile
     model = load_model(options, runtime)
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, shown=len(dataset), total=total)
@@ -51,7 +52,22 @@ def test(options: TestOptions) -> Path:
             runtime.print_rank0(line)
 
     features_of = create_feature_source(options, model, runtime, warn)
-    render_all(options, model, dataset, runtime, features_of, gallery)
+
+    def render(batch: Batch) -> Rendering:
+        names = [row_name(path, options) for path in batch.path]
+        features = (features_of(batch, names, style) for style in range(results.styles))
+        fakes = [render_in_tiles(model, batch, given, tile or sys.maxsize) for given in features]
+        return Rendering(batch, *fakes)
+
+    def save(batch: Batch, rendering: Rendering) -> None:
+        for sample, path in enumerate(batch.path):
+            row = rendering.pictures(options.model.label_nc, sample)
+            gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
+
+    # Processes read batches ahead and threads write files while the device renders. For tiles, the
+    # maps stay in host memory.
+    with ImageWriter() as writer:
+        for_each_batch(render, save, dataset, options.data, runtime, on_device=tile is None)
     for rows, lines in gather((gallery.rows, warnings), runtime.world)[1:]:
         gallery.take(rows)
         for line in lines:
@@ -96,41 +112,6 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
         )
     validate_once(dataset, runtime, batch_size=options.data.batchSize)
     return dataset, total
-
-
-def render_all(
-    options: TestOptions,
-    model: Pix2PixHDModel,
-    dataset: AlignedDataset,
-    runtime: Runtime,
-    features_of: FeatureSource,
-    gallery: ResultsGallery,
-) -> None:
-    """Render this process's share of the images into the gallery, each once for every style.
-
-    Reading, rendering and writing overlap: processes read batches ahead, threads write files, and
-    the device renders a batch while the pictures of the one before are taken.
-
-    Raises:
-        UserError: a file cannot be read or written.
-    """
-    results = options.results
-    tile = results.tile or sys.maxsize
-
-    def render(batch: Batch) -> Rendering:
-        names = [row_name(path, options) for path in batch.path]
-        features = (features_of(batch, names, style) for style in range(results.styles))
-        return Rendering(batch, [render_in_tiles(model, batch, f, tile) for f in features])
-
-    def save(batch: Batch, rendering: Rendering) -> None:
-        for sample, path in enumerate(batch.path):
-            row = rendering.pictures(options.model.label_nc, sample)
-            gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
-
-    with ImageWriter() as writer:
-        # For tiles, the maps stay in host memory.
-        whole = results.tile is None
-        for_each_batch(render, save, dataset, options.data, runtime, on_device=whole)
 
 
 def create_gallery(

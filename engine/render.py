@@ -8,7 +8,7 @@ import copy
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -83,7 +83,7 @@ def for_each_batch(
     bar on the first process's terminal shows how far it is.
 
     Args:
-        compute: without gradients, and with networks in the runtime's precision.
+        compute: called without gradients, and with networks in the runtime's precision.
         use: is given each batch and what was computed of it.
         dataset: all of the images; the processes take turns with them.
         data, batch_size: how to load them; images in a batch, `data.batchSize` by default.
@@ -132,11 +132,6 @@ def render(model: Pix2PixHDModel, batch: Batch, features: Tensor | None = None) 
         return model.generate(batch, features)
 
 
-def device_of(model: Pix2PixHDModel) -> torch.device:
-    """Where the model's networks are."""
-    return next(model.parameters()).device
-
-
 @contextlib.contextmanager
 def evaluating(model: Pix2PixHDModel) -> Iterator[None]:
     """No gradient and no dropout; afterwards the model is in the mode it was in."""
@@ -149,49 +144,35 @@ def evaluating(model: Pix2PixHDModel) -> Iterator[None]:
         model.train(was_training)
 
 
-def pictures(batch: Batch, fakes: Sequence[Tensor], label_nc: int, sample: int = 0) -> Pictures:
-    """One sample of a batch, [N, ...] as the data set gives it, and its synthesised images.
-
-    Args:
-        batch: the batch.
-        fakes: [N, C, H, W] in [-1, 1], one for each style.
-        label_nc: number of labels, or 0.
-        sample: place in the batch.
-    """
-    label = batch.label[sample]
-    shown = {
-        "input_label": label_to_image(label, label_nc)
-        if label_nc
-        else tensor_to_image(image_to_float(label))
-    }
-    for name, fake in zip(synthesized_names(len(fakes)), fakes, strict=True):
-        shown[name] = tensor_to_image(fake[sample].detach().float())
-    if batch.image is not None:
-        shown["real_image"] = tensor_to_image(image_to_float(batch.image[sample]))
-    return shown
-
-
 class Rendering:
-    """A batch and its synthesised images, which the device may still be at work on.
+    """A batch, [N, ...], and its synthesised images, which the device may still be at work on.
 
-    Its pictures wait for these images alone, and not for what the device was given to do since.
+    Pictures wait for these images alone, and not for what the device was given to do since.
     """
 
-    def __init__(self, batch: Batch, fakes: Sequence[Tensor]) -> None:
-        self.batch = batch
-        self.fakes = fakes
+    def __init__(self, batch: Batch, *fakes: Tensor) -> None:
+        """`fakes`: [N, C, H, W] in [-1, 1], one for each style."""
+        self.batch, self.fakes = batch, [fake.detach() for fake in fakes]
         self._done: torch.cuda.Event | None = None
         if fakes[0].is_cuda:
             self._done = torch.cuda.current_stream(fakes[0].device).record_event()
 
     def pictures(self, label_nc: int, sample: int = 0) -> Pictures:
-        """As the function of that name."""
-        beside = None if self._done is None else side_stream(self.fakes[0].device)
-        with torch.cuda.stream(beside):
-            if self._done is not None:
+        """Those of one sample of the batch; `label_nc` is the number of labels, or 0."""
+        with torch.cuda.stream(side_stream(self.fakes[0].device) if self._done else None):
+            if self._done:
                 # Only now: by then, the side stream may have been given copies of later batches.
                 self._done.wait()
-            return pictures(self.batch, self.fakes, label_nc, sample)
+            label, real = self.batch.label[sample], self.batch.image
+            drawn = label_to_image(label, label_nc) if label_nc else _photo(label)
+            shown = {"input_label": drawn}
+            for name, fake in zip(synthesized_names(len(self.fakes)), self.fakes, strict=True):
+                shown[name] = tensor_to_image(fake[sample])
+            return shown if real is None else shown | {"real_image": _photo(real[sample])}
+
+
+def _photo(pixels: Tensor) -> np.ndarray:
+    return tensor_to_image(image_to_float(pixels))
 
 
 def synthesized_names(styles: int) -> list[str]:

@@ -32,10 +32,8 @@ def create_feature_source(
 ) -> FeatureSource:
     """The source that the options ask for.
 
-    Args:
-        options: where the features come from.
-        model, runtime: what encodes a photograph for the style.
-        warn: is given lines to tell the user, such as that a label has no clusters.
+    Model and runtime encode a photograph for the style; `warn` is given lines to tell the user,
+    such as that a label has no clusters.
 
     Raises:
         UserError: clusters or the image for the style cannot be had.
@@ -43,16 +41,12 @@ def create_feature_source(
     if not uses_features(options.model) or options.results.use_encoded_image:
         return lambda batch, names, style: None
     image = options.results.style_from
-    sampler = StyleSampler(
-        _style_of(Path(image), options, model, runtime) if image else _clusters(options),
-        options.model.feat_num,
-        options.run.seed,
-        ids_are_labels=options.model.label_feat,
-        label_nc=options.model.label_nc,
-    )
+    centres = _style_of(Path(image), options, model, runtime) if image else _clusters(options)
+    feat_num, label_nc, seed = options.model.feat_num, options.model.label_nc, options.run.seed
+    sampler = StyleSampler(centres, feat_num, seed, options.model.label_feat, label_nc)
 
     def sample(batch: Batch, names: Sequence[str], style: int) -> Tensor:
-        label = batch.label if options.model.label_nc else None
+        label = batch.label if label_nc else None
         features, warnings = sampler.sample(model.feature_ids(batch), names, style, label)
         for line in warnings:
             warn(f"warning: {line}")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.render import device_of, evaluating
+from engine.render import evaluating
 from models.pix2pixhd import Pix2PixHDModel
 from models.segments import instance_average
 from util.batch import Batch
@@ -24,13 +24,12 @@ LEAST_STRIDES = 4  # of a tile's side: two are what networks need, two are share
 
 def require_tile(model: Pix2PixHDModel, tile: int) -> None:
     """Raise a UserError if the model's networks are too deep for tiles of so many pixels a side."""
-    strides = {"generator": model.netG.stride, "encoder": model.netE.stride if model.netE else 1}
-    network = max(strides, key=strides.__getitem__)
-    if tile < (least := LEAST_STRIDES * strides[network]):
+    of_encoder = model.netE.stride if model.netE else 1
+    stride, network = max((model.netG.stride, "generator"), (of_encoder, "encoder"))
+    if tile < (least := LEAST_STRIDES * stride):
         raise UserError(
             f"--tile {tile}: must be {least} or more; the {network} of this run halves an image "
-            f"{round(math.log2(strides[network]))} times, and sees too little around a pixel in "
-            "smaller tiles"
+            f"{stride.bit_length() - 1} times, and sees too little around a pixel in smaller tiles"
         )
 
 
@@ -39,10 +38,9 @@ def render_in_tiles(
 ) -> Tensor:
     """As `engine.render.render`, of a batch in host memory, in windows of at most `tile` pixels.
 
-    The result, [N, output_nc, H, W] in [-1, 1], is float32 in host memory; but it is what `render`
-    returns, on the device, where the image fits in one tile.
+    The result, [N, output_nc, H, W] in [-1, 1], is as `blended` returns it.
     """
-    device = device_of(model)
+    device = next(model.parameters()).device
     if features is None and model.use_features:
         features = features_in_tiles(model, batch, tile)
     maps = dataclasses.replace(batch, image=None, feat=None)
@@ -56,19 +54,19 @@ def render_in_tiles(
         inner_columns = slice(columns.start - left, columns.stop - left)
         return model.generate(part, given, (inner_rows, inner_columns))
 
+    height, width = batch.label.shape[-2:]
     with evaluating(model):
-        height, width = batch.label.shape[-2:]
         return blended(generate, height, width, tile, model.netG.stride)
 
 
 def features_in_tiles(model: Pix2PixHDModel, batch: Batch, tile: int) -> Tensor:
-    """As `Pix2PixHDModel.features`, [N, feat_num, H, W]; on the device if made in one tile.
+    """As `Pix2PixHDModel.features`, [N, feat_num, H, W]; where it is, see `blended`.
 
     The encoder sees windows, but features are pooled over the whole image: none splits an instance.
     """
     if batch.feat is not None:
         return batch.feat
-    image, device = batch.image, device_of(model)
+    image, device = batch.image, next(model.parameters()).device
     assert model.netE is not None and image is not None, "no encoder, or nothing to encode"
 
     def encode(rows: slice, columns: slice) -> Tensor:

@@ -59,6 +59,14 @@ def test_files_hold_features_and_clusters_of_each_label(encoded: Path) -> None:
         assert centres.shape == (min(len(rows), 3), 2)
 
 
+def test_examples_of_clusters_show_the_photographs(encoded: Path) -> None:
+    """Noise, in these data; as bytes taken for [-1, 1] they were white."""
+    files = list((encoded / "ck/tiny/features/examples").glob("*.jpg"))
+    assert files
+    for file in files:
+        assert 64 < np.asarray(Image.open(file)).mean() < 192
+
+
 def test_a_gallery_can_be_made_again_and_another_seed_gives_another(encoded: Path) -> None:
     first = rendered(encoded)
     assert len(first) == 2
