@@ -112,11 +112,8 @@ def for_each_batch(
 
 
 def validate_once(dataset: AlignedDataset, runtime: Runtime, batch_size: int = 1) -> None:
-    """Check a data set's files in the first process, while the others wait.
-
-    Raises:
-        UserError: there, what is wrong with them.
-    """
+    """Check a data set's files in the first process, where a UserError says what is wrong with
+    them, while the others wait."""
     if runtime.world.is_main:
         validate_dataset(dataset, batch_size=batch_size)
     barrier(runtime.world)
