@@ -56,8 +56,8 @@ def render_in_tiles(
 
 
 def features_in_tiles(model: Pix2PixHDModel, batch: Batch, tile: int) -> Tensor:
-    """As `Pix2PixHDModel.features`, [N, feat_num, H, W], where `blended` leaves it. The encoder sees
-    windows, but features are pooled over the whole image: none splits an instance."""
+    """As `Pix2PixHDModel.features`, [N, feat_num, H, W], where `blended` leaves it: pooled over the
+    whole image, though the encoder sees windows, so that none of them splits an instance."""
     if batch.feat is not None:
         return batch.feat
     image, device = batch.image, next(model.parameters()).device
