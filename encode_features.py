@@ -9,16 +9,19 @@ from options.parsing import parse_encode
 if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_encode)
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 from tqdm import tqdm
 
 from data import create_dataset
 from data.dataset import AlignedDataset
 from engine.distributed import gather
-from engine.feature_files import clusters_name, save_clusters, save_features
-from engine.render import each_batch, validate_once
+from engine.feature_files import clusters_name, save_by_label
+from engine.render import for_each_batch, validate_once
 from engine.runtime import Runtime, choose_runtime
 from engine.trained import load_trained
 from models.clustering import Clustering, cluster, nearest
@@ -28,6 +31,7 @@ from models.pix2pixhd import Pix2PixHDModel
 from options.encode_options import EncodeOptions
 from pages.cut_out import cut_out
 from pages.feature_page import Example, FeaturePage, LabelClusters
+from util.batch import Batch
 from util.image import label_palette, tensor_to_image
 
 EXAMPLES_SHOWN = 6  # of each cluster
@@ -43,17 +47,11 @@ def encode(options: EncodeOptions) -> list[Path]:
     """
     runtime = choose_runtime(options)
     folder = Path(options.run.checkpoints_dir) / options.run.name
-    networks = "" if options.model.load_features else "E"
-    model = load_trained(options.model, folder, options.encoding.which_epoch, networks)
-    runtime.prepare(model)
+    reads, phase = options.model.load_features, options.encoding.phase
+    networks, epoch = "" if reads else "E", options.encoding.which_epoch
+    model = runtime.prepare(load_trained(options.model, folder, epoch, networks))
     dataset = create_dataset(
-        options.data,
-        options.model,
-        phase=options.encoding.phase,
-        seed=options.run.seed,
-        is_train=False,
-        read_features=options.model.load_features,
-        needs_image=True,
+        options.data, options.model, phase=phase, read_features=reads, needs_image=True
     )
     validate_once(dataset, runtime)
     banks = gather(collect(options, model, dataset, runtime), runtime.world)
@@ -62,105 +60,84 @@ def encode(options: EncodeOptions) -> list[Path]:
     bank, *others = banks
     for other in others:
         bank.merge(other)
-    rows = bank.rows()
-    clusters = cluster(
-        rows,
-        options.model.n_clusters,
-        seed=options.run.seed,
-        min_pixels=options.min_instance_area,
-        origins=bank.origins(),
-    )
+    n_clusters, least = options.model.n_clusters, options.min_instance_area
+    clusters = cluster(bank.rows(), n_clusters, options.run.seed, least, bank.origins())
     for line in clusters.lines:
         print(line)
-    files = [folder / "features.npz", folder / clusters_name(options.model.n_clusters)]
-    save_features(rows, files[0])
-    save_clusters(clusters.centres, files[1])
-    files.append(write_page(options, dataset, bank, clusters, folder / "features"))
-    return files
+    files = [folder / "features.npz", folder / clusters_name(n_clusters)]
+    save_by_label("features", bank.rows(), files[0])
+    save_by_label("centres", clusters.centres, files[1])
+    page = FeaturePage(folder / "features", f"{options.run.name}: feature space")
+    page.write(label_clusters(options, dataset, bank, clusters))
+    return [*files, page.folder / "index.html"]
 
 
 def collect(
     options: EncodeOptions, model: Pix2PixHDModel, dataset: AlignedDataset, runtime: Runtime
 ) -> FeatureBank:
     """The features of the instances in this process's share of the images."""
+    label_nc, world = options.model.label_nc, runtime.world
     bank = FeatureBank(
-        options.model.feat_num,
-        options.model.label_nc,
-        ids_are_labels=options.model.label_feat,
-        first=runtime.world.rank,
-        step=runtime.world.size,
+        options.model.feat_num, label_nc, options.model.label_feat, world.rank, step=world.size
     )
+
+    def add(batch: Batch, features: Tensor) -> None:
+        bank.add(features, model.feature_ids(batch), batch.label if label_nc else None)
+
     # One image at a time: they may differ in size.
-    with each_batch(dataset, options.data, runtime, batch_size=1) as batches:
-        for batch in batches:
-            label = batch.label if options.model.label_nc else None
-            bank.add(model.features(batch), model.feature_ids(batch), label)
+    for_each_batch(model.features, add, dataset, options.data, runtime, batch_size=1)
     return bank
 
 
-def write_page(
-    options: EncodeOptions,
-    dataset: AlignedDataset,
-    bank: FeatureBank,
-    clusters: Clustering,
-    folder: Path,
-) -> Path:
-    """Draw the feature space: the clusters of each label, and the instances nearest to each centre.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
+def label_clusters(
+    options: EncodeOptions, dataset: AlignedDataset, bank: FeatureBank, clusters: Clustering
+) -> list[LabelClusters]:
+    """For the page: the clusters of each label, and the instances nearest to each centre."""
     rows, origins = bank.rows(), bank.origins()
     assignment: dict[int, np.ndarray] = {}
-    shown: dict[int, list[np.ndarray]] = {}
+    shown: dict[int, list[list[tuple[int, int]]]] = {}  # image and id, for each label and cluster
     for label, centres in clusters.centres.items():
         kept = clusters.kept[label]
         assignment[label], distance = nearest(rows[label][kept, :-1], centres)
         order = np.argsort(distance, kind="stable")
-        shown[label] = [
-            origins[label][kept][order[assignment[label][order] == number][:EXAMPLES_SHOWN]]
-            for number in range(len(centres))
-        ]
-    examples = cut_examples(options, dataset, shown)
+        members = (order[assignment[label][order] == number] for number in range(len(centres)))
+        found = (origins[label][kept][places[:EXAMPLES_SHOWN], :2] for places in members)
+        shown[label] = [[(image, id_) for image, id_ in pairs.tolist()] for pairs in found]
+    examples = cut_examples(options, dataset, itertools.chain(*itertools.chain(*shown.values())))
     # Without a label set, labels are what instance ids say.
     colours = label_palette(options.model.label_nc or max(clusters.centres) + 1)
-    page = FeaturePage(folder, f"{options.run.name}: feature space")
-    page.write(
+    return [
         LabelClusters(
             label=label,
             colour=colours[label].tolist(),
             points=rows[label][clusters.kept[label], :-1],
             centres=centres,
             assignment=assignment[label],
-            examples=[
-                [examples[label, image, id_] for image, id_, _ in instances.tolist()]
-                for instances in shown[label]
-            ],
+            examples=[[examples[instance] for instance in members] for members in shown[label]],
             left_out=int((~clusters.kept[label]).sum()),
         )
         for label, centres in clusters.centres.items()
-    )
-    return folder / "index.html"
+    ]
 
 
 def cut_examples(
-    options: EncodeOptions, dataset: AlignedDataset, shown: dict[int, list[np.ndarray]]
-) -> dict[tuple[int, int, int], Example]:
-    """Cut instances out of their images, reading each image once: {(label, image, id): example}."""
-    of_image: dict[int, set[tuple[int, int]]] = {}
-    for label, clusters in shown.items():
-        for image, id_, _ in np.concatenate(clusters).tolist():
-            of_image.setdefault(image, set()).add((label, id_))
-    ids_of = "label" if options.model.label_feat else "inst"
-    cut: dict[tuple[int, int, int], Example] = {}
-    for image, instances in tqdm(sorted(of_image.items()), unit="img", disable=None, leave=False):
+    options: EncodeOptions, dataset: AlignedDataset, instances: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], Example]:
+    """Cut instances (image, id) out of their images, of which each is read once."""
+    ids_of: dict[int, list[int]] = {}
+    for image, id_ in instances:
+        ids_of.setdefault(image, []).append(id_)
+    map_name = "label" if options.model.label_feat else "inst"
+    cut: dict[tuple[int, int], Example] = {}
+    for image in tqdm(sorted(ids_of), unit="img", disable=None, leave=False):
         sample = dataset[image]
-        assert sample.image is not None  # needs_image
+        assert sample.image is not None, "no photograph to cut from"
         picture = tensor_to_image(image_to_float(sample.image[0]))
-        ids = sample.tensors()[ids_of][0, 0].numpy()
-        for label, id_ in instances:
+        ids = sample.tensors()[map_name][0, 0].numpy()
+        for id_ in ids_of[image]:
+            mask = ids == id_
             caption = f"{Path(sample.path[0]).stem}, {id_}"
-            cut[label, image, id_] = Example(cut_out(picture, ids == id_, size=144), caption)
+            cut[image, id_] = Example(cut_out(picture, mask, size=144), caption)
     return cut
 
 

@@ -15,18 +15,21 @@ from options.parsing import parse_precompute
 if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_precompute)
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
+
+from torch import Tensor
 
 from data import create_dataset
 from data.dataset import AlignedDataset
 from data.feature_maps import EXTENSIONS, resized, write_feature_map
 from engine.distributed import barrier
-from engine.render import each_batch, validate_once
+from engine.render import for_each_batch, validate_once
 from engine.runtime import choose_runtime
 from engine.trained import load_trained
 from engine.world import read_world
 from options.encode_options import PrecomputeOptions
+from util.batch import Batch
 from util.errors import UserError
 from util.image_writer import ImageWriter
 
@@ -44,49 +47,38 @@ def precompute(options: PrecomputeOptions) -> Path:
     run_folder = Path(options.run.checkpoints_dir) / options.run.name
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
     runtime.prepare(model)
-    dataset = create_dataset(
-        options.data,
-        options.model,
-        phase=options.encoding.phase,
-        seed=options.run.seed,
-        is_train=False,
-        needs_image=True,
-    )
-    ending = f".{options.feat_format}"
-    if runtime.world.is_main:
-        targets = [feature_file(dataset, files["label"], ending) for files in dataset.files]
-        refuse_other_formats(targets, ending)
+    phase = options.encoding.phase
+    dataset = create_dataset(options.data, options.model, phase=phase, needs_image=True)
+    folder, ending = dataset.dataroot / f"{phase}_feat", f".{options.feat_format}"
+    # A map has the name and the sub-folder of its label map.
+    targets = {}
+    for files in dataset.files:
+        below = files["label"].relative_to(dataset.dataroot).parts[1:]
+        targets[files["label"]] = folder.joinpath(*below).with_suffix(ending)
+    refuse_other_formats(targets.values(), ending)
     validate_once(dataset, runtime)
     runtime.print_rank0(size_line(dataset))
-    # One image at a time: they may differ in size.
-    with (
-        ImageWriter() as writer,
-        each_batch(dataset, options.data, runtime, batch_size=1) as batches,
-    ):
-        for batch in batches:
-            features = model.encode(batch)[0].float().cpu().numpy()
-            label = Path(batch.path[0])
-            size = dataset.read_header("label", label).size
-            target = feature_file(dataset, label, ending)
-            writer.submit(write_feature_map, target, resized(features, size))
+
+    def write(batch: Batch, features: Tensor) -> None:
+        label = Path(batch.path[0])
+        size = dataset.read_header("label", label).size
+        planes = resized(features[0].float().cpu().numpy(), size)
+        writer.submit(write_feature_map, targets[label], planes)
+
+    with ImageWriter() as writer:
+        # One image at a time: they may differ in size.
+        for_each_batch(model.encode, write, dataset, options.data, runtime, batch_size=1)
     barrier(runtime.world)
-    return dataset.dataroot / f"{dataset.phase}_feat"
+    return folder
 
 
-def feature_file(dataset: AlignedDataset, label: Path, ending: str) -> Path:
-    """Where the feature map of a scene is kept: its name and sub-folder are the label map's."""
-    below = label.relative_to(dataset.dataroot).parts[1:]
-    folder = dataset.dataroot / f"{dataset.phase}_feat"
-    return folder.joinpath(*below).with_suffix(ending)
-
-
-def refuse_other_formats(targets: Sequence[Path], ending: str) -> None:
+def refuse_other_formats(targets: Iterable[Path], ending: str) -> None:
     """
     Raises:
         UserError: maps with other endings are there; beside ours, each scene would have two.
     """
-    others = EXTENSIONS - {ending}
-    there = [t.with_suffix(e) for t in targets for e in sorted(others) if t.with_suffix(e).exists()]
+    others = sorted(EXTENSIONS - {ending})
+    there = [t.with_suffix(e) for t in targets for e in others if t.with_suffix(e).exists()]
     if there:
         raise UserError(
             f"{there[0].parent}: holds {len(there)} feature maps of another format, such as "
@@ -99,13 +91,12 @@ def size_line(dataset: AlignedDataset) -> str:
     """What becomes of the maps' size, by the first of them."""
     width, height = dataset.read_header("label", dataset.files[0]["label"]).size
     encoded = dataset.output_size((width, height))
-    line = (
+    is_twice = (width, height) == (2 * encoded[0], 2 * encoded[1])
+    unusual = "; that is not twice as large, but pairs with them at any --loadSize"
+    return (
         f"feature maps: encoded at {encoded[0]}x{encoded[1]}, written at {width}x{height}, "
-        "the size of the label maps' files"
+        f"the size of the label maps' files{'' if is_twice else unusual}"
     )
-    if (width, height) == (2 * encoded[0], 2 * encoded[1]):
-        return line
-    return f"{line}; that is not twice as large, but pairs with them at any --loadSize"
 
 
 def main(options: PrecomputeOptions) -> None:

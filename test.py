@@ -9,16 +9,15 @@ from options.parsing import parse_test
 if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_test)
 
-from collections.abc import Iterable, Iterator
+import sys
 from pathlib import Path
-from typing import TypeVar
 
 from data import create_dataset
 from data.dataset import AlignedDataset
 from engine.distributed import gather
-from engine.render import Rendering, each_batch, render, synthesized_names, validate_once
+from engine.render import Rendering, for_each_batch, synthesized_names, validate_once
 from engine.runtime import Runtime, choose_runtime
-from engine.styles import FeatureSource, create_feature_source, needs_encoder
+from engine.styles import create_feature_source, needs_encoder
 from engine.tiling import render_in_tiles, require_tile, window
 from engine.trained import load_trained
 from engine.world import read_world
@@ -28,8 +27,6 @@ from pages.gallery import ResultsGallery
 from util.batch import Batch
 from util.errors import UserError
 from util.image_writer import ImageWriter
-
-Item = TypeVar("Item")
 
 
 def test(options: TestOptions) -> Path:
@@ -42,6 +39,7 @@ def test(options: TestOptions) -> Path:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
     runtime = choose_runtime(options)
+    results, tile = options.results, options.results.tile
     model = load_model(options, runtime)
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, shown=len(dataset), total=total)
@@ -54,7 +52,22 @@ def test(options: TestOptions) -> Path:
             runtime.print_rank0(line)
 
     features_of = create_feature_source(options, model, runtime, warn)
-    render_all(options, model, dataset, runtime, features_of, gallery)
+
+    def render(batch: Batch) -> Rendering:
+        names = [row_name(path, options) for path in batch.path]
+        features = (features_of(batch, names, style) for style in range(results.styles))
+        fakes = [render_in_tiles(model, batch, given, tile or sys.maxsize) for given in features]
+        return Rendering(batch, *fakes)
+
+    def save(batch: Batch, rendering: Rendering) -> None:
+        for sample, path in enumerate(batch.path):
+            row = rendering.pictures(options.model.label_nc, sample)
+            gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
+
+    # Processes read batches ahead and threads write files while the device renders. For tiles, the
+    # maps stay in host memory.
+    with ImageWriter() as writer:
+        for_each_batch(render, save, dataset, options.data, runtime, on_device=tile is None)
     for rows, lines in gather((gallery.rows, warnings), runtime.world)[1:]:
         gallery.rows += rows
         for line in lines:
@@ -88,14 +101,8 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
         UserError: the data are not as they should be.
     """
     results = options.results
-    dataset = create_dataset(
-        options.data,
-        options.model,
-        phase=results.phase,
-        seed=options.run.seed,
-        is_train=False,
-        read_features=results.use_encoded_image and options.model.load_features,
-    )
+    reads = results.use_encoded_image and options.model.load_features
+    dataset = create_dataset(options.data, options.model, phase=results.phase, read_features=reads)
     total = len(dataset)
     del dataset.files[results.how_many :]
     if needs_encoder(options) and "image" not in dataset.files[0] and not results.style_from:
@@ -105,59 +112,6 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
         )
     validate_once(dataset, runtime, batch_size=options.data.batchSize)
     return dataset, total
-
-
-def render_all(
-    options: TestOptions,
-    model: Pix2PixHDModel,
-    dataset: AlignedDataset,
-    runtime: Runtime,
-    features_of: FeatureSource,
-    gallery: ResultsGallery,
-) -> None:
-    """Render this process's share of the images into the gallery.
-
-    Reading, rendering and writing overlap: processes read batches ahead, threads write files, and
-    the device renders a batch while the pictures of the one before are taken.
-
-    Raises:
-        UserError: a file cannot be read or written.
-    """
-    results, label_nc = options.results, options.model.label_nc
-    whole = results.tile is None  # else the maps stay in host memory
-    with (
-        ImageWriter() as writer,
-        each_batch(dataset, options.data, runtime, on_device=whole) as batches,
-    ):
-        renderings = (render_styles(model, batch, options, features_of) for batch in batches)
-        for rendering in one_behind(renderings):
-            for sample, path in enumerate(rendering.batch.path):
-                row = rendering.pictures(label_nc, sample)
-                gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
-
-
-def render_styles(
-    model: Pix2PixHDModel, batch: Batch, options: TestOptions, features_of: FeatureSource
-) -> Rendering:
-    """Render a batch once for each style; it is in host memory if it is to be rendered in tiles."""
-    names = [row_name(path, options) for path in batch.path]
-    tile, fakes = options.results.tile, []
-    for style in range(options.results.styles):
-        features = features_of(batch, names, style)
-        if tile is None:
-            fakes.append(render(model, batch, features))
-        else:
-            fakes.append(render_in_tiles(model, batch, features, tile))
-    return Rendering(batch, fakes)
-
-
-def one_behind(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, each when the next one has been made."""
-    before: list[Item] = []
-    for item in items:
-        yield from before
-        before = [item]
-    yield from before
 
 
 def create_gallery(

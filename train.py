@@ -24,7 +24,7 @@ from torch import Tensor
 
 from engine.distributed import mean, shut_down, wrap_ddp
 from engine.optimizers import learning_rate
-from engine.render import Pictures, batches_on, pictures
+from engine.render import Pictures, Rendering, batches_on
 from engine.state import Progress
 from engine.step import train_step
 from engine.stop_signal import StopSignal
@@ -128,7 +128,7 @@ def save_epoch(run: Run, progress: Progress, is_last: bool) -> None:
 def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     """The first sample of a training batch, and the held-out one as the generator is now."""
     label_nc = run.options.model.label_nc
-    shown = pictures(batch, [fake], label_nc)
+    shown = Rendering(batch, fake).pictures(label_nc)
     return shown | run.validation.pictures(run.model, run.runtime, label_nc)
 
 

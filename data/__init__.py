@@ -24,8 +24,8 @@ def create_dataset(
     model: ModelOptions,
     *,
     phase: str,
-    seed: int,
-    is_train: bool,
+    seed: int = 0,
+    is_train: bool = False,
     needs_image: bool | None = None,
     read_features: bool = False,
 ) -> AlignedDataset:
@@ -34,7 +34,7 @@ def create_dataset(
     Args:
         data, model: which files, and what is made of them.
         phase: first part of the folders' names.
-        seed: of the random crops and flips.
+        seed: of the random crops and flips; where whole images are rendered, nothing is drawn.
         is_train: whether samples are for training; else nothing is flipped.
         needs_image: without real images is an error; by default for training alone.
         read_features: also read `<phase>_feat`, of the model's feat_num.

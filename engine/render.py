@@ -7,7 +7,9 @@ import contextlib
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +27,8 @@ from options.base_options import DataOptions
 from util.batch import Batch
 from util.image import label_to_image, tensor_to_image
 
+Item = TypeVar("Item")
+
 Pictures = dict[str, np.ndarray]
 """uint8 [H, W, 3] by name: input_label, synthesized_image, and where there is one real_image."""
 
@@ -38,77 +42,78 @@ def side_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)
 
 
+def one_behind(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, each when the next one has been made."""
+    end: list[Any] = [None]
+    return (item for item, _ in itertools.pairwise(itertools.chain(items, end)))
+
+
 def batches_on(device: torch.device, loader: Iterable[Batch]) -> Iterator[Batch]:
     """The batches on the device; a GPU is sent the next one while it computes."""
     if device.type != "cuda":
         yield from (batch.to(device) for batch in loader)
         return
     copies = side_stream(device)
-    ahead: list[tuple[Batch, torch.cuda.Event]] = []
-    for batch in loader:
+
+    def send(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(copies):
-            ahead.append((batch.to(device), copies.record_event()))
-        if len(ahead) > 1:
-            yield _arrived(*ahead.pop(0))
-    for sent in ahead:
-        yield _arrived(*sent)
+            return batch.to(device), copies.record_event()
+
+    for batch, copied in one_behind(map(send, loader)):
+        stream = torch.cuda.current_stream()
+        stream.wait_event(copied)
+        for tensor in batch.tensors().values():
+            tensor.record_stream(stream)  # its memory is kept until the work on it is done
+        yield batch
 
 
-def _arrived(batch: Batch, copied: torch.cuda.Event) -> Batch:
-    """Let the GPU wait for the copy, and keep its memory until the work on it is done."""
-    stream = torch.cuda.current_stream()
-    stream.wait_event(copied)
-    for tensor in batch.tensors().values():
-        tensor.record_stream(stream)
-    return batch
-
-
-@contextlib.contextmanager
-def each_batch(
+def for_each_batch(
+    compute: Callable[[Batch], Item],
+    use: Callable[[Batch, Item], None],
     dataset: AlignedDataset,
     data: DataOptions,
     runtime: Runtime,
     *,
     batch_size: int | None = None,
     on_device: bool = True,
-) -> Iterator[Iterator[Batch]]:
-    """This process's share of a data set's images in batches, in order, to be looked at.
+) -> None:
+    """Compute something of this process's share of a data set's images, in order, and use it.
 
-    Inside, there are no gradients and networks run in the runtime's precision; a bar on the first
-    process's terminal shows how far it is. Use it as `with each_batch(...) as batches:`.
+    The device computes the next batch while one is used: reading, computing and using overlap. A
+    bar on the first process's terminal shows how far it is.
 
     Args:
+        compute: called without gradients, and with networks in the runtime's precision.
+        use: is given each batch and what was computed of it.
         dataset: all of the images; the processes take turns with them.
         data, batch_size: how to load them; images in a batch, `data.batchSize` by default.
         on_device: False leaves the batches in host memory.
 
     Raises:
-        UserError: while iterating, a file cannot be read.
+        UserError: a file cannot be read.
     """
     world, device = runtime.world, runtime.device
     share = copy.copy(dataset)
     share.files = dataset.files[world.rank :: world.size]
     data = dataclasses.replace(data, batchSize=batch_size or data.batchSize)
     to_gpu = on_device and device.type == "cuda"
-    # Nothing is drawn at random, so that the seed does not matter.
     loader = create_loader(share, data, seed=0, is_train=False, pin_memory=to_gpu)
-    bar = tqdm(total=len(share), unit="img", disable=None if world.is_main else True)
 
-    def batches() -> Iterator[Batch]:
+    def computed() -> Iterator[tuple[Batch, Item]]:
         for batch in batches_on(device, loader) if on_device else loader:
-            yield batch
-            bar.update(len(batch.path))
+            with torch.inference_mode(), runtime.autocast():
+                item = compute(batch)
+            yield batch, item
 
-    with torch.inference_mode(), runtime.autocast(), bar:
-        yield batches()
+    with tqdm(total=len(share), unit="img", disable=None if world.is_main else True) as bar:
+        for batch, item in one_behind(computed()):
+            use(batch, item)
+            bar.update(len(batch.path))
 
 
 def validate_once(dataset: AlignedDataset, runtime: Runtime, batch_size: int = 1) -> None:
-    """Check a data set's files in the first process, while the others wait.
-
-    Raises:
-        UserError: there, what is wrong with them.
-    """
+    """Check a data set's files in the first process, where a UserError says what is wrong with
+    them, while the others wait."""
     if runtime.world.is_main:
         runtime.print_rank0(*validate_dataset(dataset, batch_size=batch_size))
     barrier(runtime.world)
@@ -124,11 +129,6 @@ def render(model: Pix2PixHDModel, batch: Batch, features: Tensor | None = None) 
         return model.generate(batch, features)
 
 
-def device_of(model: Pix2PixHDModel) -> torch.device:
-    """Where the model's networks are."""
-    return next(model.parameters()).device
-
-
 @contextlib.contextmanager
 def evaluating(model: Pix2PixHDModel) -> Iterator[None]:
     """No gradient and no dropout; afterwards the model is in the mode it was in."""
@@ -141,52 +141,35 @@ def evaluating(model: Pix2PixHDModel) -> Iterator[None]:
         model.train(was_training)
 
 
-def pictures(batch: Batch, fakes: Sequence[Tensor], label_nc: int, sample: int = 0) -> Pictures:
-    """One sample of a batch, [N, ...] as the data set gives it, and its synthesised images.
-
-    Args:
-        batch: the batch.
-        fakes: [N, C, H, W] in [-1, 1], one for each style.
-        label_nc: number of labels, or 0.
-        sample: place in the batch.
-    """
-    label = batch.label[sample]
-    shown = {
-        "input_label": label_to_image(label, label_nc)
-        if label_nc
-        else tensor_to_image(image_to_float(label))
-    }
-    for name, fake in zip(synthesized_names(len(fakes)), fakes, strict=True):
-        shown[name] = tensor_to_image(fake[sample].detach().float())
-    if batch.image is not None:
-        shown["real_image"] = tensor_to_image(image_to_float(batch.image[sample]))
-    return shown
-
-
 class Rendering:
-    """A batch and its synthesised images, which the device may still be at work on.
+    """A batch, [N, ...], and its synthesised images, which the device may still be at work on.
 
-    Its pictures wait for these images alone, and not for what the device was given to do since.
-
-    Args:
-        batch, fakes: as for `pictures`.
+    Pictures wait for these images alone, and not for what the device was given to do since.
     """
 
-    def __init__(self, batch: Batch, fakes: Sequence[Tensor]) -> None:
-        self.batch = batch
-        self.fakes = fakes
+    def __init__(self, batch: Batch, *fakes: Tensor) -> None:
+        """`fakes`: [N, C, H, W] in [-1, 1], one for each style."""
+        self.batch, self.fakes = batch, [fake.detach() for fake in fakes]
         self._done: torch.cuda.Event | None = None
         if fakes[0].is_cuda:
             self._done = torch.cuda.current_stream(fakes[0].device).record_event()
 
     def pictures(self, label_nc: int, sample: int = 0) -> Pictures:
-        """As the function of that name."""
-        if self._done is None:
-            return pictures(self.batch, self.fakes, label_nc, sample)
-        with torch.cuda.stream(side_stream(self.fakes[0].device)):
-            # Only now: by then, the side stream may have been given copies of later batches.
-            torch.cuda.current_stream().wait_event(self._done)
-            return pictures(self.batch, self.fakes, label_nc, sample)
+        """Those of one sample of the batch; `label_nc` is the number of labels, or 0."""
+        with torch.cuda.stream(side_stream(self.fakes[0].device) if self._done else None):
+            if self._done:
+                # Only now: by then, the side stream may have been given copies of later batches.
+                self._done.wait()
+            label, real = self.batch.label[sample], self.batch.image
+            drawn = label_to_image(label, label_nc) if label_nc else _photo(label)
+            shown = {"input_label": drawn}
+            for name, fake in zip(synthesized_names(len(self.fakes)), self.fakes, strict=True):
+                shown[name] = tensor_to_image(fake[sample])
+            return shown if real is None else shown | {"real_image": _photo(real[sample])}
+
+
+def _photo(pixels: Tensor) -> np.ndarray:
+    return tensor_to_image(image_to_float(pixels))
 
 
 def synthesized_names(styles: int) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from data import create_dataset, create_loader
 from data.dataset import AlignedDataset
-from engine.feature_files import clusters_name, existing_file, load_clusters
+from engine.feature_files import clusters_name, existing_file, load_by_label
 from engine.runtime import Runtime
 from engine.tiling import features_in_tiles
 from models import uses_features
@@ -22,25 +22,18 @@ from options.test_options import ResultOptions, TestOptions
 from util.batch import Batch
 from util.errors import UserError
 
-DEFAULT_CLUSTERS = ResultOptions().cluster_path
-
 FeatureSource = Callable[[Batch, Sequence[str], int], Tensor | None]
 """From a batch, its images' names and the number of a style to features [N, feat_num, H, W]; or to
 None, for a generator without features and for those that the batch itself has."""
 
 
 def create_feature_source(
-    options: TestOptions,
-    model: Pix2PixHDModel,
-    runtime: Runtime,
-    warn: Callable[[str], None],
+    options: TestOptions, model: Pix2PixHDModel, runtime: Runtime, warn: Callable[[str], None]
 ) -> FeatureSource:
     """The source that the options ask for.
 
-    Args:
-        options: where the features come from.
-        model, runtime: what encodes a photograph for the style.
-        warn: is given lines to tell the user, such as that a label has no clusters.
+    Model and runtime encode a photograph for the style; `warn` is given lines to tell the user,
+    such as that a label has no clusters.
 
     Raises:
         UserError: clusters or the image for the style cannot be had.
@@ -49,16 +42,11 @@ def create_feature_source(
         return lambda batch, names, style: None
     image = options.results.style_from
     centres = _style_of(Path(image), options, model, runtime) if image else _clusters(options)
-    sampler = StyleSampler(
-        centres,
-        options.model.feat_num,
-        options.run.seed,
-        ids_are_labels=options.model.label_feat,
-        label_nc=options.model.label_nc,
-    )
+    feat_num, label_nc, seed = options.model.feat_num, options.model.label_nc, options.run.seed
+    sampler = StyleSampler(centres, feat_num, seed, options.model.label_feat, label_nc)
 
     def sample(batch: Batch, names: Sequence[str], style: int) -> Tensor:
-        label = batch.label if options.model.label_nc else None
+        label = batch.label if label_nc else None
         features, warnings = sampler.sample(model.feature_ids(batch), names, style, label)
         for line in warnings:
             warn(f"warning: {line}")
@@ -73,47 +61,39 @@ def needs_encoder(options: TestOptions) -> bool:
     return of_images and not options.model.load_features
 
 
-def _clusters(options: TestOptions) -> ByLabel:
-    file = _cluster_file(options)
-    if not file.is_file():
-        others = sorted(other.name for other in file.parent.glob("features_clustered_*"))
-        there = f"there are {', '.join(others)}" if others else "there are none"
-        raise UserError(
-            f"{file}: no such clusters of features, {there}; make them with python "
-            f"encode_features.py --name {options.run.name}, or give --cluster_path"
-        )
-    return load_clusters(file, options.model.feat_num, options.model.label_nc)
-
-
-def _cluster_file(options: TestOptions) -> Path:
-    """The file that --cluster_path names, or that the run's --n_clusters does by default."""
-    folder = Path(options.run.checkpoints_dir) / options.run.name
+def _clusters(options: TestOptions, *, needed: bool = True) -> ByLabel:
+    """Of the file that --cluster_path names, or that the run's --n_clusters does by default."""
     named = Path(options.results.cluster_path)
-    if options.results.cluster_path == DEFAULT_CLUSTERS:
+    if options.results.cluster_path == ResultOptions().cluster_path:
         named = Path(clusters_name(options.model.n_clusters))
-    return existing_file(named if existing_file(named).is_file() else folder / named)
+    folder = Path(options.run.checkpoints_dir) / options.run.name
+    file = existing_file(named if existing_file(named).is_file() else folder / named)
+    if file.is_file():
+        return load_by_label("centres", file, options.model.feat_num, options.model.label_nc)
+    if not needed:
+        return {}
+    others = sorted(other.name for other in file.parent.glob("features_clustered_*"))
+    there = f"there are {', '.join(others)}" if others else "there are none"
+    raise UserError(
+        f"{file}: no such clusters of features, {there}; make them with python "
+        f"encode_features.py --name {options.run.name}, or give --cluster_path"
+    )
 
 
 def _style_of(
     image: Path, options: TestOptions, model: Pix2PixHDModel, runtime: Runtime
 ) -> ByLabel:
     """Features of the image's labels; those it does not show have the run's clusters, if any."""
-    dataset = _dataset_of(image, options)
     data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
-    [batch] = create_loader(dataset, data, seed=options.run.seed, is_train=False)
-    tile = options.results.tile
-    with torch.inference_mode(), runtime.autocast():
-        if tile is None:
-            batch = batch.to(runtime.device)
-            features = model.features(batch)
-        else:
-            features = features_in_tiles(model, batch, tile)
+    [batch] = create_loader(_dataset_of(image, options), data, seed=0, is_train=False)
+    with runtime.autocast():
+        features = features_in_tiles(model, batch, options.results.tile or sys.maxsize)
     label = batch.label
     if not options.model.label_nc:  # then instances name their labels, as they do for clusters
         assert batch.inst is not None, "no instance map"
         label = named_labels(batch.inst)
-    of_image = mean_features_by_label(features, label)
-    return (_clusters(options) if _cluster_file(options).is_file() else {}) | of_image
+    of_image = mean_features_by_label(features, label.to(features.device))
+    return _clusters(options, needed=False) | of_image
 
 
 def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
@@ -130,14 +110,8 @@ def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
         )
     # The image may be any of them, not only one of the first --max_dataset_size.
     data = dataclasses.replace(options.data, dataroot=str(folder.parent), max_dataset_size=None)
-    dataset = create_dataset(
-        data,
-        options.model,
-        phase=folder.name.rpartition("_")[0],
-        seed=options.run.seed,
-        is_train=False,
-        read_features=options.model.load_features,
-    )
+    phase, reads = folder.name.rpartition("_")[0], options.model.load_features
+    dataset = create_dataset(data, options.model, phase=phase, read_features=reads)
     dataset.files = [files for files in dataset.files if files["image"].samefile(image)]
     if not dataset.files:
         raise UserError(f"{flag}: not among the images of {folder}; check its ending")

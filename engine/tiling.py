@@ -8,43 +8,36 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from engine.render import device_of, evaluating, render
+from engine.render import evaluating
 from models.pix2pixhd import Pix2PixHDModel
 from models.segments import instance_average
 from util.batch import Batch
 from util.errors import UserError
 
-LEAST_STRIDES = 4  # of a tile's side: two are what networks need, two are shared with neighbours
-
 
 def require_tile(model: Pix2PixHDModel, tile: int) -> None:
     """Raise a UserError if the model's networks are too deep for tiles of so many pixels a side."""
-    strides = {"generator": model.netG.stride, "encoder": model.netE.stride if model.netE else 1}
-    network = max(strides, key=strides.__getitem__)
-    if tile < (least := LEAST_STRIDES * strides[network]):
+    of_encoder = model.netE.stride if model.netE else 1
+    stride, network = max((model.netG.stride, "generator"), (of_encoder, "encoder"))
+    least = 4 * stride  # two are what networks need, two are shared with neighbours
+    if tile < least:
         raise UserError(
             f"--tile {tile}: must be {least} or more; the {network} of this run halves an image "
-            f"{round(math.log2(strides[network]))} times, and sees too little around a pixel in "
-            "smaller tiles"
+            f"{stride.bit_length() - 1} times, and sees too little around a pixel in smaller tiles"
         )
 
 
 def render_in_tiles(
     model: Pix2PixHDModel, batch: Batch, features: Tensor | None, tile: int
 ) -> Tensor:
-    """As `engine.render.render`, of a batch in host memory, in windows of at most `tile` pixels.
-
-    The result, [N, output_nc, H, W] in [-1, 1], is float32 in host memory; but it is what `render`
-    returns, on the device, where the image fits in one tile.
-    """
-    device, (height, width) = device_of(model), batch.label.shape[-2:]
-    if max(height, width) <= tile:
-        return render(model, batch.to(device), None if features is None else features.to(device))
+    """As `engine.render.render`, of a batch in host memory, in windows of at most `tile` pixels:
+    [N, output_nc, H, W] in [-1, 1], where `blended` leaves it."""
+    device = next(model.parameters()).device
     if features is None and model.use_features:
         features = features_in_tiles(model, batch, tile)
     maps = dataclasses.replace(batch, image=None, feat=None)
@@ -54,45 +47,42 @@ def render_in_tiles(
         top, left = max(rows.start - 1, 0), max(columns.start - 1, 0)
         part = maps.map(lambda m: m[..., top : rows.stop + 1, left : columns.stop + 1].to(device))
         given = None if features is None else features[..., rows, columns].to(device)
-        inner = (
-            slice(rows.start - top, rows.stop - top),
-            slice(columns.start - left, columns.stop - left),
-        )
-        return model.generate(part, given, inner)
+        inner_rows = slice(rows.start - top, rows.stop - top)
+        inner_columns = slice(columns.start - left, columns.stop - left)
+        return model.generate(part, given, (inner_rows, inner_columns))
 
     with evaluating(model):
-        return blended(generate, height, width, tile, model.netG.stride)
+        return blended(generate, batch.label.shape[-2:], tile, model.netG.stride)
 
 
 def features_in_tiles(model: Pix2PixHDModel, batch: Batch, tile: int) -> Tensor:
-    """As `Pix2PixHDModel.features`, [N, feat_num, H, W], batch and result in host memory.
-
-    The encoder sees windows, but features are pooled over the whole image: none splits an instance.
-    """
+    """As `Pix2PixHDModel.features`, [N, feat_num, H, W], where `blended` leaves it: pooled over the
+    whole image, though the encoder sees windows, so that none of them splits an instance."""
     if batch.feat is not None:
         return batch.feat
-    image, device = batch.image, device_of(model)
+    image, device = batch.image, next(model.parameters()).device
     assert model.netE is not None and image is not None, "no encoder, or nothing to encode"
-    height, width = image.shape[-2:]
 
     def encode(rows: slice, columns: slice) -> Tensor:
         return model.encode_pixels(image[..., rows, columns].to(device))
 
     with evaluating(model):
-        if max(height, width) <= tile:
-            return model.features(batch.to(device)).cpu()
-        pixels = blended(encode, height, width, tile, model.netE.stride)
-        return instance_average(pixels, model.feature_ids(batch))
+        pixels = blended(encode, image.shape[-2:], tile, model.netE.stride)
+        return instance_average(pixels, model.feature_ids(batch).to(pixels.device))
 
 
 def blended(
-    function: Callable[[slice, slice], Tensor], height: int, width: int, tile: int, stride: int
+    function: Callable[[slice, slice], Tensor], size: Sequence[int], tile: int, stride: int
 ) -> Tensor:
-    """An image, float32 [N, C, height, width] in host memory, computed window by window.
+    """An image, float32 [N, C, *size] in host memory, computed window by window.
 
     `function` is given a window's rows and columns. Where windows overlap, the image is their mean,
-    with weights that fade to nothing towards the border of each.
+    with weights that fade to nothing towards the border of each. What fits in one tile is what
+    `function` returns, as it is: on the device.
     """
+    height, width = size
+    if max(height, width) <= tile:
+        return function(slice(0, height), slice(0, width))
     sums, weights = torch.zeros(()), torch.zeros(height, width)
     for rows, columns in itertools.product(spans(height, tile, stride), spans(width, tile, stride)):
         part = function(rows, columns).float().cpu()  # [N, C, h, w]
@@ -122,5 +112,4 @@ def spans(size: int, tile: int, stride: int) -> list[slice]:
 
 def window(tile: int, stride: int) -> tuple[int, int]:
     """Pixels of a window's side, of an image larger than a tile; and the least that two share."""
-    strides = tile // stride
-    return strides * stride, max(1, strides // 4) * stride
+    return tile // stride * stride, max(1, tile // stride // 4) * stride

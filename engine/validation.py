@@ -10,7 +10,7 @@ from pathlib import Path
 from data import create_dataset, create_loader
 from data.loader import Loader
 from engine.distributed import gather
-from engine.render import Pictures, pictures, render
+from engine.render import Pictures, Rendering, render
 from engine.runtime import Runtime
 from metrics import METRICS
 from models import uses_features
@@ -38,7 +38,7 @@ class Validation:
             return {}
         batch = self.sample.to(runtime.device)
         with runtime.autocast():
-            shown = pictures(batch, [render(model, batch)], label_nc)
+            shown = Rendering(batch, render(model, batch)).pictures(label_nc)
         return {f"held_out_{name}": picture for name, picture in shown.items()}
 
     def evaluate(self, model: Pix2PixHDModel, runtime: Runtime) -> dict[str, float]:

@@ -12,7 +12,7 @@ from PIL import Image
 from programs import Outcome, run_encode, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 
-from engine.feature_files import load_features
+from engine.feature_files import load_by_label
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
 ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0")
@@ -57,6 +57,14 @@ def test_files_hold_features_and_clusters_of_each_label(encoded: Path) -> None:
         rows, centres = features[f"features_{label}"], clusters[f"centres_{label}"]
         assert rows.shape[1] == 2 + 1 and len(rows) > 0
         assert centres.shape == (min(len(rows), 3), 2)
+
+
+def test_examples_of_clusters_show_the_photographs(encoded: Path) -> None:
+    """Noise, in these data; as bytes taken for [-1, 1] they were white."""
+    files = list((encoded / "ck/tiny/features/examples").glob("*.jpg"))
+    assert files
+    for file in files:
+        assert 64 < np.asarray(Image.open(file)).mean() < 192
 
 
 def test_a_gallery_can_be_made_again_and_another_seed_gives_another(encoded: Path) -> None:
@@ -189,8 +197,8 @@ def test_features_of_the_reference_through_the_program(tmp_path: Path) -> None:
         *("--dataroot", shared("cityscapes_sample"), "--loadSize", "128"),
     )
     assert outcome.code == 0, outcome.err
-    expected = load_features(recorded / "features.npy", 3, 35)
-    found = load_features(tmp_path / "ck/final/features.npz", 3, 35)
+    expected = load_by_label("features", recorded / "features.npy", 3, 35)
+    found = load_by_label("features", tmp_path / "ck/final/features.npz", 3, 35)
     for label, rows in expected.items():
         np.testing.assert_allclose(found[label], rows, atol=1e-4)
 

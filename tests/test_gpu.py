@@ -144,7 +144,7 @@ def test_epochs_and_renderings_leave_no_memory_behind() -> None:
     reserved = []
     for _ in range(4):
         for batch in batches_on(DEVICE, iter(numbered_batches(3))):
-            Rendering(batch, [fake]).pictures(label_nc=35)
+            Rendering(batch, fake).pictures(label_nc=35)
             del batch
         torch.cuda.synchronize()
         reserved.append(torch.cuda.memory_reserved())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from PIL import Image
 from programs import LABELS, run_test, run_train, tiny_run, write_tiny_data
 
-from test import one_behind
 from util.image import label_palette
 
 
@@ -105,16 +103,3 @@ def test_tiles_make_one_picture_and_the_page_says_so(trained: Path, batch: str) 
 def note(folder: Path) -> str:
     page = (folder / "index.html").read_text()
     return re.search("<p>(.*?)</p>", page)[1]
-
-
-def test_one_batch_is_in_the_making_while_another_is_looked_at() -> None:
-    made: list[int] = []
-
-    def make() -> Iterator[int]:
-        for number in range(3):
-            made.append(number)
-            yield number
-
-    seen = [(number, len(made)) for number in one_behind(make())]
-    assert seen == [(0, 2), (1, 3), (2, 3)]
-    assert list(one_behind([])) == []

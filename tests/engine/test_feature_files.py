@@ -11,14 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.feature_files import (
-    clusters_name,
-    existing_file,
-    load_clusters,
-    load_features,
-    save_clusters,
-    save_features,
-)
+from engine.feature_files import clusters_name, existing_file, load_by_label, save_by_label
 from util.errors import UserError
 
 CENTRES = {3: np.arange(6).reshape(2, 3) / 6, 26: np.ones((1, 3))}
@@ -32,7 +25,7 @@ def legacy(path: Path, value: Any) -> Path:
 
 def expect_problem(path: Path, *words: str, feat_num: int = 3, label_nc: int = 35) -> None:
     with pytest.raises(UserError) as caught:
-        load_clusters(path, feat_num, label_nc)
+        load_by_label("centres", path, feat_num, label_nc)
     (line,) = caught.value.problems
     assert "\n" not in line
     for word in (str(path), *words):
@@ -46,19 +39,19 @@ def same(one: dict[int, np.ndarray], other: dict[int, np.ndarray]) -> bool:
 def test_clusters_come_back(tmp_path: Path) -> None:
     path = tmp_path / "run" / clusters_name(10)
     assert path.name == "features_clustered_010.npz"
-    save_clusters(CENTRES, path)
-    assert same(load_clusters(path, 3, 35), CENTRES)
+    save_by_label("centres", CENTRES, path)
+    assert same(load_by_label("centres", path, 3, 35), CENTRES)
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_features_come_back_with_labels_that_have_none(tmp_path: Path) -> None:
     rows = {0: np.zeros((0, 4)), 1: np.arange(8.0).reshape(2, 4)}
-    save_features(rows, tmp_path / "features.npz")
-    assert same(load_features(tmp_path / "features.npz", 3, 2), rows)
+    save_by_label("features", rows, tmp_path / "features.npz")
+    assert same(load_by_label("features", tmp_path / "features.npz", 3, 2), rows)
 
 
 def test_ours_hold_no_pickles(tmp_path: Path) -> None:
-    save_clusters(CENTRES, tmp_path / "c.npz")
+    save_by_label("centres", CENTRES, tmp_path / "c.npz")
     with zipfile.ZipFile(tmp_path / "c.npz") as archive:
         assert archive.namelist() == ["centres_3.npy", "centres_26.npy"]
     assert set(np.load(tmp_path / "c.npz", allow_pickle=False)) == {"centres_3", "centres_26"}
@@ -68,14 +61,14 @@ def test_ours_hold_no_pickles(tmp_path: Path) -> None:
 def test_the_reference_s_come_back(dtype: type, tmp_path: Path) -> None:
     centres = {label: array.astype(dtype) for label, array in CENTRES.items()}
     path = legacy(tmp_path / "c.npy", {26: centres[26], 3: centres[3], 4: np.zeros((0, 3))})
-    found = load_clusters(path, 3, 35)
+    found = load_by_label("centres", path, 3, 35)
     assert same(found, centres), "by label, without those that have none"
     assert found[3].dtype == np.float64
 
 
 def test_labels_of_any_number_without_a_label_set(tmp_path: Path) -> None:
-    save_clusters({-5: CENTRES[3], 2147483: CENTRES[26]}, tmp_path / "c.npz")
-    assert list(load_clusters(tmp_path / "c.npz", 3, label_nc=0)) == [-5, 2147483]
+    save_by_label("centres", {-5: CENTRES[3], 2147483: CENTRES[26]}, tmp_path / "c.npz")
+    assert list(load_by_label("centres", tmp_path / "c.npz", 3, label_nc=0)) == [-5, 2147483]
 
 
 def test_the_other_format_is_found(tmp_path: Path) -> None:
@@ -90,11 +83,11 @@ def test_the_other_format_is_found(tmp_path: Path) -> None:
 
 def test_failed_write_leaves_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "c.npz"
-    save_clusters(CENTRES, path)
+    save_by_label("centres", CENTRES, path)
     before = path.read_bytes()
     broken: Any = {3: type("Broken", (), {"__array__": lambda self, *a, **k: 1 / 0})()}
     with pytest.raises(ZeroDivisionError):
-        save_clusters(broken, path)
+        save_by_label("centres", broken, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -118,7 +111,7 @@ def test_another_format(content: bytes, tmp_path: Path) -> None:
 def test_truncated_or_damaged_anywhere(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"c{suffix}"
     if suffix == ".npz":
-        save_clusters(CENTRES, path)
+        save_by_label("centres", CENTRES, path)
     else:
         legacy(path, CENTRES)
     whole = path.read_bytes()
@@ -131,7 +124,7 @@ def test_truncated_or_damaged_anywhere(suffix: str, tmp_path: Path) -> None:
         damaged[random.integers(len(whole))] = random.integers(256)
         path.write_bytes(damaged)
         try:
-            assert load_clusters(path, 3, 35), "harmless"
+            assert load_by_label("centres", path, 3, 35), "harmless"
         except UserError as error:
             assert len(error.problems) == 1
 
@@ -151,14 +144,14 @@ def test_npz_of_something_else(tmp_path: Path) -> None:
 
 
 def test_features_in_place_of_clusters(tmp_path: Path) -> None:
-    save_features({3: np.ones((1, 4))}, tmp_path / "f.npz")
+    save_by_label("features", {3: np.ones((1, 4))}, tmp_path / "f.npz")
     expect_problem(tmp_path / "f.npz", "'features_3'", "expected centres_<label>")
     legacy(tmp_path / "f.npy", {3: np.ones((1, 4))})
     expect_problem(tmp_path / "f.npy", "4 columns, expected 3", "or a file of features")
 
 
 def test_another_feat_num(tmp_path: Path) -> None:
-    save_clusters(CENTRES, tmp_path / "c.npz")
+    save_by_label("centres", CENTRES, tmp_path / "c.npz")
     expect_problem(
         *(tmp_path / "c.npz", "3 columns, expected 8", "(--feat_num 8)", "(--feat_num 3)"),
         feat_num=8,
@@ -166,7 +159,7 @@ def test_another_feat_num(tmp_path: Path) -> None:
 
 
 def test_another_label_set(tmp_path: Path) -> None:
-    save_clusters(CENTRES, tmp_path / "c.npz")
+    save_by_label("centres", CENTRES, tmp_path / "c.npz")
     words = ("label 26", "--label_nc 20 has labels 0 to 19", "another data set")
     expect_problem(tmp_path / "c.npz", *words, label_nc=20)
 

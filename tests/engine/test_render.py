@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ import torch
 from programs import write_tiny_data
 
 from data import create_dataset
-from engine.render import each_batch, side_stream
+from engine.render import for_each_batch, one_behind, side_stream
 from engine.runtime import Runtime
 from engine.world import World
 from options.base_options import DataOptions, ModelOptions
+from util.batch import Batch
 
 
 def names(tmp_path: Path, world: World, batch_size: int | None = None) -> list[list[str]]:
@@ -20,13 +22,18 @@ def names(tmp_path: Path, world: World, batch_size: int | None = None) -> list[l
     model = ModelOptions(label_nc=5)
     dataset = create_dataset(data, model, phase="train", seed=0, is_train=False)
     runtime = Runtime(torch.device("cpu"), torch.bfloat16, world=world)
-    found = []
-    with each_batch(dataset, data, runtime, batch_size=batch_size) as batches:
-        for batch in batches:
-            assert torch.is_inference_mode_enabled()
-            assert torch.get_autocast_dtype("cpu") == torch.bfloat16
-            found.append([Path(path).stem for path in batch.path])
-    assert not torch.is_inference_mode_enabled()
+    found: list[list[str]] = []
+
+    def compute(batch: Batch) -> list[str]:
+        assert torch.is_inference_mode_enabled()
+        assert torch.get_autocast_dtype("cpu") == torch.bfloat16
+        return [Path(path).stem for path in batch.path]
+
+    def use(batch: Batch, stems: list[str]) -> None:
+        assert not torch.is_inference_mode_enabled() and len(batch.label) == len(stems)
+        found.append(stems)
+
+    for_each_batch(compute, use, dataset, data, runtime, batch_size=batch_size)
     assert len(dataset) == 5, "as it was"
     return found
 
@@ -50,3 +57,16 @@ def test_one_stream_beside_the_main_one(monkeypatch: pytest.MonkeyPatch) -> None
         assert side_stream(one) is not side_stream(other)
     finally:
         side_stream.cache_clear()
+
+
+def test_one_batch_is_in_the_making_while_another_is_looked_at() -> None:
+    made: list[int] = []
+
+    def make() -> Iterator[int]:
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    seen = [(number, len(made)) for number in one_behind(make())]
+    assert seen == [(0, 2), (1, 3), (2, 3)]
+    assert list(one_behind([])) == []

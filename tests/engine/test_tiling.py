@@ -103,7 +103,7 @@ def test_windows_cover_the_image(size: int, strides: int, more: int, stride: int
 def test_weights_make_a_mean(size: tuple[int, int]) -> None:
     """Of windows that agree it is what they say, up to rounding."""
     whole = torch.rand(1, 2, *size, generator=torch.Generator().manual_seed(0))
-    found = blended(lambda rows, columns: whole[..., rows, columns], *size, tile=96, stride=16)
+    found = blended(lambda rows, columns: whole[..., rows, columns], size, tile=96, stride=16)
     torch.testing.assert_close(found, whole, rtol=1e-5, atol=0)
 
 
@@ -114,7 +114,7 @@ def test_where_two_windows_meet_one_fades_into_the_other() -> None:
     def function(rows: slice, columns: slice) -> Tensor:
         return torch.full((1, 1, 64, 64), float(columns == second))
 
-    share = blended(function, 64, 16 * 7, 64, 16)[0, 0, 0]
+    share = blended(function, (64, 16 * 7), 64, 16)[0, 0, 0]
     assert not share[: second.start].any() and (share[first.stop :] == 1).all()
     overlap = share[second.start : first.stop]
     assert (overlap.diff() > 0).all() and overlap[0] < 0.01 and overlap[-1] > 0.99

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.cluster.vq import kmeans
 from shared_data import shared
 
-from engine.feature_files import load_clusters, load_features
+from engine.feature_files import load_by_label
 from models.clustering import cluster, cluster_centres, inertia, nearest
 from util.errors import UserError
 
@@ -26,8 +26,8 @@ def recorded(name: str) -> Path:
 
 
 def test_clusters_are_no_worse_than_the_reference_s() -> None:
-    rows = load_features(recorded("features.npy"), 3, 35)
-    expected = load_clusters(recorded("features_clustered_010.npy"), 3, 35)
+    rows = load_by_label("features", recorded("features.npy"), 3, 35)
+    expected = load_by_label("centres", recorded("features_clustered_010.npy"), 3, 35)
     found = cluster(rows, 10)
     for label, centres in expected.items():
         values = rows[label][found.kept[label], :-1]
@@ -41,7 +41,7 @@ def test_clusters_are_no_worse_than_the_reference_s() -> None:
 
 def test_inertia_is_that_of_many_tries() -> None:
     """Of all 88 recorded cars, where ten clusters are fewer than rows."""
-    values = load_features(recorded("features.npy"), 3, 35)[26][:, :-1]
+    values = load_by_label("features", recorded("features.npy"), 3, 35)[26][:, :-1]
     tries = [inertia(values, cluster_centres(values, 10, rng(seed))) for seed in range(8)]
     best = inertia(values, kmeans(values, 10, iter=300, thresh=1e-9, rng=rng())[0])
     assert max(tries) <= 1.05 * best

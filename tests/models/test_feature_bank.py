@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from shared_data import shared
 
 from data import create_dataset
-from engine.feature_files import load_features
+from engine.feature_files import load_by_label
 from models.conditioning import image_to_float, pad_to_stride
 from models.encoder import Encoder
 from models.feature_bank import (
@@ -61,7 +61,7 @@ def recorded(name: str) -> Path:
 
 
 def test_instances_and_features_are_the_reference_s(bank: FeatureBank) -> None:
-    expected, found = load_features(recorded("features.npy"), 3, 35), bank.rows()
+    expected, found = load_by_label("features", recorded("features.npy"), 3, 35), bank.rows()
     assert found.keys() == expected.keys()
     for label, rows in expected.items():
         assert found[label].shape == rows.shape, label

@@ -11,7 +11,7 @@ from shared_data import shared
 from tiny_models import TINY, take_step, tiny_batch, tiny_model
 
 from engine.optimizers import Optimizers
-from engine.render import pictures, render
+from engine.render import Rendering, render
 from engine.step import logged
 from models import create_model
 from models.conditioning import condition
@@ -149,10 +149,10 @@ def test_pictures(label_nc: int) -> None:
     if not label_nc:
         batch = replace(batch, label=torch.rand(2, 1, 8, 12))
     fake = batch.image.flip(0)
-    shown = pictures(batch, [fake], label_nc, sample=1)
+    shown = Rendering(batch, fake).pictures(label_nc, sample=1)
     assert list(shown) == ["input_label", "synthesized_image", "real_image"]
     assert all(picture.shape == (8, 12, 3) for picture in shown.values())
-    first = pictures(batch, [fake], label_nc)
+    first = Rendering(batch, fake).pictures(label_nc)
     assert (shown["synthesized_image"] == first["real_image"]).all()
     batch = replace(batch, image=None)
-    assert list(pictures(batch, [fake], label_nc)) == ["input_label", "synthesized_image"]
+    assert list(Rendering(batch, fake).pictures(label_nc)) == ["input_label", "synthesized_image"]
