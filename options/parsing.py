@@ -12,7 +12,6 @@ from options.base_options import (
     DataOptions,
     ModelOptions,
     ProgramOptions,
-    RunOptions,
     TrainedRunOptions,
 )
 from options.command_line import read_argv
@@ -66,16 +65,15 @@ def parse_train(
         UserError: argv or the run's saved options are at fault; one line for each problem.
     """
     options = read_argv(argv, TrainOptions())
-    if restarted_launch and _has_saved(options.run, restarted_launch):
+    if restarted_launch and _has_saved(options, restarted_launch):
         argv = [*argv, "--continue_train", "--load_pretrain=", "--which_epoch=latest"]
         options = read_argv(argv, TrainOptions())
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
-        for names in _SAY_ONE_THING:
-            left |= names if names & _given(argv) else set()
+        left = left.union(*(names for names in _SAY_ONE_THING if names & _given(argv)))
         kept = {name: value for name, value in saved.items() if name not in left}
         options = read_argv(argv, replaced(TrainOptions(), kept))
-        _refuse(_contradictions(options.model, saved, options.run))
+        _refuse(_contradictions(options, saved))
     return _sound(options)
 
 
@@ -92,7 +90,7 @@ def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
     if saved := saved_options(options.run):
         inherited = {name: value for name, value in saved.items() if name in _INHERITED}
         options = read_argv(argv, replaced(kind(), inherited))
-        _refuse(_contradictions(options.model, saved, options.run))
+        _refuse(_contradictions(options, saved))
     else:
         options = options.without_saved()
     # Only now, as argv may have changed the sizes that whole images depend on.
@@ -122,12 +120,11 @@ def _given(argv: Sequence[str]) -> set[str]:
     return {name.removeprefix("no_") for name in names}
 
 
-def _has_saved(run: RunOptions, launch: str) -> bool:
+def _has_saved(options: TrainOptions, launch: str) -> bool:
     """Whether the run's latest state is of that launch, and not of an earlier run of its name."""
-    folder = Path(run.checkpoints_dir) / run.name
-    marker = folder / LAUNCH_FILE
+    marker = Path(options.run.checkpoints_dir) / options.run.name / LAUNCH_FILE
     is_ours = marker.is_file() and marker.read_text().strip() == launch
-    return is_ours and (folder / "latest_state.pth").is_file()
+    return is_ours and marker.with_name("latest_state.pth").is_file()
 
 
 def uncropped(data: DataOptions) -> DataOptions:
@@ -144,27 +141,27 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     """One line for each flag that was set and changes nothing."""
     values, defaults = flat(options), flat(type(options)())
     advice = {
-        "local_rank": "it has no effect",
-        "ntest": "it has no effect; --how_many limits the images",
-        "aspect_ratio": "it has no effect; images keep the size of their label map",
+        "local_rank": "",
+        "ntest": "; --how_many limits the images",
+        "aspect_ratio": "; images keep the size of their label map",
     }
     if not isinstance(options, TrainOptions):
-        advice["tf_log"] = "it has no effect; TensorBoard logs are of trainings"
+        advice["tf_log"] = "; TensorBoard logs are of trainings"
     if options.run.data_type == 8:
-        advice["data_type"] = "it has no effect; the networks compute in 32 bits"
+        advice["data_type"] = "; the networks compute in 32 bits"
     return [
-        f"--{name} {values[name]}: {text}"
-        for name, text in advice.items()
-        if name in values and values[name] != defaults[name]
+        f"--{name} {values[name]}: it has no effect{more}"
+        for name, more in advice.items()
+        if values.get(name) != defaults.get(name)
     ]
 
 
-def _contradictions(model: ModelOptions, saved: Mapping[str, Any], run: RunOptions) -> list[str]:
+def _contradictions(options: ProgramOptions, saved: Mapping[str, Any]) -> list[str]:
     """One line for each flag that makes other networks of a run than it has."""
+    run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
     return [
-        f"{_as_flag(name, value)}: the run {run.name!r} in {run.checkpoints_dir} was trained with "
-        f"{_as_flag(name, saved[name])}; leave the flag out"
-        for name, value in flat(model).items()
+        f"{_as_flag(name, value)}: {run} {_as_flag(name, saved[name])}; leave the flag out"
+        for name, value in flat(options.model).items()
         if name not in _NOT_ARCHITECTURE and value != saved[name]
     ]
 

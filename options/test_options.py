@@ -32,8 +32,8 @@ class ResultOptions:
     """Take the features from the real image."""
 
     tile: Count | None = None
-    """Render in overlapping tiles of so many pixels a side, blended: for images too large for the
-    memory. Statistics are those of each tile, so that colours differ a little from the whole."""
+    """Render in blended tiles of so many pixels a side: for images too large for the memory.
+    Statistics are those of each tile, so that colours differ a little from the whole."""
     styles: Count = 1
     """Renderings of each image side by side, with other features drawn for each."""
     style_from: str | None = None
@@ -65,14 +65,16 @@ class TestOptions(TrainedRunOptions):
         for name in ("export_onnx", "engine", "onnx"):
             if getattr(self.results, name):
                 yield f"--{name}: this version does not have that part yet; leave the flag out"
-        asked = {
-            "--use_encoded_image": self.results.use_encoded_image,
-            f"--style_from {self.results.style_from}": self.results.style_from is not None,
-            f"--styles {self.results.styles}": self.results.styles > 1,
+        results = self.results
+        sources = {
+            "--use_encoded_image": results.use_encoded_image,
+            f"--style_from {results.style_from}": results.style_from is not None,
+            f"--styles {results.styles}": results.styles > 1,
         }
-        given = [flag for flag, is_given in asked.items() if is_given]
+        given = [flag for flag, is_given in sources.items() if is_given]
         if not (self.model.instance_feat or self.model.label_feat):
-            for flag in given:
-                yield f"{flag}: the run was trained without features; leave it out"
+            yield from (
+                f"{flag}: the run was trained without features; leave it out" for flag in given
+            )
         elif len(given) > 1:
             yield f"{' with '.join(given)}: features come from one source; leave one of them"
