@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
-from options.fields import Range, range_problems
+from options.fields import Range, expected, fits, flat, types_of
 
 ResizeOrCrop = Literal["scale_width", "scale_width_and_crop", "resize_and_crop", "crop", "none"]
 
@@ -154,22 +154,38 @@ class ProgramOptions:
     def resolved(self) -> Self:
         """The same, but where several flags say one thing, one field has the answer.
 
-        That is `run.precision` for --fp16 and --data_type 16, which nobody asks later; --fp16 is
-        kept in step for the reference's `opt.txt`. Contradictions stay, for `problems`.
+        That is `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`.
         """
         run = self.run
         asks_fp16 = run.precision == "auto" and (run.fp16 or run.data_type == 16)
         if asks_fp16 or run.precision == "fp16":
+            # Later nobody asks --fp16, but tools that read the reference's opt.txt do.
             return replace(self, run=replace(run, precision="fp16", fp16=True))
         return self
 
     def problems(self) -> Iterator[str]:
         """Values out of range and contradictions between flags, one line each; none if sound."""
-        yield from range_problems(self)
-        yield from _run_problems(self.run)
-        yield from _data_problems(self.data)
+        types, run, data = types_of(type(self)), self.run, self.data
+        for name, value in flat(self).items():
+            if not fits(value, types[name]):
+                yield f"--{name} {value}: must be {expected(types[name])}"
+        if not re.fullmatch(r"-1(,-1)*|\d+(,\d+)*", run.gpu_ids):
+            yield f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU"
+        elif (ids := run.gpu_ids.split(","))[0] != "-1" and len(set(ids)) < len(ids):
+            yield f"--gpu_ids {run.gpu_ids}: names a GPU twice; each process needs its own"
+        if run.precision not in ("auto", "fp16") and (run.fp16 or run.data_type == 16):
+            flag, other = ("fp16", "no_fp16") if run.fp16 else ("data_type 16", "data_type 32")
+            flags = f"--precision {run.precision} with --{flag}"
+            yield f"{flags}: they contradict each other; give --{other}"
+        if not run.name or run.name == "." or ".." in run.name.split("/"):
+            yield f"--name {run.name!r}: must be a folder's name, below --checkpoints_dir"
+        if data.resize_or_crop.endswith("_and_crop") and data.fineSize > data.loadSize:
+            sizes = f"--fineSize {data.fineSize} with --loadSize {data.loadSize}"
+            yield f"{sizes}: the crop exceeds the image; lower --fineSize or raise --loadSize"
+        if data.cache == "":
+            yield "--cache '': must be a folder's name; leave the flag out for no cache"
         yield from _model_problems(self.model)
-        if self.data.ignore_label is not None and self.model.label_nc == 0:
+        if data.ignore_label is not None and self.model.label_nc == 0:
             yield "--ignore_label with --label_nc 0: there is no label map to ignore values of"
 
 
@@ -180,27 +196,6 @@ class TrainedRunOptions(ProgramOptions):
     def without_saved(self) -> Self:
         """The same, with what is assumed of a run that has no saved options."""
         return self
-
-
-def _run_problems(run: RunOptions) -> Iterator[str]:
-    if not re.fullmatch(r"-1(,-1)*|\d+(,\d+)*", run.gpu_ids):
-        yield f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU"
-    elif (ids := run.gpu_ids.split(","))[0] != "-1" and len(set(ids)) < len(ids):
-        yield f"--gpu_ids {run.gpu_ids}: names a GPU twice; each process needs its own"
-    if (run.fp16 or run.data_type == 16) and run.precision not in ("auto", "fp16"):
-        flags, remedy = f"--precision {run.precision} with", "they contradict each other; give"
-        given, other = ("--fp16", "--no_fp16") if run.fp16 else ("--data_type 16", "--data_type 32")
-        yield f"{flags} {given}: {remedy} {other}"
-    if not run.name or run.name == "." or ".." in run.name.split("/"):
-        yield f"--name {run.name!r}: must be a folder's name, below --checkpoints_dir"
-
-
-def _data_problems(data: DataOptions) -> Iterator[str]:
-    if data.resize_or_crop.endswith("_and_crop") and data.fineSize > data.loadSize:
-        sizes = f"--fineSize {data.fineSize} with --loadSize {data.loadSize}"
-        yield f"{sizes}: the crop is larger than the image; lower --fineSize or raise --loadSize"
-    if data.cache == "":
-        yield "--cache '': must be a folder's name; leave the flag out for no cache"
 
 
 def _model_problems(model: ModelOptions) -> Iterator[str]:
@@ -216,4 +211,4 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
     if per_label and model.label_nc == 0:
         yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
     if model.load_features and not (per_instance or per_label):
-        yield "--load_features: no features are used; add --instance_feat or --label_feat"
+        yield "--load_features: these networks take no features; add --instance_feat or --label_feat"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,10 +56,10 @@ def parse_train(
 
     Args:
         argv: the command line.
-        launched: whether a launcher started several processes. It has thereby said on how many
-            GPUs the run goes on, so that those of its earlier part do not count.
-        restarted_launch: given where torchrun started the program anew with the same argv; what
-            that launch saved before is then continued.
+        launched: whether a launcher started several processes, which says on how many GPUs the
+            run goes on: those of its earlier part do not count.
+        restarted_launch: the launch that torchrun started anew with the same argv; what it saved
+            before is then continued.
 
     Raises:
         UserError: argv or the run's saved options are at fault; one line for each problem.
@@ -71,9 +71,7 @@ def parse_train(
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
         left = left.union(*(names for names in _SAY_ONE_THING if names & _given(argv)))
-        kept = {name: value for name, value in saved.items() if name not in left}
-        options = read_argv(argv, replaced(TrainOptions(), kept))
-        _refuse(_contradictions(options, saved))
+        options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
 
 
@@ -83,16 +81,11 @@ def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
     Exits with 0 after --help.
 
     Raises:
-        UserError: argv or the run's saved options are at fault, or argv contradicts the run's
-            networks; one line for each problem.
+        UserError: as `parse_train`, and where argv contradicts the run's networks.
     """
     options = read_argv(argv, kind())
-    if saved := saved_options(options.run):
-        inherited = {name: value for name, value in saved.items() if name in _INHERITED}
-        options = read_argv(argv, replaced(kind(), inherited))
-        _refuse(_contradictions(options, saved))
-    else:
-        options = options.without_saved()
+    saved = saved_options(options.run)
+    options = _inherit(options, argv, saved, _INHERITED) if saved else options.without_saved()
     # Only now, as argv may have changed the sizes that whole images depend on.
     return _sound(dataclasses.replace(options, data=uncropped(options.data)))
 
@@ -100,6 +93,21 @@ def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
 parse_test = partial(parse_for_run, TestOptions)
 parse_encode = partial(parse_for_run, EncodeOptions)
 parse_precompute = partial(parse_for_run, PrecomputeOptions)
+
+
+def _inherit(
+    options: AnyOptions, argv: Sequence[str], saved: Mapping[str, Any], names: Container[str]
+) -> AnyOptions:
+    """The options read anew: where argv says nothing, those of `names` are as in the saved run."""
+    inherited = {name: value for name, value in saved.items() if name in names}
+    options = read_argv(argv, replaced(type(options)(), inherited))
+    run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
+    _refuse(
+        f"{_as_flag(name, value)}: {run} {_as_flag(name, saved[name])}; leave the flag out"
+        for name, value in flat(options.model).items()
+        if name not in _NOT_ARCHITECTURE and value != saved[name]
+    )
+    return options
 
 
 def _sound(options: AnyOptions) -> AnyOptions:
@@ -153,16 +161,6 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
         f"--{name} {values[name]}: it has no effect{more}"
         for name, more in advice.items()
         if values.get(name) != defaults.get(name)
-    ]
-
-
-def _contradictions(options: ProgramOptions, saved: Mapping[str, Any]) -> list[str]:
-    """One line for each flag that makes other networks of a run than it has."""
-    run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
-    return [
-        f"{_as_flag(name, value)}: {run} {_as_flag(name, saved[name])}; leave the flag out"
-        for name, value in flat(options.model).items()
-        if name not in _NOT_ARCHITECTURE and value != saved[name]
     ]
 
 

@@ -21,16 +21,13 @@ class ResultOptions:
     """Most images to render."""
     results_dir: str = "./results/"
     """The gallery is written to <results_dir>/<name>/<phase>_<which_epoch>/index.html."""
-
     image_format: Literal["png", "jpg"] = "png"
     """Format of the images: png keeps every value, jpg is about a tenth of the size."""
-
     cluster_path: str = "features_clustered_010.npy"
     """Clustered features to sample from: a file in the run's folder, .npz or the reference's .npy,
     or a path. The default stands for the file of the run's own --n_clusters."""
     use_encoded_image: bool = False
     """Take the features from the real image."""
-
     tile: Count | None = None
     """Render in blended tiles of so many pixels a side: for images too large for the memory.
     Statistics are those of each tile, so that colours differ a little from the whole."""
@@ -65,16 +62,14 @@ class TestOptions(TrainedRunOptions):
         for name in ("export_onnx", "engine", "onnx"):
             if getattr(self.results, name):
                 yield f"--{name}: this version does not have that part yet; leave the flag out"
-        results = self.results
-        sources = {
-            "--use_encoded_image": results.use_encoded_image,
-            f"--style_from {results.style_from}": results.style_from is not None,
-            f"--styles {results.styles}": results.styles > 1,
+        asked = {
+            "--use_encoded_image": self.results.use_encoded_image,
+            f"--style_from {self.results.style_from}": self.results.style_from is not None,
+            f"--styles {self.results.styles}": self.results.styles > 1,
         }
-        given = [flag for flag, is_given in sources.items() if is_given]
+        given = [flag for flag, is_given in asked.items() if is_given]
         if not (self.model.instance_feat or self.model.label_feat):
-            yield from (
-                f"{flag}: the run was trained without features; leave it out" for flag in given
-            )
+            for flag in given:
+                yield f"{flag}: the run was trained without features; leave it out"
         elif len(given) > 1:
             yield f"{' with '.join(given)}: features come from one source; leave one of them"

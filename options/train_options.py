@@ -126,7 +126,7 @@ class TrainOptions(ProgramOptions):
         if schedule.niter + schedule.niter_decay < 1:
             yield "--niter 0 with --niter_decay 0: no epoch is left to train; raise one of them"
         if schedule.continue_train and schedule.load_pretrain:
-            remedy = "drop the latter to resume the run, or the former to start a new one"
+            remedy = "drop --load_pretrain to resume the run, or --continue_train to start anew"
             yield f"--continue_train with --load_pretrain: both name the first weights; {remedy}"
         if schedule.continue_train and schedule.debug:
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
