@@ -83,11 +83,5 @@ def pad_to_stride(x: Tensor, stride: int) -> Tensor:
     The sides become at least `2 * stride`: reflection padding at the lowest resolution needs two
     pixels.
     """
-    height, width = x.shape[-2:]
-    right = _padded(width, stride) - width
-    bottom = _padded(height, stride) - height
+    bottom, right = (max(-size % stride, 2 * stride - size) for size in x.shape[-2:])
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
-
-
-def _padded(size: int, stride: int) -> int:
-    return max(-(-size // stride), 2) * stride

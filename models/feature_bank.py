@@ -37,9 +37,7 @@ class FeatureBank:
         self.label_nc = label_nc
         self.ids_are_labels = ids_are_labels
         self.samples = 0  # images so far
-        self._labels: list[np.ndarray] = []  # one array for each batch, as of the next two
-        self._rows: list[np.ndarray] = []
-        self._origins: list[np.ndarray] = []
+        self._batches: list[tuple[np.ndarray, ...]] = []  # labels, rows and origins of each
 
     def add(self, features: Tensor, ids: Tensor, label: Tensor | None = None) -> None:
         """Add the instances of a batch.
@@ -59,34 +57,31 @@ class FeatureBank:
         labels, _ = instance_labels(found, label_set, label, self.ids_are_labels)
         inside = _contained(labels, label_set)
         share = origins[:, 2:] / pixel_unit(*ids.shape[-2:])
-        self._labels.append(labels[inside])
-        self._rows.append(np.concatenate([means, share], axis=1)[inside])
-        self._origins.append(origins[inside])
+        rows = np.concatenate([means, share], axis=1)
+        self._batches.append((labels[inside], rows[inside], origins[inside]))
         self.samples += len(ids)
 
     def merge(self, other: FeatureBank) -> None:
         """Add the instances of a bank of other images."""
-        self._labels += other._labels
-        self._rows += other._rows
-        self._origins += other._origins
+        self._batches += other._batches
 
     def rows(self) -> ByLabel:
         """Label -> float64 [n, feat_num + 1], in the order of images' numbers, then of ids.
 
         The last column is the instance's size in `pixel_unit`. Every label of the set is there.
         """
-        return self._by_label(self._rows, np.zeros((0, self.feat_num + 1)))
+        return self._by_label(1, np.zeros((0, self.feat_num + 1)))
 
     def origins(self) -> ByLabel:
         """Label -> int64 [n, 3], the same rows: number of the image, instance id, pixels."""
-        return self._by_label(self._origins, np.zeros((0, 3), np.int64))
+        return self._by_label(2, np.zeros((0, 3), np.int64))
 
-    def _by_label(self, parts: list[np.ndarray], none: np.ndarray) -> ByLabel:
-        if not parts:
+    def _by_label(self, column: int, none: np.ndarray) -> ByLabel:
+        if not self._batches:
             return dict.fromkeys(range(self.label_nc), none)
-        # Those of one image are together and in order.
-        order = np.argsort(np.concatenate(self._origins)[:, 0], kind="stable")
-        labels, rows = np.concatenate(self._labels)[order], np.concatenate(parts)[order]
+        columns = [np.concatenate(parts) for parts in zip(*self._batches, strict=True)]
+        order = np.argsort(columns[2][:, 0], kind="stable")  # of one image they are in order
+        labels, rows = columns[0][order], columns[column][order]
         names = range(self.label_nc) if self.label_nc else np.unique(labels).tolist()
         return {label: rows[labels == label] for label in names}
 
@@ -138,11 +133,11 @@ def _majority_labels(found: Segments, label: Tensor) -> np.ndarray:
     # One number for instance and label, so that equal pairs are found by sorting numbers.
     pairs = (found.index << 32) + label.to(found.index.device).flatten()
     keys, counts = torch.unique(pairs, return_counts=True)
-    segment = (keys + 2**31) >> 32
-    table = torch.stack([segment, counts, keys - (segment << 32)]).cpu().numpy()
-    order = np.lexsort(table[::-1])  # by segment, then count, then label
-    last = np.searchsorted(table[0, order], np.arange(len(found.count)), side="right") - 1
-    return table[2, order[last]]
+    by_count = keys[counts.argsort(stable=True)].cpu().numpy()  # of one count, by label
+    segment = (by_count + 2**31) >> 32
+    labels = np.empty(len(found.count), np.int64)
+    labels[segment] = by_count - (segment << 32)  # of several for a segment, the last one stays
+    return labels
 
 
 def mean_features_by_label(features: Tensor, label: Tensor) -> ByLabel:
@@ -167,9 +162,8 @@ def mean_features_by_label(features: Tensor, label: Tensor) -> ByLabel:
 class StyleSampler:
     """Gives each instance the centre of a cluster of its label.
 
-    A style is a number, from 0. Style, seed, the image's name and the instance's id alone decide
-    what an instance is given, so that a gallery can be made again and any instance drawn on its
-    own.
+    Style (a number from 0), seed, the image's name and the instance's id alone decide which, so
+    that a gallery can be made again and any instance drawn on its own.
     """
 
     def __init__(
@@ -209,8 +203,7 @@ class StyleSampler:
         instances = zip(found.sample.tolist(), found.id.tolist(), labels.tolist(), strict=True)
         lines = []
         for row, (sample, ident, its_label) in enumerate(instances):
-            centres = self.centres.get(its_label)
-            if centres is None:
+            if (centres := self.centres.get(its_label)) is None:
                 lines += self._warning(its_label)
             elif named[row]:
                 features[row] = centres[self.choice(len(centres), names[sample], ident, style)]
@@ -228,8 +221,7 @@ class StyleSampler:
         return sorted(range(count), key=lambda centre: _hash(keys[centre]))[position]
 
     def _warning(self, label: int) -> list[str]:
-        is_known = not self.label_nc or 0 <= label < self.label_nc
-        if label in self._warned or not is_known:
+        if label in self._warned or (self.label_nc and label not in range(self.label_nc)):
             return []
         self._warned.add(label)
         return [f"label {label} has no clusters: its instances are rendered with features of zero"]

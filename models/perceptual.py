@@ -66,13 +66,9 @@ class VGGPerceptualLoss(nn.Module):
         """The loss, and what to scale it with so that its gradient is not too small for float16."""
         with torch.no_grad():
             real_activations = self._activations(real)
+        layers = zip(self.WEIGHTS, self._activations(fake), real_activations, strict=True)
+        terms = [weight * l1_distance(mine, other) for weight, mine, other in layers]
         scale = 2.0 ** round(math.log2(real_activations[-1].numel()))
-        terms = [
-            weight * l1_distance(fake_layer, real_layer)
-            for weight, fake_layer, real_layer in zip(
-                self.WEIGHTS, self._activations(fake), real_activations, strict=True
-            )
-        ]
         return torch.stack(terms).sum(), scale
 
     def compile_activations(self) -> None:

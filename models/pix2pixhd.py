@@ -83,7 +83,7 @@ class Pix2PixHDModel(nn.Module):
         self.use_feature_matching = use_feature_matching
         self.scale_reduction = scale_reduction
         self.pool = pool or ImagePool(0)
-        self.loss_weights: dict[str, LossWeight] = {
+        self.loss_weights = {
             "G_GAN": LossWeight(1.0),
             "G_GAN_Feat": LossWeight(lambda_feat, logged=lambda_feat),
             "G_VGG": LossWeight(lambda_feat, logged=lambda_feat),
@@ -108,10 +108,7 @@ class Pix2PixHDModel(nn.Module):
 
     def rendering_network(self, name: str) -> nn.Module:
         """What renders in the place of a trained network: its average, where there is one."""
-        average = f"{name}_ema"
-        if average in self.averaged:
-            return self.averaged[average]
-        return self.trained_networks()[name]
+        return self.saved_networks().get(f"{name}_ema", self.trained_networks()[name])
 
     def generate(
         self,
@@ -130,7 +127,7 @@ class Pix2PixHDModel(nn.Module):
         maps = self._condition(batch)
         if inner is not None:
             assert features is not None or not self.use_features
-            maps = maps[..., inner[0], inner[1]]
+            maps = maps[..., *inner]
         if features is None and self.use_features:
             features = self.features(batch)
         return self._generate(maps, features)
@@ -140,11 +137,8 @@ class Pix2PixHDModel(nn.Module):
         return batch.feat if batch.feat is not None else self.encode(batch)
 
     def encode(self, batch: Batch) -> Tensor:
-        """Features of the real image, constant in each instance (paper, section 3.4).
-
-        Returns:
-            [N, feat_num, H, W] in [-1, 1], with the encoder's graph behind it.
-        """
+        """Features of the real image, [N, feat_num, H, W] in [-1, 1], constant in each instance
+        (paper, section 3.4), with the encoder's graph behind them."""
         assert batch.image is not None, "no photograph to encode"
         return instance_average(self.encode_pixels(batch.image), self.feature_ids(batch))
 
@@ -184,8 +178,7 @@ class Pix2PixHDModel(nn.Module):
         fake_leaf = fake.detach().requires_grad_()
         # Before the discriminators look: what this needs is free again by then.
         perceptual = self.vgg(fake_leaf, real) if self.vgg is not None and for_generator else None
-        fake_pair = _pair(maps, fake_leaf)
-        netD = self._network("D")
+        fake_pair, netD = _pair(maps, fake_leaf), self._network("D")
         pred_fake = netD(fake_pair)
         return StepOutputs(
             fake=fake,
@@ -200,9 +193,8 @@ class Pix2PixHDModel(nn.Module):
     def generator_terms(self, outputs: StepOutputs) -> Terms:
         """The terms of the loss of generator and encoder."""
         assert self.gan is not None
-        terms = {
-            "G_GAN": over_scales(outputs.pred_fake, self.gan.for_generator, self.scale_reduction)
-        }
+        logits_loss, reduction = self.gan.for_generator, self.scale_reduction
+        terms = {"G_GAN": over_scales(outputs.pred_fake, logits_loss, reduction)}
         if self.use_feature_matching:
             terms["G_GAN_Feat"] = feature_matching(outputs.pred_fake, outputs.pred_real)
         if outputs.perceptual is not None:
@@ -226,9 +218,9 @@ class Pix2PixHDModel(nn.Module):
         Returns:
             Whether that is a change.
         """
-        prefixes, is_change = self.netG.outermost_prefixes, False
+        is_change = False
         for name, parameter in self.netG.named_parameters():
-            trains = not alone or name.startswith(prefixes)
+            trains = not alone or name.startswith(self.netG.outermost_prefixes)
             is_change |= trains != parameter.requires_grad
             parameter.requires_grad_(trains)
         return is_change
@@ -243,17 +235,16 @@ class Pix2PixHDModel(nn.Module):
 
         # Split for DistributedDataParallel, graphs with checkpointed blocks would be refused.
         dynamo.optimize_ddp = False
-        for network in (self.netG, self.netE):
-            if network is not None:
-                network.compile()
+        self.netG.compile()
+        if self.netE is not None:
+            self.netE.compile()
         if self.vgg is not None:
             self.vgg.compile_activations()
 
     def wrap_networks(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
-        """Train through `wrap(network)` of each network, such as DistributedDataParallel.
+        """Train, not render, through `wrap(network)` of each, such as DistributedDataParallel.
 
-        Call it again when other parameters are to be trained. Rendering goes by the networks
-        themselves.
+        Call it again when other parameters are to be trained.
         """
         self._wrapped = {}  # the old ones let go of the parameters before new ones take hold
         self._wrapped = {name: wrap(network) for name, network in self.trained_networks().items()}
@@ -276,19 +267,14 @@ class Pix2PixHDModel(nn.Module):
         return maps.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else maps
 
     def _generate(self, maps: Tensor, features: Tensor | None) -> Tensor:
-        height, width = maps.shape[-2:]
-        stride = self.netG.stride
+        (height, width), stride, noise = maps.shape[-2:], self.netG.stride, None
+        if self.netG.noise_dim:
+            # New in each training step, the same for each rendering, which can be made again then.
+            fixed = None if self.training else torch.Generator(maps.device).manual_seed(0)
+            size = len(maps), self.netG.noise_dim
+            noise = torch.randn(size, generator=fixed, device=maps.device)
         padded = None if features is None else pad_to_stride(features, stride)
-        noise = self._noise(len(maps), maps.device)
         return self._network("G")(pad_to_stride(maps, stride), padded, noise)[..., :height, :width]
-
-    def _noise(self, count: int, device: torch.device) -> Tensor | None:
-        """What the generator asks for, [count, noise_dim] from N(0, 1): new in each training step,
-        the same for each rendering, which can then be made again."""
-        if not self.netG.noise_dim:
-            return None
-        fixed = None if self.training else torch.Generator(device).manual_seed(0)
-        return torch.randn(count, self.netG.noise_dim, generator=fixed, device=device)
 
 
 def _pair(maps: Tensor, image: Tensor) -> Tensor:

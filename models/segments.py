@@ -66,16 +66,11 @@ def segment_means(features: Tensor, found: Segments) -> Tensor:
     pixels = features.to(found.order.device).transpose(0, 1).flatten(1)  # [C, N*H*W]
     # Channel by channel: with several columns, CUDA gives each segment one thread, not a block of
     # them. `unsafe` leaves out a check of the lengths, which the host would have to wait for.
-    sums = [
-        torch.segment_reduce(
-            channel.index_select(0, found.order).to(torch.float64),
-            "sum",
-            lengths=found.count,
-            unsafe=True,
-        )
-        for channel in pixels
-    ]
-    return torch.stack(sums, dim=1) / found.count.clamp(min=1)[:, None]
+    sums = []
+    for channel in pixels:
+        stretches = channel.index_select(0, found.order).to(torch.float64)
+        sums.append(torch.segment_reduce(stretches, "sum", lengths=found.count, unsafe=True))
+    return torch.stack(sums, dim=1) / found.count.clamp(min=1)[:, None]  # [S, C]
 
 
 def paint(values: Tensor, found: Segments) -> Tensor:
