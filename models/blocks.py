@@ -61,7 +61,7 @@ class ResnetBlock(nn.Module):
         use_dropout: bool = False,  # dropout of 0.5 between the two convolutions
     ) -> None:
         super().__init__()
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers = OrderedDict[str, nn.Module]()
         layers["0"] = nn.ReflectionPad2d(1)
         layers["1"] = nn.Conv2d(channels, channels, kernel_size=3)
         layers["2"] = norm_layer(channels)

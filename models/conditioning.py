@@ -22,15 +22,9 @@ def image_to_float(pixels: Tensor) -> Tensor:
 
 
 def one_hot(label: Tensor, label_nc: int) -> Tensor:
-    """One channel for each label.
+    """One channel for each label: integers [N, 1, H, W] to 0 and 1, float32 [N, label_nc, H, W].
 
-    Args:
-        label: integers [N, 1, H, W]. A value outside [0, label_nc) sets no channel: that is how
-            pixels of `--ignore_label` are told apart.
-        label_nc: number of labels.
-
-    Returns:
-        float32 [N, label_nc, H, W] of 0 and 1.
+    A value outside [0, label_nc) sets no channel: so pixels of `--ignore_label` are told apart.
     """
     labels = torch.arange(label_nc, device=label.device, dtype=torch.int32).view(1, -1, 1, 1)
     return (label.to(torch.int32) == labels).float()
@@ -39,11 +33,7 @@ def one_hot(label: Tensor, label_nc: int) -> Tensor:
 def instance_boundaries(inst: Tensor) -> Tensor:
     """Where a pixel's instance id differs from any of its 4 neighbours' (paper, section 3.3).
 
-    Args:
-        inst: integers [N, 1, H, W].
-
-    Returns:
-        float32 [N, 1, H, W] of 0 and 1.
+    Integers [N, 1, H, W] to 0 and 1, float32 of the same shape.
     """
     edge = torch.zeros_like(inst, dtype=torch.bool)
     horizontal = inst[..., :, 1:] != inst[..., :, :-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from models.segments import Segments, paint, segment_means, segments
 ANY_LABEL = range(-(2**31), 2**31)  # without a label set, whatever an id can name
 
 
+@dataclass(eq=False)
 class FeatureBank:
     """Collects what the encoder makes of each instance: one row per instance, no pixels.
 
@@ -23,21 +25,14 @@ class FeatureBank:
     label map's: see `instance_labels`.
     """
 
-    def __init__(
-        self,
-        feat_num: int,  # features of an instance
-        label_nc: int,  # number of labels; 0: instances of any label are taken
-        ids_are_labels: bool = False,  # collect per label (--label_feat), from label maps
-        first: int = 0,  # number of the first image
-        step: int = 1,  # from its number to the next one's: processes that share images take turns
-    ) -> None:
-        self.first = first
-        self.step = step
-        self.feat_num = feat_num
-        self.label_nc = label_nc
-        self.ids_are_labels = ids_are_labels
-        self.samples = 0  # images so far
-        self._batches: list[tuple[np.ndarray, ...]] = []  # labels, rows and origins of each
+    feat_num: int  # features of an instance
+    label_nc: int  # number of labels; 0: instances of any label are taken
+    ids_are_labels: bool = False  # collect per label (--label_feat), from label maps
+    first: int = 0  # number of the first image
+    step: int = 1  # from its number to the next one's: processes that share images take turns
+    samples: int = field(default=0, init=False)  # images so far
+    # Labels, rows and origins of the instances of each batch.
+    _batches: list[tuple[np.ndarray, ...]] = field(default_factory=list, init=False)
 
     def add(self, features: Tensor, ids: Tensor, label: Tensor | None = None) -> None:
         """Add the instances of a batch.
@@ -141,14 +136,11 @@ def _majority_labels(found: Segments, label: Tensor) -> np.ndarray:
 
 
 def mean_features_by_label(features: Tensor, label: Tensor) -> ByLabel:
-    """What an image looks like, label by label (`--style_from`).
+    """What an image looks like (`--style_from`): label -> mean over its pixels, [1, feat_num].
 
     Args:
-        features: the encoder's [1, feat_num, H, W], pooled or not.
+        features: the encoder's [1, feat_num, H, W], pooled or not; means are in float64.
         label: the labels of the same image's pixels, integers [1, 1, H, W].
-
-    Returns:
-        Label -> float64 [1, feat_num], the mean over the label's pixels.
     """
     assert len(label) == 1
     found = segments(label)
@@ -159,6 +151,7 @@ def mean_features_by_label(features: Tensor, label: Tensor) -> ByLabel:
 # ---------------------------------------------------------------- styles
 
 
+@dataclass(eq=False)
 class StyleSampler:
     """Gives each instance the centre of a cluster of its label.
 
@@ -166,20 +159,12 @@ class StyleSampler:
     that a gallery can be made again and any instance drawn on its own.
     """
 
-    def __init__(
-        self,
-        centres: ByLabel,  # label -> [k, feat_num], k > 0
-        feat_num: int,  # features of an instance
-        seed: int = 0,  # of the draws
-        ids_are_labels: bool = False,  # draw per label (--label_feat), on label maps
-        label_nc: int = 0,  # number of labels; others, as the ignored one, are not warned of
-    ) -> None:
-        self.centres = centres
-        self.feat_num = feat_num
-        self.seed = seed
-        self.ids_are_labels = ids_are_labels
-        self.label_nc = label_nc
-        self._warned: set[int] = set()
+    centres: ByLabel  # label -> [k, feat_num], k > 0
+    feat_num: int  # features of an instance
+    seed: int = 0  # of the draws
+    ids_are_labels: bool = False  # draw per label (--label_feat), on label maps
+    label_nc: int = 0  # number of labels; others, as the ignored one, are not warned of
+    _warned: set[int] = field(default_factory=set, init=False)
 
     def sample(
         self, ids: Tensor, names: Sequence[str], style: int = 0, label: Tensor | None = None

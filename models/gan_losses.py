@@ -65,13 +65,9 @@ GAN_LOSSES: dict[str, GanLoss] = {
 def over_scales(
     scales: Sequence[Activations],
     loss: Callable[[Tensor], Tensor],
-    reduction: ScaleReduction = "sum",
+    reduction: ScaleReduction = "sum",  # as in pix2pixHD; or mean, as in SPADE
 ) -> Tensor:
-    """The loss of the logits of each of the discriminators' scales, as one scalar.
-
-    Args:
-        reduction: sum as in pix2pixHD, or mean as in SPADE.
-    """
+    """The loss of the logits of each of the discriminators' scales, as one scalar."""
     losses = torch.stack([loss(activations[-1]) for activations in scales])
     return losses.sum() if reduction == "sum" else losses.mean()
 
@@ -93,10 +89,9 @@ def feature_matching(fake: Sequence[Activations], real: Sequence[Activations]) -
 
 
 def l1_distance(fake: Tensor, real: Tensor) -> Tensor:
-    """The mean of |fake - real| in float32, a scalar. Only fake receives a gradient.
+    """The mean of |fake - real|, tensors of one shape and dtype; a scalar in float32.
 
-    Args:
-        fake, real: activations of one shape and dtype, of any precision.
+    Only fake receives a gradient.
     """
     distance: Tensor = _L1Distance.apply(fake, real.detach())
     return distance

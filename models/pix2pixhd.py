@@ -71,16 +71,10 @@ class Pix2PixHDModel(nn.Module):
         pool: ImagePool | None = None,  # earlier fakes for the discriminators
     ) -> None:
         super().__init__()
-        self.netG = netG
-        self.netE = netE
-        self.netD = netD
-        self.vgg = vgg
-        self.label_nc = label_nc
-        self.use_instance = use_instance
-        self.use_features = use_features
-        self.features_per_label = features_per_label
-        self.gan = gan
-        self.use_feature_matching = use_feature_matching
+        self.netG, self.netE, self.netD = netG, netE, netD
+        self.label_nc, self.use_instance = label_nc, use_instance
+        self.use_features, self.features_per_label = use_features, features_per_label
+        self.gan, self.vgg, self.use_feature_matching = gan, vgg, use_feature_matching
         self.scale_reduction = scale_reduction
         self.pool = pool or ImagePool(0)
         self.loss_weights = {
@@ -112,17 +106,14 @@ class Pix2PixHDModel(nn.Module):
 
     def generate(
         self,
-        batch: Batch,
-        features: Tensor | None = None,
-        inner: tuple[slice, slice] | None = None,
+        batch: Batch,  # with `feat` or `image` where features are taken and none are given
+        features: Tensor | None = None,  # [N, feat_num, H, W] to take in place of the batch's own
+        inner: tuple[slice, slice] | None = None,  # rows and columns to render, if not all
     ) -> Tensor:
         """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map.
 
-        Args:
-            batch: with `feat` or `image` where the generator takes features and none are given.
-            features: [N, feat_num, H, W] to take in place of the batch's own.
-            inner: rows and columns to render, if not all. What the maps show around them tells
-                boundaries of instances alone. Features are then given, for these pixels.
+        What the maps show around `inner` tells boundaries of instances alone; features, where
+        they are taken, must then be given, for its pixels.
         """
         maps = self._condition(batch)
         if inner is not None:

@@ -83,13 +83,10 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
     """Instance-wise average pooling: each pixel gets the mean over its instance.
 
     Args:
-        features: floating point [N, C, H, W].
+        features: floating point [N, C, H, W]; so is the result, from sums in float64. The same
+            input gives the same bits.
         ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1. The same id in two samples means two
             instances. For features per label (`--label_feat`), the label map.
-
-    Returns:
-        Shape and dtype of `features`; sums are made in float64 whatever that is. The same input
-        gives the same bits.
     """
     # A short table of means is quicker, where the host need not wait for its length.
     counted = ids.device.type == "cpu" and not torch.compiler.is_compiling()
@@ -100,8 +97,7 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
 class _SegmentAverage(torch.autograd.Function):
     """Averaging is a symmetric linear map, so its gradient is the average of the gradient.
 
-    Autograd would come to the same, but adds the gradients up in the dtype of the features, and on
-    a GPU in any order.
+    Autograd would add the gradients up in the dtype of the features, and on a GPU in any order.
     """
 
     @staticmethod
