@@ -112,8 +112,7 @@ def encoder_decoder(
     use_dropout: bool = False,  # in the residual blocks
 ) -> nn.Sequential:
     """c7s1-k, d2k, d4k, ..., R, ..., u2k, uk, c7s1: from [N, in_channels, H, W] to
-    [N, out_channels, H, W] in [-1, 1]. H and W are multiples of 2^n_downsample, at least twice it.
-    """
+    [N, out_channels, H, W] in [-1, 1]; H and W are multiples of 2^n_downsample, from twice it."""
     widths = [filters * 2**level for level in range(n_downsample + 1)]
     layers = first_convolution(in_channels, filters, norm_layer)
     for width in widths[:-1]:

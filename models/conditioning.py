@@ -46,15 +46,14 @@ def instance_boundaries(inst: Tensor) -> Tensor:
 
 
 def condition(label: Tensor, inst: Tensor | None, label_nc: int) -> Tensor:
-    """The maps that generator and discriminators see: labels (or an image) and boundaries.
+    """The maps that the networks see, float32 [N, C, H, W]: labels (or an image) and boundaries.
+
+    C is what `condition_channels` says.
 
     Args:
         label: integers [N, 1, H, W], or with `label_nc` 0 an image as `image_to_float` takes it.
         inst: integers [N, 1, H, W], or None to leave the boundaries out.
         label_nc: number of labels, or 0.
-
-    Returns:
-        float32 [N, condition_channels(...), H, W].
     """
     parts = [one_hot(label, label_nc) if label_nc else image_to_float(label)]
     if inst is not None:

@@ -7,16 +7,16 @@ import dataclasses
 import io
 import re
 from collections.abc import Sequence
-from typing import TypeVar, get_type_hints
+from typing import get_type_hints
 
 import tyro
 from docstring_parser import parse_from_object
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec
 from tyro.constructors import StructTypeInfo as TypeInfo
 
+from options.fields import Options
 from util.errors import UserError
 
-Options = TypeVar("Options")
 REGISTRY = ConstructorRegistry()
 
 
