@@ -211,4 +211,4 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
     if per_label and model.label_nc == 0:
         yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
     if model.load_features and not (per_instance or per_label):
-        yield "--load_features: these networks take no features; add --instance_feat or --label_feat"
+        yield "--load_features: the networks take no features; add --instance_feat or --label_feat"
