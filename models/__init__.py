@@ -3,7 +3,8 @@ them nothing sees an option, but for the rows of GENERATORS."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 def create_generator(model: ModelOptions) -> Generator:
     """The generator that the options describe, with fresh weights."""
     maps = condition_channels(model.label_nc, model.input_nc, model.instance)
-    generator = GENERATORS[model.netG](model, maps, model.feat_num if uses_features(model) else 0)
-    initialise(generator)
-    return generator
+    features = model.feat_num if uses_features(model) else 0
+    return initialise(GENERATORS[model.netG](model, maps, features))
 
 
 def create_discriminator(
@@ -43,21 +43,13 @@ def create_discriminator(
         norm=model.norm,
         return_features=return_features,
     )
-    initialise(network)
-    return network
+    return initialise(network)
 
 
 def create_encoder(model: ModelOptions) -> Encoder:
     """The encoder that the options describe, with fresh weights."""
-    encoder = Encoder(
-        in_channels=model.output_nc,
-        feat_num=model.feat_num,
-        nef=model.nef,
-        n_downsample=model.n_downsample_E,
-        norm=model.norm,
-    )
-    initialise(encoder)
-    return encoder
+    sizes = model.feat_num, model.nef, model.n_downsample_E
+    return initialise(Encoder(model.output_nc, *sizes, norm=model.norm))
 
 
 def uses_features(model: ModelOptions) -> bool:
@@ -87,19 +79,19 @@ def create_model(
     for module in generator.modules():
         if isinstance(module, ResnetBlock):
             module.keeps_activations = not checkpoint_activations
-    shared: dict[str, Any] = {
-        "netG": generator,
-        "label_nc": model.label_nc,
-        "use_instance": model.instance,
-        "use_features": uses_features(model),
-        "features_per_label": model.label_feat,
-    }
+    for_rendering = partial(
+        Pix2PixHDModel,
+        netG=generator,
+        label_nc=model.label_nc,
+        use_instance=model.instance,
+        use_features=uses_features(model),
+        features_per_label=model.label_feat,
+    )
     if discriminator is None or loss is None:
-        return Pix2PixHDModel(**shared)
+        return for_rendering()
     netD = create_discriminator(model, discriminator, return_features=loss.ganFeat_loss)
     encodes = uses_features(model) and not model.load_features
-    return Pix2PixHDModel(
-        **shared,
+    return for_rendering(
         netE=create_encoder(model) if encodes else None,
         netD=netD,
         gan=GAN_LOSSES[loss.gan_loss],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 BatchNorm = nn.modules.batchnorm._BatchNorm  # of all kinds, synchronised ones too
 
+Network = TypeVar("Network", bound=nn.Module)
 NormLayer = Callable[[int], nn.Module]
 
 # Both take a number of channels. Instance normalisation has neither parameters nor running
@@ -59,7 +61,7 @@ class ResnetBlock(nn.Module):
         use_dropout: bool = False,  # dropout of 0.5 between the two convolutions
     ) -> None:
         super().__init__()
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        layers = OrderedDict[str, nn.Module]()
         layers["0"] = nn.ReflectionPad2d(1)
         layers["1"] = nn.Conv2d(channels, channels, kernel_size=3)
         layers["2"] = norm_layer(channels)
@@ -77,23 +79,20 @@ class ResnetBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.keeps_activations or not torch.is_grad_enabled():
             return x + self.conv_block(x)
-        if not any(isinstance(module, BatchNorm) for module in self.modules()):
-            return x + checkpoint(self.conv_block, x, use_reentrant=False)
-        return x + checkpoint(
-            self.conv_block,
-            x,
-            use_reentrant=False,
-            context_fn=lambda: (contextlib.nullcontext(), running_statistics_kept(self)),
-        )
+        context: dict[str, Any] = {}
+        if any(isinstance(module, BatchNorm) for module in self.modules()):
+            # Given where it is needed alone, since torch.compile does not take it.
+            context["context_fn"] = lambda: (nullcontext(), running_statistics_kept(self))
+        return x + checkpoint(self.conv_block, x, use_reentrant=False, **context)
 
 
-@contextlib.contextmanager
+@contextmanager
 def running_statistics_kept(network: nn.Module) -> Iterator[None]:
     """Batch normalisation does not count what it sees: it has seen it before."""
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.momentum = 0.0  # to stop tracking would leave fewer tensors than checkpoint saw before
     try:
         yield
     finally:
@@ -103,34 +102,43 @@ def running_statistics_kept(network: nn.Module) -> Iterator[None]:
                 norm.num_batches_tracked -= 1
 
 
+def encoder_decoder(
+    in_channels: int,
+    out_channels: int,
+    filters: int,  # of the first layer, k
+    n_downsample: int,  # times the resolution is halved, and doubled again
+    norm_layer: NormLayer,
+    n_blocks: int = 0,  # residual blocks at the lowest resolution
+    use_dropout: bool = False,  # in the residual blocks
+) -> nn.Sequential:
+    """c7s1-k, d2k, d4k, ..., R, ..., u2k, uk, c7s1: from [N, in_channels, H, W] to
+    [N, out_channels, H, W] in [-1, 1]; H and W are multiples of 2^n_downsample, from twice it."""
+    widths = [filters * 2**level for level in range(n_downsample + 1)]
+    layers = first_convolution(in_channels, filters, norm_layer)
+    for width in widths[:-1]:
+        layers += downsampling(width, norm_layer)
+    layers += [ResnetBlock(widths[-1], norm_layer, use_dropout) for _ in range(n_blocks)]
+    for width in reversed(widths[:-1]):
+        layers += upsampling(width, norm_layer)
+    return nn.Sequential(*layers, *output_convolution(filters, out_channels))
+
+
 def first_convolution(in_channels: int, filters: int, norm_layer: NormLayer) -> list[nn.Module]:
     """c7s1-k: 7x7 convolution with reflection padding, normalisation, ReLU."""
-    return [
-        nn.ReflectionPad2d(3),
-        nn.Conv2d(in_channels, filters, kernel_size=7),
-        norm_layer(filters),
-        nn.ReLU(inplace=True),
-    ]
+    convolution = nn.Conv2d(in_channels, filters, kernel_size=7)
+    return [nn.ReflectionPad2d(3), convolution, norm_layer(filters), nn.ReLU(inplace=True)]
 
 
 def downsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
     """dk with k = 2 * `filters`: 3x3 convolution of stride 2, normalisation, ReLU."""
-    return [
-        nn.Conv2d(filters, filters * 2, kernel_size=3, stride=2, padding=1),
-        norm_layer(filters * 2),
-        nn.ReLU(inplace=True),
-    ]
+    convolution = nn.Conv2d(filters, filters * 2, kernel_size=3, stride=2, padding=1)
+    return [convolution, norm_layer(filters * 2), nn.ReLU(inplace=True)]
 
 
 def upsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
     """uk with k = `filters`: 3x3 transposed convolution of stride 1/2, normalisation, ReLU."""
-    return [
-        nn.ConvTranspose2d(
-            filters * 2, filters, kernel_size=3, stride=2, padding=1, output_padding=1
-        ),
-        norm_layer(filters),
-        nn.ReLU(inplace=True),
-    ]
+    convolution = nn.ConvTranspose2d(filters * 2, filters, 3, 2, padding=1, output_padding=1)
+    return [convolution, norm_layer(filters), nn.ReLU(inplace=True)]
 
 
 def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
@@ -143,8 +151,8 @@ def average_pool() -> nn.AvgPool2d:
     return nn.AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=False)
 
 
-def initialise(network: nn.Module) -> None:
-    """Weights of convolutions from N(0, 0.02), scales of batch normalisation from N(1, 0.02).
+def initialise(network: Network) -> Network:
+    """The network, weights of convolutions from N(0, 0.02), scales of batch norms from N(1, 0.02).
 
     Biases of convolutions keep PyTorch's initialisation, as in the reference.
     """
@@ -154,3 +162,4 @@ def initialise(network: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
+    return network

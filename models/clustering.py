@@ -73,13 +73,8 @@ def cluster(
 def cluster_centres(values: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
     """k-means with k-means++ starts, the best of 10 to 100: the more, the fewer rows there are.
 
-    Args:
-        values: finite [n, d], n > 0.
-        n_clusters: 1 or more.
-
-    Returns:
-        [k, d], k <= n_clusters, the centre of the largest cluster first. Where `values` has no
-        more distinct rows than that, they are the centres.
+    Takes finite values [n, d], n > 0, and returns [k, d], k <= n_clusters, the centre of the
+    largest cluster first. Where there are no more distinct rows than that, they are the centres.
     """
     distinct, sizes = np.unique(values, axis=0, return_counts=True)
     if len(distinct) <= n_clusters:

@@ -22,15 +22,9 @@ def image_to_float(pixels: Tensor) -> Tensor:
 
 
 def one_hot(label: Tensor, label_nc: int) -> Tensor:
-    """One channel for each label.
+    """One channel for each label: integers [N, 1, H, W] to 0 and 1, float32 [N, label_nc, H, W].
 
-    Args:
-        label: integers [N, 1, H, W]. A value outside [0, label_nc) sets no channel: that is how
-            pixels of `--ignore_label` are told apart.
-        label_nc: number of labels.
-
-    Returns:
-        float32 [N, label_nc, H, W] of 0 and 1.
+    A value outside [0, label_nc) sets no channel: so pixels of `--ignore_label` are told apart.
     """
     labels = torch.arange(label_nc, device=label.device, dtype=torch.int32).view(1, -1, 1, 1)
     return (label.to(torch.int32) == labels).float()
@@ -39,11 +33,7 @@ def one_hot(label: Tensor, label_nc: int) -> Tensor:
 def instance_boundaries(inst: Tensor) -> Tensor:
     """Where a pixel's instance id differs from any of its 4 neighbours' (paper, section 3.3).
 
-    Args:
-        inst: integers [N, 1, H, W].
-
-    Returns:
-        float32 [N, 1, H, W] of 0 and 1.
+    Integers [N, 1, H, W] to 0 and 1, float32 of the same shape.
     """
     edge = torch.zeros_like(inst, dtype=torch.bool)
     horizontal = inst[..., :, 1:] != inst[..., :, :-1]
@@ -56,15 +46,14 @@ def instance_boundaries(inst: Tensor) -> Tensor:
 
 
 def condition(label: Tensor, inst: Tensor | None, label_nc: int) -> Tensor:
-    """The maps that generator and discriminators see: labels (or an image) and boundaries.
+    """The maps that the networks see, float32 [N, C, H, W]: labels (or an image) and boundaries.
+
+    C is what `condition_channels` says.
 
     Args:
         label: integers [N, 1, H, W], or with `label_nc` 0 an image as `image_to_float` takes it.
         inst: integers [N, 1, H, W], or None to leave the boundaries out.
         label_nc: number of labels, or 0.
-
-    Returns:
-        float32 [N, condition_channels(...), H, W].
     """
     parts = [one_hot(label, label_nc) if label_nc else image_to_float(label)]
     if inst is not None:
@@ -83,11 +72,5 @@ def pad_to_stride(x: Tensor, stride: int) -> Tensor:
     The sides become at least `2 * stride`: reflection padding at the lowest resolution needs two
     pixels.
     """
-    height, width = x.shape[-2:]
-    right = _padded(width, stride) - width
-    bottom = _padded(height, stride) - height
+    bottom, right = (max(-size % stride, 2 * stride - size) for size in x.shape[-2:])
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
-
-
-def _padded(size: int, stride: int) -> int:
-    return max(-(-size // stride), 2) * stride

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,26 +27,15 @@ def patch_layers(
     A layer is convolution, normalisation and activation. With the defaults, a patch's receptive
     field is 70x70. Padding is 2, as in the released code: maps grow by one pixel a layer.
     """
-
-    def convolution(inputs: int, filters: int, stride: int) -> nn.Conv2d:
-        return nn.Conv2d(inputs, filters, kernel_size=4, stride=stride, padding=2)
-
-    layers: list[list[nn.Module]] = [
-        [convolution(in_channels, ndf, 2), nn.LeakyReLU(0.2, inplace=True)]
-    ]
+    convolution = partial(nn.Conv2d, kernel_size=4, padding=2)
+    activation = partial(nn.LeakyReLU, 0.2, inplace=True)
+    layers: list[list[nn.Module]] = [[convolution(in_channels, ndf, stride=2), activation()]]
     filters = ndf
     for n in range(1, n_layers + 1):
         inputs, filters = filters, min(filters * 2, MAX_FILTERS)
-        stride = 2 if n < n_layers else 1
-        layers.append(
-            [
-                convolution(inputs, filters, stride),
-                norm_layer(filters),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
-        )
-    layers.append([convolution(filters, 1, 1)])
-    return layers
+        middle = convolution(inputs, filters, stride=2 if n < n_layers else 1)
+        layers.append([middle, norm_layer(filters), activation()])
+    return [*layers, [convolution(filters, 1, stride=1)]]
 
 
 class MultiscaleDiscriminator(nn.Module):

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.blocks import (
-    NORM_LAYERS,
-    downsampling,
-    first_convolution,
-    output_convolution,
-    upsampling,
-)
+from models.blocks import NORM_LAYERS, encoder_decoder
 
 
 class Encoder(nn.Module):
@@ -30,14 +24,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = 2**n_downsample
-        norm_layer = NORM_LAYERS[norm]
-        layers = first_convolution(in_channels, nef, norm_layer)
-        for level in range(n_downsample):
-            layers += downsampling(nef * 2**level, norm_layer)
-        for level in reversed(range(n_downsample)):
-            layers += upsampling(nef * 2**level, norm_layer)
-        layers += output_convolution(nef, feat_num)
-        self.model = nn.Sequential(*layers)
+        self.model = encoder_decoder(in_channels, feat_num, nef, n_downsample, NORM_LAYERS[norm])
 
     def forward(self, image: Tensor) -> Tensor:
         return self.model(image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from models.segments import Segments, paint, segment_means, segments
 ANY_LABEL = range(-(2**31), 2**31)  # without a label set, whatever an id can name
 
 
+@dataclass(eq=False)
 class FeatureBank:
     """Collects what the encoder makes of each instance: one row per instance, no pixels.
 
@@ -23,23 +25,14 @@ class FeatureBank:
     label map's: see `instance_labels`.
     """
 
-    def __init__(
-        self,
-        feat_num: int,  # features of an instance
-        label_nc: int,  # number of labels; 0: instances of any label are taken
-        ids_are_labels: bool = False,  # collect per label (--label_feat), from label maps
-        first: int = 0,  # number of the first image
-        step: int = 1,  # from its number to the next one's: processes that share images take turns
-    ) -> None:
-        self.first = first
-        self.step = step
-        self.feat_num = feat_num
-        self.label_nc = label_nc
-        self.ids_are_labels = ids_are_labels
-        self.samples = 0  # images so far
-        self._labels: list[np.ndarray] = []  # one array for each batch, as of the next two
-        self._rows: list[np.ndarray] = []
-        self._origins: list[np.ndarray] = []
+    feat_num: int  # features of an instance
+    label_nc: int  # number of labels; 0: instances of any label are taken
+    ids_are_labels: bool = False  # collect per label (--label_feat), from label maps
+    first: int = 0  # number of the first image
+    step: int = 1  # from its number to the next one's: processes that share images take turns
+    samples: int = field(default=0, init=False)  # images so far
+    # Labels, rows and origins of the instances of each batch.
+    _batches: list[tuple[np.ndarray, ...]] = field(default_factory=list, init=False)
 
     def add(self, features: Tensor, ids: Tensor, label: Tensor | None = None) -> None:
         """Add the instances of a batch.
@@ -59,34 +52,31 @@ class FeatureBank:
         labels, _ = instance_labels(found, label_set, label, self.ids_are_labels)
         inside = _contained(labels, label_set)
         share = origins[:, 2:] / pixel_unit(*ids.shape[-2:])
-        self._labels.append(labels[inside])
-        self._rows.append(np.concatenate([means, share], axis=1)[inside])
-        self._origins.append(origins[inside])
+        rows = np.concatenate([means, share], axis=1)
+        self._batches.append((labels[inside], rows[inside], origins[inside]))
         self.samples += len(ids)
 
     def merge(self, other: FeatureBank) -> None:
         """Add the instances of a bank of other images."""
-        self._labels += other._labels
-        self._rows += other._rows
-        self._origins += other._origins
+        self._batches += other._batches
 
     def rows(self) -> ByLabel:
         """Label -> float64 [n, feat_num + 1], in the order of images' numbers, then of ids.
 
         The last column is the instance's size in `pixel_unit`. Every label of the set is there.
         """
-        return self._by_label(self._rows, np.zeros((0, self.feat_num + 1)))
+        return self._by_label(1, np.zeros((0, self.feat_num + 1)))
 
     def origins(self) -> ByLabel:
         """Label -> int64 [n, 3], the same rows: number of the image, instance id, pixels."""
-        return self._by_label(self._origins, np.zeros((0, 3), np.int64))
+        return self._by_label(2, np.zeros((0, 3), np.int64))
 
-    def _by_label(self, parts: list[np.ndarray], none: np.ndarray) -> ByLabel:
-        if not parts:
+    def _by_label(self, column: int, none: np.ndarray) -> ByLabel:
+        if not self._batches:
             return dict.fromkeys(range(self.label_nc), none)
-        # Those of one image are together and in order.
-        order = np.argsort(np.concatenate(self._origins)[:, 0], kind="stable")
-        labels, rows = np.concatenate(self._labels)[order], np.concatenate(parts)[order]
+        columns = [np.concatenate(parts) for parts in zip(*self._batches, strict=True)]
+        order = np.argsort(columns[2][:, 0], kind="stable")  # of one image they are in order
+        labels, rows = columns[0][order], columns[column][order]
         names = range(self.label_nc) if self.label_nc else np.unique(labels).tolist()
         return {label: rows[labels == label] for label in names}
 
@@ -138,22 +128,19 @@ def _majority_labels(found: Segments, label: Tensor) -> np.ndarray:
     # One number for instance and label, so that equal pairs are found by sorting numbers.
     pairs = (found.index << 32) + label.to(found.index.device).flatten()
     keys, counts = torch.unique(pairs, return_counts=True)
-    segment = (keys + 2**31) >> 32
-    table = torch.stack([segment, counts, keys - (segment << 32)]).cpu().numpy()
-    order = np.lexsort(table[::-1])  # by segment, then count, then label
-    last = np.searchsorted(table[0, order], np.arange(len(found.count)), side="right") - 1
-    return table[2, order[last]]
+    by_count = keys[counts.argsort(stable=True)].cpu().numpy()  # of one count, by label
+    segment = (by_count + 2**31) >> 32
+    labels = np.empty(len(found.count), np.int64)
+    labels[segment] = by_count - (segment << 32)  # of several for a segment, the last one stays
+    return labels
 
 
 def mean_features_by_label(features: Tensor, label: Tensor) -> ByLabel:
-    """What an image looks like, label by label (`--style_from`).
+    """What an image looks like (`--style_from`): label -> mean over its pixels, [1, feat_num].
 
     Args:
-        features: the encoder's [1, feat_num, H, W], pooled or not.
+        features: the encoder's [1, feat_num, H, W], pooled or not; means are in float64.
         label: the labels of the same image's pixels, integers [1, 1, H, W].
-
-    Returns:
-        Label -> float64 [1, feat_num], the mean over the label's pixels.
     """
     assert len(label) == 1
     found = segments(label)
@@ -164,28 +151,20 @@ def mean_features_by_label(features: Tensor, label: Tensor) -> ByLabel:
 # ---------------------------------------------------------------- styles
 
 
+@dataclass(eq=False)
 class StyleSampler:
     """Gives each instance the centre of a cluster of its label.
 
-    A style is a number, from 0. Style, seed, the image's name and the instance's id alone decide
-    what an instance is given, so that a gallery can be made again and any instance drawn on its
-    own.
+    Style (a number from 0), seed, the image's name and the instance's id alone decide which, so
+    that a gallery can be made again and any instance drawn on its own.
     """
 
-    def __init__(
-        self,
-        centres: ByLabel,  # label -> [k, feat_num], k > 0
-        feat_num: int,  # features of an instance
-        seed: int = 0,  # of the draws
-        ids_are_labels: bool = False,  # draw per label (--label_feat), on label maps
-        label_nc: int = 0,  # number of labels; others, as the ignored one, are not warned of
-    ) -> None:
-        self.centres = centres
-        self.feat_num = feat_num
-        self.seed = seed
-        self.ids_are_labels = ids_are_labels
-        self.label_nc = label_nc
-        self._warned: set[int] = set()
+    centres: ByLabel  # label -> [k, feat_num], k > 0
+    feat_num: int  # features of an instance
+    seed: int = 0  # of the draws
+    ids_are_labels: bool = False  # draw per label (--label_feat), on label maps
+    label_nc: int = 0  # number of labels; others, as the ignored one, are not warned of
+    _warned: set[int] = field(default_factory=set, init=False)
 
     def sample(
         self, ids: Tensor, names: Sequence[str], style: int = 0, label: Tensor | None = None
@@ -209,8 +188,7 @@ class StyleSampler:
         instances = zip(found.sample.tolist(), found.id.tolist(), labels.tolist(), strict=True)
         lines = []
         for row, (sample, ident, its_label) in enumerate(instances):
-            centres = self.centres.get(its_label)
-            if centres is None:
+            if (centres := self.centres.get(its_label)) is None:
                 lines += self._warning(its_label)
             elif named[row]:
                 features[row] = centres[self.choice(len(centres), names[sample], ident, style)]
@@ -228,8 +206,7 @@ class StyleSampler:
         return sorted(range(count), key=lambda centre: _hash(keys[centre]))[position]
 
     def _warning(self, label: int) -> list[str]:
-        is_known = not self.label_nc or 0 <= label < self.label_nc
-        if label in self._warned or not is_known:
+        if label in self._warned or (self.label_nc and label not in range(self.label_nc)):
             return []
         self._warned.add(label)
         return [f"label {label} has no clusters: its instances are rendered with features of zero"]

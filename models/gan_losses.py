@@ -6,6 +6,7 @@ Losses are computed in float32, whatever precision the networks run in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
@@ -27,27 +28,18 @@ class GanLoss(Protocol):
         """What the discriminator minimises, of its logits on real images or on fakes."""
 
 
-class LeastSquares:
-    """LSGAN (Mao et al. 2017): mean squared distance to 1 for real, to 0 for fake."""
+@dataclass(frozen=True)
+class Targets:
+    """The logits' distance to 1 for real and to 0 for fake; the generator wants 1 for its own."""
+
+    distance: Callable[[Tensor, Tensor], Tensor]  # a mean over all logits
 
     def for_generator(self, logits: Tensor) -> Tensor:
         return self.for_discriminator(logits, is_real=True)
 
     def for_discriminator(self, logits: Tensor, is_real: bool) -> Tensor:
         logits = logits.float()
-        return F.mse_loss(logits, torch.full_like(logits, float(is_real)))
-
-
-class CrossEntropy:
-    """Vanilla GAN (Goodfellow et al. 2014), the generator's side non-saturating."""
-
-    def for_generator(self, logits: Tensor) -> Tensor:
-        return self.for_discriminator(logits, is_real=True)
-
-    def for_discriminator(self, logits: Tensor, is_real: bool) -> Tensor:
-        logits = logits.float()
-        target = torch.full_like(logits, float(is_real))
-        return F.binary_cross_entropy_with_logits(logits, target)
+        return self.distance(logits, torch.full_like(logits, float(is_real)))
 
 
 class Hinge:
@@ -62,8 +54,10 @@ class Hinge:
 
 
 GAN_LOSSES: dict[str, GanLoss] = {
-    "lsgan": LeastSquares(),
-    "vanilla": CrossEntropy(),
+    "lsgan": Targets(F.mse_loss),  # Mao et al. 2017
+    "vanilla": Targets(
+        F.binary_cross_entropy_with_logits
+    ),  # Goodfellow et al. 2014, non-saturating
     "hinge": Hinge(),
 }
 
@@ -71,13 +65,9 @@ GAN_LOSSES: dict[str, GanLoss] = {
 def over_scales(
     scales: Sequence[Activations],
     loss: Callable[[Tensor], Tensor],
-    reduction: ScaleReduction = "sum",
+    reduction: ScaleReduction = "sum",  # as in pix2pixHD; or mean, as in SPADE
 ) -> Tensor:
-    """The loss of the logits of each of the discriminators' scales, as one scalar.
-
-    Args:
-        reduction: sum as in pix2pixHD, or mean as in SPADE.
-    """
+    """The loss of the logits of each of the discriminators' scales, as one scalar."""
     losses = torch.stack([loss(activations[-1]) for activations in scales])
     return losses.sum() if reduction == "sum" else losses.mean()
 
@@ -99,10 +89,9 @@ def feature_matching(fake: Sequence[Activations], real: Sequence[Activations]) -
 
 
 def l1_distance(fake: Tensor, real: Tensor) -> Tensor:
-    """The mean of |fake - real| in float32, a scalar. Only fake receives a gradient.
+    """The mean of |fake - real|, tensors of one shape and dtype; a scalar in float32.
 
-    Args:
-        fake, real: activations of one shape and dtype, of any precision.
+    Only fake receives a gradient.
     """
     distance: Tensor = _L1Distance.apply(fake, real.detach())
     return distance

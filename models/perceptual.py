@@ -41,11 +41,9 @@ class VGGPerceptualLoss(nn.Module):
         with torch.device("meta"):
             # The classifier alone is 0.5 GB: nothing is allocated before the weights are there.
             features = vgg19().features[: self.LAYERS[-1] + 1]
-        prefix = "features."
-        found = {name: weights.get(prefix + name) for name in features.state_dict()}
+        found = {name: weights.get(f"features.{name}") for name in features.state_dict()}
         needed = {name: w.float() for name, w in found.items() if isinstance(w, Tensor)}
-        differing = differing_tensors(features.state_dict(), needed)
-        if differing:
+        if differing := differing_tensors(features.state_dict(), needed):
             raise UserError(
                 f"{source}: not the weights of a VGG19 under torchvision's names "
                 f"({differing[0].replace(': ', ' ', 1)}); give such a file, or --no_vgg_loss"
@@ -66,13 +64,9 @@ class VGGPerceptualLoss(nn.Module):
         """The loss, and what to scale it with so that its gradient is not too small for float16."""
         with torch.no_grad():
             real_activations = self._activations(real)
+        layers = zip(self.WEIGHTS, self._activations(fake), real_activations, strict=True)
+        terms = [weight * l1_distance(mine, other) for weight, mine, other in layers]
         scale = 2.0 ** round(math.log2(real_activations[-1].numel()))
-        terms = [
-            weight * l1_distance(fake_layer, real_layer)
-            for weight, fake_layer, real_layer in zip(
-                self.WEIGHTS, self._activations(fake), real_activations, strict=True
-            )
-        ]
         return torch.stack(terms).sum(), scale
 
     def compile_activations(self) -> None:

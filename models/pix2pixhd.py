@@ -71,19 +71,13 @@ class Pix2PixHDModel(nn.Module):
         pool: ImagePool | None = None,  # earlier fakes for the discriminators
     ) -> None:
         super().__init__()
-        self.netG = netG
-        self.netE = netE
-        self.netD = netD
-        self.vgg = vgg
-        self.label_nc = label_nc
-        self.use_instance = use_instance
-        self.use_features = use_features
-        self.features_per_label = features_per_label
-        self.gan = gan
-        self.use_feature_matching = use_feature_matching
+        self.netG, self.netE, self.netD = netG, netE, netD
+        self.label_nc, self.use_instance = label_nc, use_instance
+        self.use_features, self.features_per_label = use_features, features_per_label
+        self.gan, self.vgg, self.use_feature_matching = gan, vgg, use_feature_matching
         self.scale_reduction = scale_reduction
         self.pool = pool or ImagePool(0)
-        self.loss_weights: dict[str, LossWeight] = {
+        self.loss_weights = {
             "G_GAN": LossWeight(1.0),
             "G_GAN_Feat": LossWeight(lambda_feat, logged=lambda_feat),
             "G_VGG": LossWeight(lambda_feat, logged=lambda_feat),
@@ -108,29 +102,23 @@ class Pix2PixHDModel(nn.Module):
 
     def rendering_network(self, name: str) -> nn.Module:
         """What renders in the place of a trained network: its average, where there is one."""
-        average = f"{name}_ema"
-        if average in self.averaged:
-            return self.averaged[average]
-        return self.trained_networks()[name]
+        return self.saved_networks().get(f"{name}_ema", self.trained_networks()[name])
 
     def generate(
         self,
-        batch: Batch,
-        features: Tensor | None = None,
-        inner: tuple[slice, slice] | None = None,
+        batch: Batch,  # with `feat` or `image` where features are taken and none are given
+        features: Tensor | None = None,  # [N, feat_num, H, W] to take in place of the batch's own
+        inner: tuple[slice, slice] | None = None,  # rows and columns to render, if not all
     ) -> Tensor:
         """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map.
 
-        Args:
-            batch: with `feat` or `image` where the generator takes features and none are given.
-            features: [N, feat_num, H, W] to take in place of the batch's own.
-            inner: rows and columns to render, if not all. What the maps show around them tells
-                boundaries of instances alone. Features are then given, for these pixels.
+        What the maps show around `inner` tells boundaries of instances alone; features, where
+        they are taken, must then be given, for its pixels.
         """
         maps = self._condition(batch)
         if inner is not None:
             assert features is not None or not self.use_features
-            maps = maps[..., inner[0], inner[1]]
+            maps = maps[..., *inner]
         if features is None and self.use_features:
             features = self.features(batch)
         return self._generate(maps, features)
@@ -140,11 +128,8 @@ class Pix2PixHDModel(nn.Module):
         return batch.feat if batch.feat is not None else self.encode(batch)
 
     def encode(self, batch: Batch) -> Tensor:
-        """Features of the real image, constant in each instance (paper, section 3.4).
-
-        Returns:
-            [N, feat_num, H, W] in [-1, 1], with the encoder's graph behind it.
-        """
+        """Features of the real image, [N, feat_num, H, W] in [-1, 1], constant in each instance
+        (paper, section 3.4), with the encoder's graph behind them."""
         assert batch.image is not None, "no photograph to encode"
         return instance_average(self.encode_pixels(batch.image), self.feature_ids(batch))
 
@@ -184,8 +169,7 @@ class Pix2PixHDModel(nn.Module):
         fake_leaf = fake.detach().requires_grad_()
         # Before the discriminators look: what this needs is free again by then.
         perceptual = self.vgg(fake_leaf, real) if self.vgg is not None and for_generator else None
-        fake_pair = _pair(maps, fake_leaf)
-        netD = self._network("D")
+        fake_pair, netD = _pair(maps, fake_leaf), self._network("D")
         pred_fake = netD(fake_pair)
         return StepOutputs(
             fake=fake,
@@ -200,9 +184,8 @@ class Pix2PixHDModel(nn.Module):
     def generator_terms(self, outputs: StepOutputs) -> Terms:
         """The terms of the loss of generator and encoder."""
         assert self.gan is not None
-        terms = {
-            "G_GAN": over_scales(outputs.pred_fake, self.gan.for_generator, self.scale_reduction)
-        }
+        logits_loss, reduction = self.gan.for_generator, self.scale_reduction
+        terms = {"G_GAN": over_scales(outputs.pred_fake, logits_loss, reduction)}
         if self.use_feature_matching:
             terms["G_GAN_Feat"] = feature_matching(outputs.pred_fake, outputs.pred_real)
         if outputs.perceptual is not None:
@@ -226,9 +209,9 @@ class Pix2PixHDModel(nn.Module):
         Returns:
             Whether that is a change.
         """
-        prefixes, is_change = self.netG.outermost_prefixes, False
+        is_change = False
         for name, parameter in self.netG.named_parameters():
-            trains = not alone or name.startswith(prefixes)
+            trains = not alone or name.startswith(self.netG.outermost_prefixes)
             is_change |= trains != parameter.requires_grad
             parameter.requires_grad_(trains)
         return is_change
@@ -243,17 +226,16 @@ class Pix2PixHDModel(nn.Module):
 
         # Split for DistributedDataParallel, graphs with checkpointed blocks would be refused.
         dynamo.optimize_ddp = False
-        for network in (self.netG, self.netE):
-            if network is not None:
-                network.compile()
+        self.netG.compile()
+        if self.netE is not None:
+            self.netE.compile()
         if self.vgg is not None:
             self.vgg.compile_activations()
 
     def wrap_networks(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
-        """Train through `wrap(network)` of each network, such as DistributedDataParallel.
+        """Train, not render, through `wrap(network)` of each, such as DistributedDataParallel.
 
-        Call it again when other parameters are to be trained. Rendering goes by the networks
-        themselves.
+        Call it again when other parameters are to be trained.
         """
         self._wrapped = {}  # the old ones let go of the parameters before new ones take hold
         self._wrapped = {name: wrap(network) for name, network in self.trained_networks().items()}
@@ -276,19 +258,14 @@ class Pix2PixHDModel(nn.Module):
         return maps.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else maps
 
     def _generate(self, maps: Tensor, features: Tensor | None) -> Tensor:
-        height, width = maps.shape[-2:]
-        stride = self.netG.stride
+        (height, width), stride, noise = maps.shape[-2:], self.netG.stride, None
+        if self.netG.noise_dim:
+            # New in each training step, the same for each rendering, which can be made again then.
+            fixed = None if self.training else torch.Generator(maps.device).manual_seed(0)
+            size = len(maps), self.netG.noise_dim
+            noise = torch.randn(size, generator=fixed, device=maps.device)
         padded = None if features is None else pad_to_stride(features, stride)
-        noise = self._noise(len(maps), maps.device)
         return self._network("G")(pad_to_stride(maps, stride), padded, noise)[..., :height, :width]
-
-    def _noise(self, count: int, device: torch.device) -> Tensor | None:
-        """What the generator asks for, [count, noise_dim] from N(0, 1): new in each training step,
-        the same for each rendering, which can then be made again."""
-        if not self.netG.noise_dim:
-            return None
-        fixed = None if self.training else torch.Generator(device).manual_seed(0)
-        return torch.randn(count, self.netG.noise_dim, generator=fixed, device=device)
 
 
 def _pair(maps: Tensor, image: Tensor) -> Tensor:

@@ -66,16 +66,11 @@ def segment_means(features: Tensor, found: Segments) -> Tensor:
     pixels = features.to(found.order.device).transpose(0, 1).flatten(1)  # [C, N*H*W]
     # Channel by channel: with several columns, CUDA gives each segment one thread, not a block of
     # them. `unsafe` leaves out a check of the lengths, which the host would have to wait for.
-    sums = [
-        torch.segment_reduce(
-            channel.index_select(0, found.order).to(torch.float64),
-            "sum",
-            lengths=found.count,
-            unsafe=True,
-        )
-        for channel in pixels
-    ]
-    return torch.stack(sums, dim=1) / found.count.clamp(min=1)[:, None]
+    sums = []
+    for channel in pixels:
+        stretches = channel.index_select(0, found.order).to(torch.float64)
+        sums.append(torch.segment_reduce(stretches, "sum", lengths=found.count, unsafe=True))
+    return torch.stack(sums, dim=1) / found.count.clamp(min=1)[:, None]  # [S, C]
 
 
 def paint(values: Tensor, found: Segments) -> Tensor:
@@ -88,13 +83,10 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
     """Instance-wise average pooling: each pixel gets the mean over its instance.
 
     Args:
-        features: floating point [N, C, H, W].
+        features: floating point [N, C, H, W]; so is the result, from sums in float64. The same
+            input gives the same bits.
         ids: integers [N, 1, H, W] from -2^31 to 2^31 - 1. The same id in two samples means two
             instances. For features per label (`--label_feat`), the label map.
-
-    Returns:
-        Shape and dtype of `features`; sums are made in float64 whatever that is. The same input
-        gives the same bits.
     """
     # A short table of means is quicker, where the host need not wait for its length.
     counted = ids.device.type == "cpu" and not torch.compiler.is_compiling()
@@ -105,8 +97,7 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
 class _SegmentAverage(torch.autograd.Function):
     """Averaging is a symmetric linear map, so its gradient is the average of the gradient.
 
-    Autograd would come to the same, but adds the gradients up in the dtype of the features, and on
-    a GPU in any order.
+    Autograd would add the gradients up in the dtype of the features, and on a GPU in any order.
     """
 
     @staticmethod

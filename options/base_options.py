@@ -1,5 +1,4 @@
-"""Options that every entry script shares: the run, its data and its networks; and the base classes
-of the scripts' own options.
+"""Options of every entry script: the run, its data, its networks; and base classes for the rest.
 
 A field's name is the flag's spelling, which follows the reference implementation (hence the
 camel case). A boolean that is true by default is switched off with `--no_<name>`. Upper bounds are
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
-from options.fields import Range, range_problems
+from options.fields import Range, expected, fits, flat, types_of
 
 ResizeOrCrop = Literal["scale_width", "scale_width_and_crop", "resize_and_crop", "crop", "none"]
 
@@ -35,13 +34,12 @@ class RunOptions:
     """Folder that holds one folder per experiment."""
 
     gpu_ids: str = "0"
-    """GPUs as a comma list; -1 for the CPU. Of several (0,1,2,3) each has a process of its own;
-    -1,-1 is two processes on the CPU. Under torchrun leave it out: each process takes its own."""
+    """GPUs as a comma list, each with a process of its own; -1: the CPU; -1,-1: two processes on
+    the CPU. Under torchrun leave it out: each process takes its own GPU."""
     local_rank: int = 0
     """Set by old launchers of several processes; those also set LOCAL_RANK, which counts."""
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
-    """Seed of all that is random: initial weights, order and augmentation of images; the styles
-    that a rendering draws; the starts of k-means."""
+    """Seed of initial weights, order and flips of images, drawn styles and starts of k-means."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the networks' convolutions; statistics and losses are float32 always. auto: bf16 on GPUs
     that have it, else fp32. fp16 needs CUDA; bf16 on a CPU is taken only if it is faster there."""
@@ -78,9 +76,8 @@ class DataOptions:
 
     resize_or_crop: ResizeOrCrop = "scale_width"
     """scale_width: width to --loadSize, aspect ratio kept; resize_and_crop: to a square of
-    --loadSize; crop: as the file is; each with a random crop to a square of --fineSize, where the
-    name has crop; none: as the file is. Only training crops: all else takes the whole image, at
-    the same scale."""
+    --loadSize; crop, none: as the file is. Where the name has crop, training takes a random square
+    of --fineSize; all else takes the whole image, at the same scale."""
     loadSize: Pixels = 1024
     """Width in pixels that images are scaled to."""
     fineSize: Pixels = 512
@@ -157,76 +154,61 @@ class ProgramOptions:
     def resolved(self) -> Self:
         """The same, but where several flags say one thing, one field has the answer.
 
-        That is `run.precision` for --fp16 and --data_type 16. Nobody later needs to ask the others,
-        which are kept in step for the reference's `opt.txt`. Contradictions stay, for `problems`.
+        That is `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`.
         """
         run = self.run
-        asks_fp16 = run.precision == "fp16" or run.fp16 or run.data_type == 16
-        if asks_fp16 and run.precision in ("auto", "fp16"):
-            run = replace(run, precision="fp16", fp16=True)
-        return replace(self, run=run)
+        asks_fp16 = run.precision == "auto" and (run.fp16 or run.data_type == 16)
+        if asks_fp16 or run.precision == "fp16":
+            # Later nobody asks --fp16, but tools that read the reference's opt.txt do.
+            return replace(self, run=replace(run, precision="fp16", fp16=True))
+        return self
 
     def problems(self) -> Iterator[str]:
         """Values out of range and contradictions between flags, one line each; none if sound."""
-        yield from range_problems(self)
-        yield from _run_problems(self.run)
-        yield from _data_problems(self.data)
+        types, run, data = types_of(type(self)), self.run, self.data
+        for name, value in flat(self).items():
+            if not fits(value, types[name]):
+                yield f"--{name} {value}: must be {expected(types[name])}"
+        if not re.fullmatch(r"-1(,-1)*|\d+(,\d+)*", run.gpu_ids):
+            yield f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU"
+        elif (ids := run.gpu_ids.split(","))[0] != "-1" and len(set(ids)) < len(ids):
+            yield f"--gpu_ids {run.gpu_ids}: names a GPU twice; each process needs its own"
+        if run.precision not in ("auto", "fp16") and (run.fp16 or run.data_type == 16):
+            flag, other = ("fp16", "no_fp16") if run.fp16 else ("data_type 16", "data_type 32")
+            flags = f"--precision {run.precision} with --{flag}"
+            yield f"{flags}: they contradict each other; give --{other}"
+        if not run.name or run.name == "." or ".." in run.name.split("/"):
+            yield f"--name {run.name!r}: must be a folder's name, below --checkpoints_dir"
+        if data.resize_or_crop.endswith("_and_crop") and data.fineSize > data.loadSize:
+            sizes = f"--fineSize {data.fineSize} with --loadSize {data.loadSize}"
+            yield f"{sizes}: the crop exceeds the image; lower --fineSize or raise --loadSize"
+        if data.cache == "":
+            yield "--cache '': must be a folder's name; leave the flag out for no cache"
         yield from _model_problems(self.model)
-        if self.data.ignore_label is not None and self.model.label_nc == 0:
+        if data.ignore_label is not None and self.model.label_nc == 0:
             yield "--ignore_label with --label_nc 0: there is no label map to ignore values of"
 
 
 @dataclass(frozen=True)
 class TrainedRunOptions(ProgramOptions):
-    """Options of a program that uses a trained run, of which it inherits networks and data.
-
-    Such a program is a subclass with groups of its own, for `parsing.parse_for_run`.
-    """
+    """Base of a program that uses a trained run and inherits its networks: see `parse_for_run`."""
 
     def without_saved(self) -> Self:
         """The same, with what is assumed of a run that has no saved options."""
         return self
 
 
-def _run_problems(run: RunOptions) -> Iterator[str]:
-    if not re.fullmatch(r"-1(,-1)*|\d+(,\d+)*", run.gpu_ids):
-        yield f"--gpu_ids {run.gpu_ids!r}: must be a list such as 0 or 0,1, or -1 for CPU"
-    elif (ids := run.gpu_ids.split(","))[0] != "-1" and len(set(ids)) < len(ids):
-        yield f"--gpu_ids {run.gpu_ids}: names a GPU twice; each process needs its own"
-    if (run.fp16 or run.data_type == 16) and run.precision not in ("auto", "fp16"):
-        flag, other = ("fp16", "no_fp16") if run.fp16 else ("data_type 16", "data_type 32")
-        problem = "they contradict each other; give"
-        yield f"--precision {run.precision} with --{flag}: {problem} --{other}"
-    if not run.name or run.name == "." or ".." in run.name.split("/"):
-        yield f"--name {run.name!r}: must be a folder's name, below --checkpoints_dir"
-
-
-def _data_problems(data: DataOptions) -> Iterator[str]:
-    both = data.resize_or_crop in ("resize_and_crop", "scale_width_and_crop")
-    if both and data.fineSize > data.loadSize:
-        yield (
-            f"--fineSize {data.fineSize} with --loadSize {data.loadSize}: the crop is larger than "
-            "the image it is cut from; lower --fineSize or raise --loadSize"
-        )
-    if data.cache == "":
-        yield "--cache '': must be a folder's name; leave the flag out for no cache"
-
-
 def _model_problems(model: ModelOptions) -> Iterator[str]:
     for name, channels in (("input_nc", model.input_nc), ("output_nc", model.output_nc)):
         if channels not in (1, 3):
             yield f"--{name} {channels}: image files carry 1 or 3 channels"
-    if model.instance_feat and model.label_feat:
+    per_instance, per_label = model.instance_feat, model.label_feat
+    if per_instance and per_label:
         yield "--instance_feat with --label_feat: features are of one kind; drop one"
-    if model.instance_feat and not model.instance:
-        yield (
-            "--instance_feat with --no_instance: features of instances need their maps; drop "
-            "--no_instance, or take --label_feat"
-        )
-    if model.label_feat and model.label_nc == 0:
+    if per_instance and not model.instance:
+        remedy = "drop --no_instance, or take --label_feat"
+        yield f"--instance_feat with --no_instance: instances need their maps; {remedy}"
+    if per_label and model.label_nc == 0:
         yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
-    if model.load_features and not (model.instance_feat or model.label_feat):
-        yield (
-            "--load_features without --instance_feat or --label_feat: the features would not be "
-            "used; add one of them"
-        )
+    if model.load_features and not (per_instance or per_label):
+        yield "--load_features: the networks take no features; add --instance_feat or --label_feat"

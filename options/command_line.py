@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
-import functools
-import inspect
 import io
 import re
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import TypeVar, get_type_hints
+from typing import get_type_hints
 
 import tyro
+from docstring_parser import parse_from_object
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec
 from tyro.constructors import StructTypeInfo as TypeInfo
 
+from options.fields import Options
 from util.errors import UserError
 
-Options = TypeVar("Options")
 REGISTRY = ConstructorRegistry()
 
 
@@ -57,24 +54,12 @@ def _one_line(box: str) -> str:
 def _with_flowing_help(info: TypeInfo) -> StructConstructorSpec | None:
     """A dataclass as tyro takes it anyway, but for its help: of docstrings tyro keeps the line
     breaks, so that sentences would break in the source's width and in the terminal's."""
-    if not dataclasses.is_dataclass(info.type) or not (texts := _docstrings(info.type)):
+    if not dataclasses.is_dataclass(info.type):
         return None
-    types = get_type_hints(info.type, include_extras=True)
+    parameters = parse_from_object(info.type).params
+    texts = {p.arg_name: " ".join(p.description.split()) for p in parameters if p.description}
     fields = (
-        StructFieldSpec(name, kind, default=getattr(info.default, name), helptext=texts.get(name))
-        for name, kind in types.items()
+        StructFieldSpec(name, kind, getattr(info.default, name), helptext=texts.get(name))
+        for name, kind in get_type_hints(info.type, include_extras=True).items()
     )
     return StructConstructorSpec(info.type, fields=tuple(fields))
-
-
-@functools.cache
-def _docstrings(group: type) -> dict[str, str]:
-    """The text below each field, in one line."""
-    [definition] = ast.parse(inspect.getsource(group)).body
-    assert isinstance(definition, ast.ClassDef)
-    texts = {}
-    for statements in pairwise(definition.body):
-        match statements:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
-                texts[name] = " ".join(text.split())
-    return texts

@@ -34,10 +34,8 @@ class EncoderRunOptions(TrainedRunOptions):
         """As of every program, and that the run has no encoder."""
         yield from super().problems()
         if not (self.model.instance_feat or self.model.label_feat):
-            yield (
-                "the run has no encoder: it was trained without --instance_feat and --label_feat; "
-                "give the --name of a run with features"
-            )
+            reason = "it was trained without --instance_feat and --label_feat"
+            yield f"the run has no encoder: {reason}; give the --name of a run with features"
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,8 @@ class PrecomputeOptions(EncoderRunOptions):
         """As of every program with an encoder, and what contradicts itself in writing maps."""
         yield from super().problems()
         if self.model.load_features:
-            yield (
-                "--load_features: this run reads its features from files; give the --name of the "
-                "run whose encoder made them"
-            )
+            remedy = "give the --name of the run whose encoder made them"
+            yield f"--load_features: this run reads its features from files; {remedy}"
         if self.feat_format == "png" and self.model.feat_num not in (1, 3):
-            yield (
-                f"--feat_format png with --feat_num {self.model.feat_num}: a PNG holds 1 or 3 "
-                "channels; leave the flag out for npz"
-            )
+            flags = f"--feat_format png with --feat_num {self.model.feat_num}"
+            yield f"{flags}: a PNG holds 1 or 3 channels; leave the flag out for npz"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Options = TypeVar("Options")
@@ -74,11 +74,3 @@ def replaced(options: Options, values: Mapping[str, Any]) -> Options:
         for name, old in vars(options).items()
     }
     return dataclasses.replace(options, **changes)  # type: ignore[type-var]
-
-
-def range_problems(options: Any) -> Iterator[str]:
-    """One line for each flag whose value its type does not admit."""
-    types = types_of(type(options))
-    for name, value in flat(options).items():
-        if not fits(value, types[name]):
-            yield f"--{name} {value}: must be {expected(types[name])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,6 @@ from options.base_options import (
     DataOptions,
     ModelOptions,
     ProgramOptions,
-    RunOptions,
     TrainedRunOptions,
 )
 from options.command_line import read_argv
@@ -57,25 +56,22 @@ def parse_train(
 
     Args:
         argv: the command line.
-        launched: whether a launcher started several processes. It has thereby said on how many
-            GPUs the run goes on, so that those of its earlier part do not count.
-        restarted_launch: given where torchrun started the program anew with the same argv; what
-            that launch saved before is then continued.
+        launched: whether a launcher started several processes, which says on how many GPUs the
+            run goes on: those of its earlier part do not count.
+        restarted_launch: the launch that torchrun started anew with the same argv; what it saved
+            before is then continued.
 
     Raises:
         UserError: argv or the run's saved options are at fault; one line for each problem.
     """
     options = read_argv(argv, TrainOptions())
-    if restarted_launch and _has_saved(options.run, restarted_launch):
+    if restarted_launch and _has_saved(options, restarted_launch):
         argv = [*argv, "--continue_train", "--load_pretrain=", "--which_epoch=latest"]
         options = read_argv(argv, TrainOptions())
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
-        for names in _SAY_ONE_THING:
-            left |= names if names & _given(argv) else set()
-        kept = {name: value for name, value in saved.items() if name not in left}
-        options = read_argv(argv, replaced(TrainOptions(), kept))
-        _refuse(_contradictions(options.model, saved, options.run))
+        left = left.union(*(names for names in _SAY_ONE_THING if names & _given(argv)))
+        options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
 
 
@@ -85,16 +81,11 @@ def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
     Exits with 0 after --help.
 
     Raises:
-        UserError: argv or the run's saved options are at fault, or argv contradicts the run's
-            networks; one line for each problem.
+        UserError: as `parse_train`, and where argv contradicts the run's networks.
     """
     options = read_argv(argv, kind())
-    if saved := saved_options(options.run):
-        inherited = {name: value for name, value in saved.items() if name in _INHERITED}
-        options = read_argv(argv, replaced(kind(), inherited))
-        _refuse(_contradictions(options.model, saved, options.run))
-    else:
-        options = options.without_saved()
+    saved = saved_options(options.run)
+    options = _inherit(options, argv, saved, _INHERITED) if saved else options.without_saved()
     # Only now, as argv may have changed the sizes that whole images depend on.
     return _sound(dataclasses.replace(options, data=uncropped(options.data)))
 
@@ -102,6 +93,21 @@ def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
 parse_test = partial(parse_for_run, TestOptions)
 parse_encode = partial(parse_for_run, EncodeOptions)
 parse_precompute = partial(parse_for_run, PrecomputeOptions)
+
+
+def _inherit(
+    options: AnyOptions, argv: Sequence[str], saved: Mapping[str, Any], names: Container[str]
+) -> AnyOptions:
+    """The options read anew: where argv says nothing, those of `names` are as in the saved run."""
+    inherited = {name: value for name, value in saved.items() if name in names}
+    options = read_argv(argv, replaced(type(options)(), inherited))
+    run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
+    _refuse(
+        f"{_as_flag(name, value)}: {run} {_as_flag(name, saved[name])}; leave the flag out"
+        for name, value in flat(options.model).items()
+        if name not in _NOT_ARCHITECTURE and value != saved[name]
+    )
+    return options
 
 
 def _sound(options: AnyOptions) -> AnyOptions:
@@ -122,12 +128,11 @@ def _given(argv: Sequence[str]) -> set[str]:
     return {name.removeprefix("no_") for name in names}
 
 
-def _has_saved(run: RunOptions, launch: str) -> bool:
+def _has_saved(options: TrainOptions, launch: str) -> bool:
     """Whether the run's latest state is of that launch, and not of an earlier run of its name."""
-    folder = Path(run.checkpoints_dir) / run.name
-    marker = folder / LAUNCH_FILE
+    marker = Path(options.run.checkpoints_dir) / options.run.name / LAUNCH_FILE
     is_ours = marker.is_file() and marker.read_text().strip() == launch
-    return is_ours and (folder / "latest_state.pth").is_file()
+    return is_ours and marker.with_name("latest_state.pth").is_file()
 
 
 def uncropped(data: DataOptions) -> DataOptions:
@@ -144,28 +149,18 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     """One line for each flag that was set and changes nothing."""
     values, defaults = flat(options), flat(type(options)())
     advice = {
-        "local_rank": "it has no effect",
-        "ntest": "it has no effect; --how_many limits the images",
-        "aspect_ratio": "it has no effect; images keep the size of their label map",
+        "local_rank": "",
+        "ntest": "; --how_many limits the images",
+        "aspect_ratio": "; images keep the size of their label map",
     }
     if not isinstance(options, TrainOptions):
-        advice["tf_log"] = "it has no effect; TensorBoard logs are of trainings"
+        advice["tf_log"] = "; TensorBoard logs are of trainings"
     if options.run.data_type == 8:
-        advice["data_type"] = "it has no effect; the networks compute in 32 bits"
+        advice["data_type"] = "; the networks compute in 32 bits"
     return [
-        f"--{name} {values[name]}: {text}"
-        for name, text in advice.items()
-        if name in values and values[name] != defaults[name]
-    ]
-
-
-def _contradictions(model: ModelOptions, saved: Mapping[str, Any], run: RunOptions) -> list[str]:
-    """One line for each flag that makes other networks of a run than it has."""
-    return [
-        f"{_as_flag(name, value)}: the run {run.name!r} in {run.checkpoints_dir} was trained with "
-        f"{_as_flag(name, saved[name])}; leave the flag out"
-        for name, value in flat(model).items()
-        if name not in _NOT_ARCHITECTURE and value != saved[name]
+        f"--{name} {values[name]}: it has no effect{more}"
+        for name, more in advice.items()
+        if values.get(name) != defaults.get(name)
     ]
 
 

@@ -26,11 +26,9 @@ def options_texts(options: TrainOptions) -> dict[str, str]:
         f"no_{name}: {not value}" if defaults[name] is True else f"{name}: {value}"
         for name, value in values.items()
     )
-    frame = ["------------ Options -------------", *lines, "-------------- End ----------------"]
-    return {
-        "options.json": json.dumps(values, indent=2) + "\n",
-        "opt.txt": "\n".join(frame) + "\n",
-    }
+    head, end = "------------ Options -------------", "-------------- End ----------------"
+    opt_txt = "\n".join([head, *lines, end, ""])
+    return {"options.json": json.dumps(values, indent=2) + "\n", "opt.txt": opt_txt}
 
 
 def saved_options(run: RunOptions) -> dict[str, Any]:
@@ -43,28 +41,28 @@ def saved_options(run: RunOptions) -> dict[str, Any]:
         UserError: the file is damaged, or a value is not of its field's type.
     """
     types, folder = types_of(TrainOptions), Path(run.checkpoints_dir) / run.name
-    for file, read in ((folder / "options.json", json.loads), (folder / "opt.txt", _read_opt_txt)):
-        if not file.is_file():
-            continue
-        try:
-            values = read(file.read_text(encoding="utf-8"))
-            if not isinstance(values, dict) or not types.keys() & values.keys():
-                raise ValueError("it names no option")
-        except (ValueError, OSError, RecursionError) as error:
-            reason = "brackets nested too deep" if isinstance(error, RecursionError) else error
-            complaint = f"{file}: not a run's saved options ({reason}); restore or remove it"
-            raise UserError(complaint) from None
-        known = {name: values[name] for name in types if name in values}
-        problems = [
-            f"{file}: {name} is {reprlib.repr(value)}, but must be {expected(types[name])}; "
-            "correct it there, or restore the file"
-            for name, value in known.items()
-            if not fits(value, types[name])
-        ]
-        if problems:
-            raise UserError(problems)
-        return flat(TrainOptions()) | known
-    return {}
+    file = next(filter(Path.is_file, (folder / "options.json", folder / "opt.txt")), None)
+    if file is None:
+        return {}
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = json.loads(text) if file.name == "options.json" else _read_opt_txt(text)
+        if not isinstance(values, dict) or not types.keys() & values.keys():
+            raise ValueError("it names no option")
+    except (ValueError, OSError, RecursionError) as error:
+        reason = "brackets nested too deep" if isinstance(error, RecursionError) else error
+        complaint = f"{file}: not a run's saved options ({reason}); restore or remove it"
+        raise UserError(complaint) from None
+    known = {name: values[name] for name in types if name in values}
+    remedy = "correct it there, or restore the file"
+    problems = [
+        f"{file}: {name} is {reprlib.repr(value)}, but must be {expected(types[name])}; {remedy}"
+        for name, value in known.items()
+        if not fits(value, types[name])
+    ]
+    if problems:
+        raise UserError(problems)
+    return flat(TrainOptions()) | known
 
 
 def _read_opt_txt(text: str) -> dict[str, Any]:
@@ -81,10 +79,10 @@ def _read_opt_txt(text: str) -> dict[str, Any]:
 
 def _from_word(word: str, hint: Any) -> Any:
     """The value that a word stands for in a field of that type; the word itself if none fits."""
-    readings: list[Any] = [{"None": None, "True": True, "False": False}.get(word, word)]
+    # What is unlimited is None here and inf in the reference.
+    readings: list[Any] = [{"None": None, "True": True, "False": False}.get(word, word), word]
     for number in (int, float):
         with contextlib.suppress(ValueError):
             readings.append(number(word))
-    # Text takes the word as it is. What is unlimited is None here and inf in the reference.
-    readings += [word, *([None] if word == "inf" else [])]
+    readings += [None] if word == "inf" else []
     return next((value for value in readings if fits(value, hint)), word)

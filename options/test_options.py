@@ -21,19 +21,16 @@ class ResultOptions:
     """Most images to render."""
     results_dir: str = "./results/"
     """The gallery is written to <results_dir>/<name>/<phase>_<which_epoch>/index.html."""
-
     image_format: Literal["png", "jpg"] = "png"
     """Format of the images: png keeps every value, jpg is about a tenth of the size."""
-
     cluster_path: str = "features_clustered_010.npy"
     """Clustered features to sample from: a file in the run's folder, .npz or the reference's .npy,
     or a path. The default stands for the file of the run's own --n_clusters."""
     use_encoded_image: bool = False
     """Take the features from the real image."""
-
     tile: Count | None = None
-    """Render in overlapping tiles of so many pixels a side, blended: for images too large for the
-    memory. Statistics are those of each tile, so that colours differ a little from the whole."""
+    """Render in blended tiles of so many pixels a side: for images too large for the memory.
+    Statistics are those of each tile, so that colours differ a little from the whole."""
     styles: Count = 1
     """Renderings of each image side by side, with other features drawn for each."""
     style_from: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
 from options.base_options import Count, Filters, Natural, ProgramOptions
-from options.fields import Range
+from options.fields import Range, replaced
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ class ScheduleOptions:
     check_data: Literal["sample", "full"] = "sample"
     """Pixels that are checked before training: a sample of the files, or all of them."""
     checkpoint_activations: bool = False
-    """Compute the residual blocks twice instead of keeping their activations: slower, with less
-    memory."""
+    """Compute residual blocks twice instead of keeping activations: slower, with less memory."""
     debug: bool = False
     """One epoch of at most ten images, with pictures and losses at every step."""
 
@@ -106,26 +105,20 @@ class TrainOptions(ProgramOptions):
     log: LogOptions = field(default_factory=LogOptions)
 
     def resolved(self) -> Self:
-        """As of every program; `loss.gan_loss` has the answer to --no_lsgan, and the fields that
-        --debug stands for have its values."""
+        """Also, `loss.gan_loss` answers --no_lsgan, and --debug's fields have its values."""
         options, loss = super().resolved(), self.loss
         if loss.gan_loss == "vanilla" or (loss.gan_loss == "lsgan" and not loss.lsgan):
-            loss = replace(loss, gan_loss="vanilla", lsgan=False)
-            options = replace(options, loss=loss)
-        if not options.schedule.debug:
-            return options
-        most = min(options.data.max_dataset_size or 10, 10)
-        return replace(
-            options,
-            data=replace(options.data, max_dataset_size=most),
-            schedule=replace(options.schedule, niter=1, niter_decay=0),
-            log=replace(options.log, print_freq=1, display_freq=1),
-        )
+            options = replace(options, loss=replace(loss, gan_loss="vanilla", lsgan=False))
+        if self.schedule.debug:
+            short = {"niter": 1, "niter_decay": 0, "print_freq": 1, "display_freq": 1}
+            most = min(self.data.max_dataset_size or 10, 10)
+            options = replaced(options, short | {"max_dataset_size": most})
+        return options
 
     def problems(self) -> Iterator[str]:
         """As of every program, and what contradicts itself in training."""
-        loss, schedule, data = self.loss, self.schedule, self.data
         yield from super().problems()
+        loss, schedule, data = self.loss, self.schedule, self.data
         if loss.gan_loss == "hinge" and not loss.lsgan:
             yield "--gan_loss hinge with --no_lsgan: they name two losses; drop --no_lsgan"
         if schedule.beta1 >= 1:
@@ -133,21 +126,16 @@ class TrainOptions(ProgramOptions):
         if schedule.niter + schedule.niter_decay < 1:
             yield "--niter 0 with --niter_decay 0: no epoch is left to train; raise one of them"
         if schedule.continue_train and schedule.load_pretrain:
-            yield (
-                "--continue_train with --load_pretrain: both name the weights to start from; drop "
-                "--load_pretrain to resume the run, or --continue_train to start a new one"
-            )
+            remedy = "drop --load_pretrain to resume the run, or --continue_train to start anew"
+            yield f"--continue_train with --load_pretrain: both name the first weights; {remedy}"
         if schedule.continue_train and schedule.debug:
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
         if self.run.compile and schedule.checkpoint_activations and self.model.norm == "batch":
-            yield (
-                "--compile with --checkpoint_activations and --norm batch: PyTorch cannot compile "
-                "the three together; leave one of them out"
-            )
+            flags = "--compile with --checkpoint_activations and --norm batch"
+            yield f"{flags}: PyTorch cannot compile the three together; leave one of them out"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
-        if data.max_dataset_size is not None and 0 < data.max_dataset_size < data.batchSize:
-            yield (
-                f"--max_dataset_size {data.max_dataset_size} with --batchSize {data.batchSize}: "
-                "not one batch could be filled; lower --batchSize"
-            )
+        most, batch = data.max_dataset_size, data.batchSize
+        if most is not None and 0 < most < batch:
+            sizes = f"--max_dataset_size {most} with --batchSize {batch}"
+            yield f"{sizes}: not one batch could be filled; lower --batchSize"

@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from models.blocks import (
-    NORM_LAYERS,
-    ResnetBlock,
-    downsampling,
-    first_convolution,
-    output_convolution,
-    upsampling,
-)
+from models.blocks import NORM_LAYERS, encoder_decoder
 from models.generators.base import Generator, joined
 
 if TYPE_CHECKING:
@@ -35,16 +28,9 @@ class GlobalGenerator(Generator):
     ) -> None:
         super().__init__()
         self.stride = 2**n_downsample
-        norm_layer = NORM_LAYERS[norm]
-        layers = first_convolution(in_channels, ngf, norm_layer)
-        for level in range(n_downsample):
-            layers += downsampling(ngf * 2**level, norm_layer)
-        widest = ngf * 2**n_downsample
-        layers += [ResnetBlock(widest, norm_layer, use_dropout) for _ in range(n_blocks)]
-        for level in reversed(range(n_downsample)):
-            layers += upsampling(ngf * 2**level, norm_layer)
-        layers += output_convolution(ngf, out_channels)
-        self.model = nn.Sequential(*layers)
+        self.model = encoder_decoder(
+            in_channels, out_channels, ngf, n_downsample, NORM_LAYERS[norm], n_blocks, use_dropout
+        )
 
     def forward(
         self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None

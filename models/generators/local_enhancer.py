@@ -48,14 +48,9 @@ class LocalEnhancer(Generator):
         self.outermost_prefixes = (f"model{n_local_enhancers}_",)
         norm_layer = NORM_LAYERS[norm]
         # `model` and `model<n>_<part>` are the names that published checkpoints have.
+        width = ngf * 2**n_local_enhancers
         self.model = GlobalGenerator(
-            in_channels,
-            out_channels,
-            ngf * 2**n_local_enhancers,
-            n_downsample,
-            n_blocks,
-            norm,
-            use_dropout,
+            in_channels, out_channels, width, n_downsample, n_blocks, norm, use_dropout
         ).without_output()
         for n in range(1, n_local_enhancers + 1):
             width = ngf * 2 ** (n_local_enhancers - n)
