@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from engine.stop_signal import StopSignal
+from util.logger import Console
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -56,18 +57,30 @@ def test_a_second_ctrl_c_interrupts_and_nothing_else_does(
         assert stop.received == signal.SIGTERM
 
 
-def test_a_reader_that_went_away_is_a_wish_to_stop() -> None:
+@pytest.fixture
+def reader() -> Iterator[int]:
+    """Standard output is a pipe, and this the descriptor to read it from."""
     reader, writer = os.pipe()
-    with os.fdopen(writer, "w") as stream, contextlib.redirect_stdout(stream):
-        with StopSignal() as stop:
-            print("read", flush=True)
-            assert (os.read(reader, 10), stop.received) == (b"read\n", None)
-            os.close(reader)
-            print("lost", flush=True)
-            print("lost, too", flush=True)
-            assert stop.received == signal.SIGPIPE
-        assert sys.stdout is stream
-        print("and later", flush=True)  # no error at the end of the program
+    kept = os.dup(1)
+    os.dup2(writer, 1)
+    os.close(writer)
+    with open(1, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
+        yield reader
+    os.dup2(kept, 1)
+    os.close(kept)
+
+
+def test_a_reader_that_went_away_is_a_wish_to_stop(reader: int) -> None:
+    console = Console()
+    with StopSignal() as stop:
+        console.say("read")
+        signal.raise_signal(signal.SIGPIPE)  # of some other pipe
+        assert (os.read(reader, 10), stop.received) == (b"read\n", None)
+        os.close(reader)
+        console.say("lost")
+        console.say("lost, too")
+        assert stop.received == signal.SIGPIPE
+    print("and later", flush=True)  # no error at the end of the program
 
 
 def test_handlers_are_put_back() -> None:
