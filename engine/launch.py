@@ -26,12 +26,13 @@ def launch(main: Callable[[Options], object], options: Options, gpu_ids: str) ->
 
     def run() -> None:
         if count := processes_to_start(gpu_ids):
-            return _start_and_watch(count, main, options, gpu_ids)
-        from engine.distributed import shut_down
+            _start_and_watch(count, main, options, gpu_ids)
+        else:
+            from engine.distributed import shut_down
 
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)  # see `_start_and_watch`
-        main(options)
-        shut_down()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)  # see `_start_and_watch`
+            main(options)
+            shut_down()
 
     run_program(run)
 
@@ -69,13 +70,12 @@ def _start_and_watch(count: int, *launched: Any) -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
             context = start_processes(_child, launched, nprocs=count, join=False)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
+            passed_on = None
             while not context.join(timeout=0.1, grace_period=GRACE):
-                if stop.received:
-                    for child in multiprocessing.active_children():
-                        os.kill(child.pid or 0, stop.received)
-                    break
-            while not context.join(grace_period=GRACE):
-                pass
+                if passed_on != stop.received:
+                    passed_on = stop.received
+                    for pid in (child.pid for child in context.processes if child.is_alive()):
+                        os.kill(pid, passed_on)
         except ProcessExitedException as error:
             if error.exit_code >= 0:
                 sys.exit(error.exit_code)

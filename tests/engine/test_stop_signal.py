@@ -57,30 +57,30 @@ def test_a_second_ctrl_c_interrupts_and_nothing_else_does(
         assert stop.received == signal.SIGTERM
 
 
-@pytest.fixture
-def reader() -> Iterator[int]:
-    """Standard output is a pipe, and this the descriptor to read it from."""
-    reader, writer = os.pipe()
+@contextlib.contextmanager
+def output_to(writer: int) -> Iterator[None]:
+    """Let standard output be that descriptor, which is closed."""
     kept = os.dup(1)
     os.dup2(writer, 1)
     os.close(writer)
     with open(1, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
-        yield reader
+        yield
     os.dup2(kept, 1)
     os.close(kept)
 
 
-def test_a_reader_that_went_away_is_a_wish_to_stop(reader: int) -> None:
-    console = Console()
-    with StopSignal() as stop:
-        console.say("read")
-        signal.raise_signal(signal.SIGPIPE)  # of some other pipe
-        assert (os.read(reader, 10), stop.received) == (b"read\n", None)
-        os.close(reader)
-        console.say("lost")
-        console.say("lost, too")
-        assert stop.received == signal.SIGPIPE
-    print("and later", flush=True)  # no error at the end of the program
+def test_a_reader_that_went_away_is_a_wish_to_stop() -> None:
+    reader, writer = os.pipe()
+    with output_to(writer):
+        with StopSignal() as stop:
+            Console().say("read")
+            signal.raise_signal(signal.SIGPIPE)  # of some other pipe
+            assert (os.read(reader, 10), stop.received) == (b"read\n", None)
+            os.close(reader)
+            Console().say("lost")
+            Console().say("lost, too")
+            assert stop.received == signal.SIGPIPE
+        print("and later", flush=True)  # no error at the end of the program
 
 
 def test_handlers_are_put_back() -> None:
