@@ -30,7 +30,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:  # [N, C, H, W], the same in all processes
         if not self.training:
             return super().forward(input)
-        return _own_share(super().forward(_Gather.apply(input)))
+        everything: Tensor = super().forward(_Gather.apply(input))  # [processes * N, C, H, W]
+        return everything.chunk(dist.get_world_size())[dist.get_rank()]
 
 
 class _Gather(torch.autograd.Function):
@@ -49,8 +50,4 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         total = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)  # every process's loss depends on all images
-        return _own_share(total)
-
-
-def _own_share(tensor: Tensor) -> Tensor:
-    return tensor.chunk(dist.get_world_size())[dist.get_rank()]
+        return total.chunk(dist.get_world_size())[dist.get_rank()]

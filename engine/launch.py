@@ -38,10 +38,8 @@ def launch(main: Callable[[Options], object], options: Options, gpu_ids: str) ->
 
 
 def processes_to_start(gpu_ids: str) -> int:
-    """How many processes a list of GPUs asks this one to start; 0: do it all here.
-
-    That is so for one GPU, under a launcher, and where the GPUs are not there, which is told later.
-    """
+    """How many processes a list of GPUs asks this one to start; 0, to do all itself, for one
+    GPU, under a launcher, and where the GPUs are not there, which is told later."""
     ids = [int(part) for part in gpu_ids.split(",")]
     if len(ids) == 1 or read_world().size > 1:
         return 0
@@ -72,7 +70,7 @@ def _start_and_watch(count: int, *launched: Any) -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
             passed_on = None
             while not context.join(timeout=0.1, grace_period=GRACE):
-                if passed_on != stop.received:
+                if stop.received and not passed_on:
                     passed_on = stop.received
                     for pid in (child.pid for child in context.processes if child.is_alive()):
                         os.kill(pid, passed_on)
