@@ -31,7 +31,8 @@ class SharedBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         everything: Tensor = super().forward(_Gather.apply(input))  # [processes * N, C, H, W]
-        return everything.chunk(dist.get_world_size())[dist.get_rank()]
+        # By `narrow`, as ReLU in place is allowed on its views, and not on those of `chunk`.
+        return everything.narrow(0, dist.get_rank() * len(input), len(input))
 
 
 class _Gather(torch.autograd.Function):
