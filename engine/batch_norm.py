@@ -7,66 +7,48 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 def synchronise_batch_norm(model: nn.Module) -> None:
     """Let the batch norms in a model share their statistics among the processes, in place.
 
-    Names and tensors of the state dict stay as they are.
+    Parameters, and names and tensors of the state dict, stay the very same.
     """
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, SharedBatchNorm):
-                setattr(module, name, _shared(child))
-
-
-def _shared(norm: nn.BatchNorm2d) -> nn.Module:
-    if norm.weight.device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(norm)
-    shared = SharedBatchNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
-    shared.train(norm.training)
-    # The very same parameters: an optimizer may hold them already.
-    shared.weight, shared.bias = norm.weight, norm.bias
-    shared.load_state_dict(norm.state_dict())
-    return shared
+    if next(model.parameters()).is_cuda:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm  # a new module would need all that it holds
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """What `nn.SyncBatchNorm` does; that one refuses the CPU, in PyTorch 2.14 still, and without a
-    CPU there are no tests of it. Takes [N, C, H, W], the same N, H and W in all processes."""
+    """What `nn.SyncBatchNorm` does; that one refuses the CPU, in PyTorch 2.15 still, and without a
+    CPU there are no tests of it. Each process normalises the images of all, and keeps its own."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # [N, C, H, W], the same in all processes
         if not self.training:
             return super().forward(input)
-        x = input.float()
-        mean = _MeanOverProcesses.apply(x.mean((0, 2, 3)))
-        centred = x - mean[:, None, None]
-        variance = _MeanOverProcesses.apply(centred.square().mean((0, 2, 3)))
-        if self.track_running_stats:
-            self._track(mean.detach(), variance.detach(), x.numel() // x.shape[1])
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
-
-    @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        assert self.running_mean is not None and self.running_var is not None
-        assert self.num_batches_tracked is not None and self.momentum is not None
-        count *= dist.get_world_size()
-        self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        everything: Tensor = super().forward(_Gather.apply(input))  # [processes * N, C, H, W]
+        # By `narrow`, as ReLU in place is allowed on its views, and not on those of `chunk`.
+        return everything.narrow(0, dist.get_rank() * len(input), len(input))
 
 
-class _MeanOverProcesses(torch.autograd.Function):
-    """The mean is symmetric in the processes, so its gradient is the mean of the gradients."""
+class _Gather(torch.autograd.Function):
+    """Tensors of all processes, [N, ...] each, as one. Own code, as PyTorch deprecates its first
+    differentiable collectives and has changed the names of their successors."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        values = values.contiguous().clone()
-        dist.all_reduce(values)
-        return values / dist.get_world_size()
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        own = own.contiguous()
+        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, own)
+        return torch.cat(parts)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total: Tensor = _MeanOverProcesses.apply(gradients[0])
-        return total
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)  # every process's loss depends on all images
+        return total.chunk(dist.get_world_size())[dist.get_rank()]

@@ -58,19 +58,17 @@ def gather(value: Any, world: World) -> list[Any]:
     Args:
         value: anything that can be pickled; tensors on the CPU.
     """
-    if world.size == 1:
-        return [value]
-    values = [None] * world.size if world.is_main else None
-    dist.gather_object(value, values)
-    return values or []
+    values = [value] * world.size if world.is_main else []
+    if world.size > 1:
+        dist.gather_object(value, values or None)
+    return values
 
 
 def broadcast(value: Any, world: World) -> Any:
     """The first process's value, in all of them; anything that can be pickled."""
-    if world.size == 1:
-        return value
     values = [value]
-    dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+    if world.size > 1:
+        dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
     return values[0]
 
 
@@ -116,14 +114,13 @@ class Vote:
             return number
         outcome = self.settle()
         if not outcome:
-            self._ballot = torch.tensor([number], dtype=torch.int32)
+            self._ballot.fill_(number)
             self._pending = dist.all_reduce(self._ballot, dist.ReduceOp.MAX, async_op=True)
         return outcome
 
     def settle(self) -> int:
         """The outcome of the last vote; no vote is open afterwards."""
-        if self._pending is None:
-            return 0
-        self._pending.wait()
-        self._pending = None
+        if self._pending is not None:
+            self._pending.wait()
+            self._pending = None
         return int(self._ballot)

@@ -13,7 +13,6 @@ from util.errors import UserError
 
 TRAINING = 4  # of each weight: itself, its gradient and Adam's two moments
 
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -37,13 +36,16 @@ def require_memory(build: Callable[[], Network], device: torch.device, copies: i
     try:
         with torch.device("meta"):
             networks = build()
-        weights = sum(p.numel() * p.element_size() for p in networks.parameters())
-        needed: float = weights * copies
-    except (RuntimeError, OverflowError) as error:  # sizes that no 64-bit number holds
-        raise UserError(_refusal("more than can be counted", there)) from error
-    if needed > there:
-        raise UserError(_refusal(gib(needed), there))
-    return networks
+        needed = copies * sum(p.numel() * p.element_size() for p in networks.parameters())
+        if needed <= there:
+            return networks
+        taken = gib(needed)
+    except (RuntimeError, OverflowError):  # sizes that no 64-bit number holds
+        taken = "more than can be counted"
+    raise UserError(
+        f"the networks would take {taken} for their weights, and there are {gib(there)}; lower "
+        "--ngf, --ndf, --nef, --label_nc or the numbers of layers"
+    )
 
 
 def memory_of(device: torch.device) -> int:
@@ -55,10 +57,3 @@ def memory_of(device: torch.device) -> int:
 
 def gib(count: float) -> str:
     return f"{count / 2**30:,.1f} GiB"
-
-
-def _refusal(needed: str, there: int) -> str:
-    return (
-        f"the networks would take {needed} for their weights, and there are {gib(there)}; lower "
-        "--ngf, --ndf, --nef, --label_nc or the numbers of layers"
-    )

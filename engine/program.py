@@ -17,7 +17,6 @@ from engine.stop_signal import discard
 from engine.world import World, read_world
 from util.errors import UserError
 
-Options = TypeVar("Options")
 Result = TypeVar("Result")
 
 # Seconds that a process leaves to the others to say why all end: launchers, ours and torchrun, end
@@ -29,8 +28,11 @@ SHARED_MEMORY = (
     "fewer of them, or more shared memory (docker run --shm-size 8g)"
 )
 
+# Of exchanges between processes, which break off when one of them ends.
+LOST = ("connection closed by peer", "connection reset by peer", "remote process exited")
 
-def parse_command_line(parse: Callable[[Sequence[str]], Options]) -> Options:
+
+def parse_command_line(parse: Callable[[Sequence[str]], Result]) -> Result:
     """The options of `python PROGRAM ...`; exits over mistakes, before PyTorch is loaded, which
     takes seconds."""
     # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
@@ -60,35 +62,28 @@ def run_program(main: Callable[[], Result]) -> Result:
         finally:
             if sys.stdout:  # to notice here, not at the very end, that nobody reads
                 sys.stdout.flush()
-    except UserError as error:
-        _tell(world, error.problems)
-        _exit(world, 2)
     except SystemExit as stop:
         if world.size > 1 and isinstance(stop.code, int | None):
             exit_at_once(stop.code or 0)
         raise
-    except KeyboardInterrupt:
-        _exit(world, 128 + signal.SIGINT)
-    except BrokenPipeError:
-        _discard_output()
-        _exit(world, 128 + signal.SIGPIPE)
-    except Exception as error:
-        if _is_of_shared_memory(error):
-            _tell(world, [SHARED_MEMORY.format(str(error).splitlines()[-1])])
-            exit_at_once(2)  # the half-made loader would complain
-        if _is_of_output(error):
-            _discard_output()
-            _tell(world, [f"standard output cannot be written ({error})"])
-            _exit(world, 2)
-        if world.size == 1:
+    except (Exception, KeyboardInterrupt) as error:
+        code, lines = _explained(error, world)
+        if code == 1 and world.size == 1:
             raise
-        if _is_loss_of_others(error):
-            time.sleep(ECHO_DELAY)
-            reason = str(error).splitlines()[0]
-            print(f"[rank {world.rank}] ends, as another one did ({reason})", file=sys.stderr)
-        else:
+        if isinstance(error, OSError):  # Python would try once more, at the end, to print
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                discard(sys.stdout.fileno())
+        if code == 1 and not lines:
             traceback.print_exc()
-        exit_at_once(1)
+        elif lines and (code == 1 or not world.is_main):
+            time.sleep(ECHO_DELAY)
+        rank = "" if world.is_main else f"[rank {world.rank}] "
+        for line in lines:
+            print(f"error: {rank}{line}", file=sys.stderr)
+        # Of several processes none waits for the others, and a half-made loader would complain.
+        if world.size > 1 or _is_of_shared_memory(error):
+            exit_at_once(code)
+        sys.exit(code)
     finally:
         _end_children()
 
@@ -106,45 +101,32 @@ def exit_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _exit(world: World, code: int) -> NoReturn:
-    if world.size > 1:
-        exit_at_once(code)
-    sys.exit(code)
+def _explained(error: BaseException, world: World) -> tuple[int, Sequence[str]]:
+    """The exit code, and lines that say why; 1 without any is a broken invariant of ours."""
+    lines = str(error).splitlines()
+    if isinstance(error, UserError):
+        return 2, error.problems
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT, []
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE, []
+    if _is_of_shared_memory(error):
+        return 2, [SHARED_MEMORY.format(lines[-1])]
+    is_of_disk = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO)
+    if is_of_disk and getattr(error, "filename", None) is None:  # as it is not of files
+        return 2, [f"standard output cannot be written ({error})"]
+    if world.size > 1 and any(sign in str(error).lower() for sign in LOST):
+        return 1, [f"this process ends, as another one did ({lines[0]})"]
+    return 1, []
 
 
-def _tell(world: World, problems: Sequence[str]) -> None:
-    if not world.is_main:
-        time.sleep(ECHO_DELAY)
-    rank = "" if world.is_main else f"[rank {world.rank}] "
-    for problem in problems:
-        print(f"error: {rank}{problem}", file=sys.stderr)
-
-
-def _is_of_shared_memory(error: Exception) -> bool:
+def _is_of_shared_memory(error: BaseException) -> bool:
     """Whether /dev/shm is full: found by a loading process, or on making its queues."""
     if isinstance(error, RuntimeError):
         return "shared memory" in str(error)
     frames = traceback.extract_tb(error.__traceback__)
     is_of_queues = any("multiprocessing" in frame.filename for frame in frames)
     return isinstance(error, OSError) and error.errno == errno.ENOSPC and is_of_queues
-
-
-def _is_of_output(error: Exception) -> bool:
-    """Whether it is what is printed that found no room; files name themselves in a UserError."""
-    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO)
-    return is_full and getattr(error, "filename", None) is None
-
-
-def _discard_output() -> None:
-    """Python would try once more, at the end, to write what it could not."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        discard(sys.stdout.fileno())
-
-
-def _is_loss_of_others(error: Exception) -> bool:
-    """Whether an exchange between processes broke off, as it does when one of them ends."""
-    signs = ("connection closed by peer", "connection reset by peer", "remote process exited")
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
 
 
 def _end_children() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -30,28 +31,27 @@ def locked(folder: Path, patience: float = 10.0) -> Iterator[None]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
+    deadline = time.monotonic() + patience
     try:
-        _lock(descriptor, folder, patience)
+        while not _lock(descriptor):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{folder}: another process is training this run; stop that one, or give a "
+                    "--name of your own"
+                )
+            time.sleep(0.2)
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, folder: Path, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"{folder}: another process is training this run; stop that one, or give a "
-                    "--name of your own"
-                ) from error
-            time.sleep(0.2)
-        except OSError:  # a file system that knows no locks
-            return
+def _lock(descriptor: int) -> bool:
+    """Whether nobody else has the lock; a file system that knows no locks is not to stop a run."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
+    return True
 
 
 def set_run_aside(folder: Path) -> list[str]:
@@ -68,19 +68,14 @@ def set_run_aside(folder: Path) -> list[str]:
         return []
     with locked(folder):
         pass  # nobody trains in it
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
+    names = (folder.with_name(f"{folder.name}.{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
     with writing(aside):
         folder.rename(aside)
     return [f"{folder}: held an earlier run, now in {aside} (--continue_train goes on with a run)"]
 
 
 def write_all(folder: Path, texts: dict[str, str]) -> None:
-    """Write text files, {name: text}, into a folder that is made if it is not there.
-
-    Raises:
-        UserError: the folder cannot be made or written.
-    """
+    """Write text files, {name: text}; a UserError if the folder cannot be made or written."""
     for name, text in texts.items():
         save_text(text, folder / name)

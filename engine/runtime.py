@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+import timeit
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from engine.device import choose_device
 from engine.distributed import broadcast, initialise
 from engine.world import World, read_world
 from models.pix2pixhd import Pix2PixHDModel
-from options.encode_options import EncodeOptions, PrecomputeOptions
+from options.base_options import ProgramOptions
 from options.parsing import ineffective_flags
-from options.test_options import TestOptions
-from options.train_options import TrainOptions
+from util.errors import UserError
+
+ALONE = World()
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Runtime:
     dtype: torch.dtype = torch.float32  # of convolutions: float32, bfloat16 or float16
     compiles: bool = False  # networks, with torch.compile
     channels_last: bool = False  # memory format of the networks
-    world: World = field(default_factory=World)  # the processes that share the work
+    world: World = ALONE  # the processes that share the work
 
     def autocast(self) -> torch.autocast:
         """The context for networks to run in."""
@@ -51,9 +51,7 @@ class Runtime:
                 print(line, flush=True)
 
 
-def choose_runtime(
-    options: TrainOptions | TestOptions | EncodeOptions | PrecomputeOptions,
-) -> Runtime:
+def choose_runtime(options: ProgramOptions) -> Runtime:
     """The runtime of the options; prints a line for each wish that is not to be had.
 
     Raises:
@@ -78,46 +76,87 @@ def choose_runtime(
     return runtime
 
 
+def choose_device(gpu_ids: str, world: World = ALONE) -> tuple[torch.device, list[str]]:
+    """The device for a list such as "0" or "0,1", or "-1" for the CPU: CUDA, Apple MPS or CPU.
+
+    Args:
+        gpu_ids: one number, or one for each process on this machine. With several processes, "0",
+            the flag's default, stands for 0,1,2 and so on.
+        world: the processes.
+
+    Returns:
+        The device, and lines to print where it is not quite what was asked for.
+
+    Raises:
+        UserError: there are GPUs, but not those numbers of them.
+    """
+    ids = [int(part) for part in gpu_ids.split(",")]
+    if ids[0] < 0:
+        return torch.device("cpu"), []
+    if torch.cuda.is_available():
+        return torch.device("cuda", _gpu(gpu_ids, ids, world)), []
+    if torch.backends.mps.is_available() and world.size == 1:
+        more = f"--gpu_ids {gpu_ids}: training on one device, Apple's GPU; --batchSize is as given"
+        return torch.device("mps"), [more] if len(ids) > 1 else []
+    return torch.device("cpu"), [f"--gpu_ids {gpu_ids}: there is no GPU here, running on the CPU"]
+
+
+def _gpu(gpu_ids: str, ids: list[int], world: World) -> int:
+    """The number of this process's GPU."""
+    count = torch.cuda.device_count()
+    if max(ids) >= count:
+        raise UserError(f"--gpu_ids {gpu_ids}: this machine has GPUs 0 to {count - 1}")
+    is_default = ids == [0] and world.size > 1
+    ids = list(range(count)) if is_default else ids
+    # A launcher that does not say which process of its machine this is starts as many on each.
+    number = world.rank % len(ids) if world.local_rank is None else world.local_rank
+    if number < len(ids) and (is_default or len(ids) <= world.size):
+        return ids[number]
+    if is_default:
+        raise UserError(
+            f"LOCAL_RANK={number} on a machine with {count} GPU{'s'[: count - 1]}; start a process "
+            "for each GPU (torchrun --nproc_per_node) that sees all of them, or give --gpu_ids -1 "
+            "for the CPU"
+        )
+    raise UserError(
+        f"--gpu_ids {gpu_ids}: names {len(ids)} for {world.size} processes, of which this one has "
+        f"LOCAL_RANK={number}: expected one GPU for each process of this machine; leave the flag "
+        "out under torchrun"
+    )
+
+
 def choose_dtype(precision: str, device: torch.device) -> tuple[torch.dtype, list[str]]:
     """The type to compute convolutions in, and lines to print where it is not the one asked for.
 
     Args:
         precision: auto, fp32, bf16 or fp16.
     """
+    reason = ""
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         if precision == "auto":
-            return (torch.bfloat16 if native else torch.float32), []
-        if precision == "bf16" and not native:
-            name = torch.cuda.get_device_name(device)
-            return torch.float32, [f"--precision bf16: {name} has no bfloat16, computing in fp32"]
-        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision], []
-    if precision == "fp16":
-        return torch.float32, ["half precision needs a CUDA device, computing in float32"]
-    if precision == "bf16" and device.type == "cpu":
-        seconds, half_seconds = (time_convolution(t) for t in (torch.float32, torch.bfloat16))
-        if half_seconds < seconds:
-            return torch.bfloat16, []
-        ratio = half_seconds / seconds
-        return torch.float32, [
-            f"--precision bf16: {ratio:.1f} times as slow as fp32 on this CPU, computing in fp32"
-        ]
-    if precision == "bf16":
-        return torch.float32, [f"--precision bf16: not on {device.type}, computing in fp32"]
-    return torch.float32, []
+            precision = "bf16" if native else "fp32"
+        elif precision == "bf16" and not native:
+            reason = f"{torch.cuda.get_device_name(device)} has no bfloat16"
+    elif precision == "fp16":
+        reason = "it needs a CUDA device"
+    elif precision == "bf16" and device.type == "cpu":
+        half, full = (time_convolution(dtype) for dtype in (torch.bfloat16, torch.float32))
+        if half >= full:
+            reason = f"{half / full:.1f} times as slow as fp32 on this CPU"
+    elif precision == "bf16":
+        reason = f"not on {device.type}"
+    if reason:
+        return torch.float32, [f"--precision {precision}: {reason}, computing in fp32"]
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32), []
 
 
 def time_convolution(dtype: torch.dtype) -> float:
     """Seconds that a residual block's convolution takes on the CPU: the quickest of a few."""
-    convolution = nn.Conv2d(256, 256, kernel_size=3).to(dtype)
+    convolution = nn.Conv2d(256, 256, kernel_size=3, dtype=dtype)
     x = torch.ones(1, 256, 34, 66, dtype=dtype)
-    seconds = []
     with torch.no_grad():
-        for _ in range(5):
-            start = time.perf_counter()
-            convolution(x)
-            seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        return min(timeit.repeat(lambda: convolution(x), number=1, repeat=5))
 
 
 def why_not_compiled(device: torch.device) -> str | None:
@@ -126,6 +165,6 @@ def why_not_compiled(device: torch.device) -> str | None:
         torch.compile(lambda x: torch.relu(x + 1), dynamic=False)(torch.ones(8, device=device))
     # The compiler and its helpers raise types of their own, which differ between versions.
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        return lines[0][:200] if lines else type(error).__name__
+        lines = filter(str.strip, str(error).splitlines())
+        return next(lines, type(error).__name__)[:200]
     return None

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
+import select
 import signal
-import sys
 import time
-from collections.abc import Iterator
-from types import FrameType, TracebackType
-from typing import Any, TextIO
+from types import FrameType
+from typing import Any, Self
 
-HEARD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+HEARD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
 
 # A batch system may signal a program and also its launcher, which passes the signal on.
 SAME_WISH = 1.0  # seconds in which a second Ctrl-C is taken for the first
@@ -26,81 +23,34 @@ class StopSignal:
 
     `received` is the signal's number, or None. SIGPIPE stands for a standard output that nobody
     reads any more (`| head`): what is printed from then on is lost, but what was trained is not.
+    (The print that finds out raises BrokenPipeError all the same, as always in Python.)
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._noted_at = 0.0
         self._handlers: dict[int, Any] = {}
-        self._stdout = sys.stdout
 
-    def __enter__(self) -> StopSignal:
-        heard = set(HEARD)
-        if (
-            signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        ):  # nohup: it is to outlive its terminal
-            heard.remove(signal.SIGHUP)
-        self._handlers = {number: signal.signal(number, self.note) for number in heard}
-        self._stdout = sys.stdout
-        if sys.stdout:
-            sys.stdout = _Output(sys.stdout, self)
+    def __enter__(self) -> Self:
+        is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # to outlive its terminal
+        heard = HEARD - {signal.SIGHUP} if is_nohup else HEARD
+        self._handlers = {number: signal.signal(number, self._note) for number in heard}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        sys.stdout = self._stdout
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def note(self, number: int, frame: FrameType | None = None) -> None:
-        """Take a signal.
-
-        Raises:
-            KeyboardInterrupt: it is a second Ctrl-C.
-        """
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number in (signal.SIGHUP, signal.SIGPIPE):
+            is_of_stdout = 1 in discard_dead_outputs()
+            if number == signal.SIGPIPE and not is_of_stdout:
+                return  # of another pipe or socket: whoever wrote to it gets an error
         now = time.monotonic()
-        if number == signal.SIGHUP:
-            _leave_dead_terminal()
         if self.received is None:
             self.received, self._noted_at = number, now
         elif number == signal.SIGINT and now - self._noted_at > SAME_WISH:
             raise KeyboardInterrupt
-
-
-class _Output:
-    """Standard output, of which a broken pipe is noted as SIGPIPE instead of raised.
-
-    A dead terminal is noted as SIGHUP: processes that a launcher started hear of it later.
-    """
-
-    def __init__(self, stream: TextIO, stop: StopSignal) -> None:
-        self._stream, self._stop = stream, stop
-
-    def write(self, text: str) -> int:
-        with self._noting():
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with self._noting():
-            self._stream.flush()
-
-    @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
-                raise
-            discard(self._stream.fileno())
-            self._stop.note(signal.SIGPIPE if error.errno == errno.EPIPE else signal.SIGHUP)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def discard(descriptor: int) -> None:
@@ -110,9 +60,12 @@ def discard(descriptor: int) -> None:
     os.close(nowhere)
 
 
-def _leave_dead_terminal() -> None:
+def discard_dead_outputs() -> list[int]:
+    """Discard what goes to a pipe without a reader or to a closed terminal, of descriptors 1, 2."""
+    outputs = select.poll()
     for descriptor in (1, 2):
-        try:
-            os.write(descriptor, b"")
-        except OSError:
-            discard(descriptor)
+        outputs.register(descriptor, 0)  # of no event but errors, which are always told
+    dead = [descriptor for descriptor, _ in outputs.poll(0)]
+    for descriptor in dead:
+        discard(descriptor)
+    return dead

@@ -32,30 +32,26 @@ def read_world(environment: Mapping[str, str] = os.environ) -> World:
     Raises:
         UserError: the variables are there, but make no sense.
     """
-    given = {n: environment.get(n, "") for n in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
-    if not (given["RANK"] and given["WORLD_SIZE"]):
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    given = {name: environment[name] for name in names if environment.get(name)}
+    if not {"RANK", "WORLD_SIZE"} <= given.keys():
         return World()
-    found = ", ".join(f"{name}={value}" for name, value in given.items() if value)
-    remedy = "unset RANK and WORLD_SIZE, or start with torchrun"
-    if not all(value.isdecimal() for value in given.values() if value):
-        raise UserError(f"{found}: expected whole numbers; {remedy}")
-    rank, size = int(given["RANK"]), int(given["WORLD_SIZE"])
-    if rank >= size:
-        raise UserError(f"{found}: expected a rank below the number of processes; {remedy}")
-    address, port = environment.get("MASTER_ADDR"), environment.get("MASTER_PORT")
-    if size > 1 and not (address and port):
+    try:
+        rank, size = int(given["RANK"]), int(given["WORLD_SIZE"])
+        local_rank = int(given["LOCAL_RANK"]) if "LOCAL_RANK" in given else None
+        address = f"{given['MASTER_ADDR']}:{int(given['MASTER_PORT'])}" if size > 1 else ""
+        if not 0 <= rank < size or (local_rank or 0) < 0:
+            raise ValueError
+    except (ValueError, KeyError) as error:
         raise UserError(
-            f"{found}: one of {size} processes, but MASTER_ADDR and MASTER_PORT do not say where "
-            f"to meet the others; {remedy}"
-        )
-    launch = environment.get("TORCHELASTIC_RUN_ID")
+            f"{', '.join(f'{name}={value}' for name, value in given.items())}: expected whole "
+            "numbers, RANK below WORLD_SIZE, and the MASTER_ADDR and MASTER_PORT where several "
+            "processes meet; unset RANK and WORLD_SIZE, or start with torchrun"
+        ) from error
+    if "TORCHELASTIC_USE_AGENT_STORE" in environment:
+        address = ""
+    launch = environment.get("TORCHELASTIC_RUN_ID") or None
     if launch == "none":  # torchrun's default; then its process tells one launch from another
         launch = f"process {os.getppid()}"
-    return World(
-        rank,
-        size,
-        local_rank=int(given["LOCAL_RANK"]) if given["LOCAL_RANK"] else None,
-        address="" if "TORCHELASTIC_USE_AGENT_STORE" in environment else f"{address}:{port}",
-        launch=launch,
-        restarts=int(environment.get("TORCHELASTIC_RESTART_COUNT", 0)),
-    )
+    restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", 0))
+    return World(rank, size, local_rank, address, launch, restarts)

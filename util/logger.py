@@ -6,7 +6,9 @@ page (pages/training_page.py).
 
 from __future__ import annotations
 
+import errno
 import math
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -165,8 +167,16 @@ class Console(Sink):
             )
 
     def say(self, message: str) -> None:
-        with tqdm.external_write_mode(file=sys.stdout):  # above the bar
-            print(message, flush=True)
+        try:
+            with tqdm.external_write_mode(file=sys.stdout):  # above the bar
+                print(message, flush=True)
+        except BrokenPipeError:
+            pass  # nobody reads: that has also come as SIGPIPE, over which the run stops and saves
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            # A closed terminal, of which a process that a launcher started is told only later.
+            signal.raise_signal(signal.SIGHUP)
 
     def close(self) -> None:
         self._bar.close()  # which disables it

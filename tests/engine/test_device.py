@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.device import choose_device
+from engine.runtime import choose_device
 from engine.world import World
 from util.errors import UserError
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from engine.stop_signal import StopSignal
+from util.logger import Console
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -56,17 +57,29 @@ def test_a_second_ctrl_c_interrupts_and_nothing_else_does(
         assert stop.received == signal.SIGTERM
 
 
+@contextlib.contextmanager
+def output_to(writer: int) -> Iterator[None]:
+    """Let standard output be that descriptor, which is closed."""
+    kept = os.dup(1)
+    os.dup2(writer, 1)
+    os.close(writer)
+    with open(1, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
+        yield
+    os.dup2(kept, 1)
+    os.close(kept)
+
+
 def test_a_reader_that_went_away_is_a_wish_to_stop() -> None:
     reader, writer = os.pipe()
-    with os.fdopen(writer, "w") as stream, contextlib.redirect_stdout(stream):
+    with output_to(writer):
         with StopSignal() as stop:
-            print("read", flush=True)
+            Console().say("read")
+            signal.raise_signal(signal.SIGPIPE)  # of some other pipe
             assert (os.read(reader, 10), stop.received) == (b"read\n", None)
             os.close(reader)
-            print("lost", flush=True)
-            print("lost, too", flush=True)
+            Console().say("lost")
+            Console().say("lost, too")
             assert stop.received == signal.SIGPIPE
-        assert sys.stdout is stream
         print("and later", flush=True)  # no error at the end of the program
 
 
