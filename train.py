@@ -10,9 +10,7 @@ from options.parsing import parse_train
 if __name__ == "__main__":
     OPTIONS = parse_command_line(
         lambda argv: parse_train(
-            argv,
-            launched=read_world().size > 1,
-            restarted_launch=read_world().launch if read_world().restarts else None,
+            argv, launched=read_world().size > 1, is_restarted=read_world().is_restarted
         )
     )
 

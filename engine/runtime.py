@@ -12,7 +12,8 @@ from engine.distributed import broadcast, initialise
 from engine.world import World, read_world
 from models.pix2pixhd import Pix2PixHDModel
 from options.base_options import ProgramOptions
-from options.parsing import ineffective_flags
+from options.fields import flat
+from options.train_options import TrainOptions
 from util.errors import UserError
 
 ALONE = World()
@@ -168,3 +169,22 @@ def why_not_compiled(device: torch.device) -> str | None:
         lines = filter(str.strip, str(error).splitlines())
         return next(lines, type(error).__name__)[:200]
     return None
+
+
+def ineffective_flags(options: ProgramOptions) -> list[str]:
+    """One line for each flag that was set and changes nothing."""
+    values, defaults = flat(options), flat(type(options)())
+    advice = {
+        "local_rank": "",
+        "ntest": "; --how_many limits the images",
+        "aspect_ratio": "; images keep the size of their label map",
+    }
+    if not isinstance(options, TrainOptions):
+        advice["tf_log"] = "; TensorBoard logs are of trainings"
+    if options.run.data_type == 8:
+        advice["data_type"] = "; the networks compute in 32 bits"
+    return [
+        f"--{name} {values[name]}: it has no effect{more}"
+        for name, more in advice.items()
+        if values.get(name) != defaults.get(name)
+    ]

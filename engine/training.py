@@ -29,7 +29,6 @@ from models import create_model
 from models.perceptual import VGGPerceptualLoss
 from models.pix2pixhd import Pix2PixHDModel
 from options.fields import flat
-from options.parsing import LAUNCH_FILE
 from options.saved import options_texts
 from options.train_options import LossOptions, TrainOptions
 from pages.training_page import TrainingPage
@@ -220,9 +219,8 @@ def opened_folder(run: Run) -> Iterator[Progress]:
 def save_options(run: Run) -> None:
     """Write the options into the run's folder; a run that goes on may have been given new ones."""
     if run.runtime.world.is_main:
-        launch = run.runtime.world.launch
-        marker = {LAUNCH_FILE: f"{launch}\n"} if launch else {}
-        write_all(run.state.folder, options_texts(run.options) | marker)
+        write_all(run.state.folder, options_texts(run.options))
+        run.runtime.world.mark_launch(run.state.folder)
 
 
 def open_logger(run: Run, progress: Progress) -> Logger:

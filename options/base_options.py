@@ -14,8 +14,6 @@ from typing import Annotated, Literal, Self
 
 from options.fields import Range, expected, fits, flat, types_of
 
-ResizeOrCrop = Literal["scale_width", "scale_width_and_crop", "resize_and_crop", "crop", "none"]
-
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
 Pixels = Annotated[int, Range(1, 100_000)]  # of a side of an image
@@ -74,7 +72,9 @@ class DataOptions:
     ignore_label: Annotated[int, Range(0, 2**31 - 1)] | None = None
     """Label value that means "nothing known here" (often 255): no label channel is set there."""
 
-    resize_or_crop: ResizeOrCrop = "scale_width"
+    resize_or_crop: Literal[
+        "scale_width", "scale_width_and_crop", "resize_and_crop", "crop", "none"
+    ] = "scale_width"
     """scale_width: width to --loadSize, aspect ratio kept; resize_and_crop: to a square of
     --loadSize; crop, none: as the file is. Where the name has crop, training takes a random square
     of --fineSize; all else takes the whole image, at the same scale."""
@@ -103,10 +103,10 @@ class ModelOptions:
     """The model."""
     label_nc: Annotated[int, Range(0, 65_536)] = 35
     """Number of labels; 0: the input is an image, not a label map."""
-    input_nc: int = 3
-    """Channels of the input image (1 or 3), for --label_nc 0."""
-    output_nc: int = 3
-    """Channels of the output image (1 or 3)."""
+    input_nc: Literal[1, 3] = 3
+    """Channels of the input image, for --label_nc 0; image files carry 1 or 3."""
+    output_nc: Literal[1, 3] = 3
+    """Channels of the output image; image files carry 1 or 3."""
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
 
@@ -152,10 +152,8 @@ class ProgramOptions:
     model: ModelOptions = field(default_factory=ModelOptions)
 
     def resolved(self) -> Self:
-        """The same, but where several flags say one thing, one field has the answer.
-
-        That is `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`.
-        """
+        """The same, but where several flags say one thing, one field has the answer: that is
+        `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`."""
         run = self.run
         asks_fp16 = run.precision == "auto" and (run.fp16 or run.data_type == 16)
         if asks_fp16 or run.precision == "fp16":
@@ -199,9 +197,6 @@ class TrainedRunOptions(ProgramOptions):
 
 
 def _model_problems(model: ModelOptions) -> Iterator[str]:
-    for name, channels in (("input_nc", model.input_nc), ("output_nc", model.output_nc)):
-        if channels not in (1, 3):
-            yield f"--{name} {channels}: image files carry 1 or 3 channels"
     per_instance, per_label = model.instance_feat, model.label_feat
     if per_instance and per_label:
         yield "--instance_feat with --label_feat: features are of one kind; drop one"

@@ -31,7 +31,6 @@ class EncoderRunOptions(TrainedRunOptions):
         return replace(self, model=replace(self.model, instance_feat=is_instance))
 
     def problems(self) -> Iterator[str]:
-        """As of every program, and that the run has no encoder."""
         yield from super().problems()
         if not (self.model.instance_feat or self.model.label_feat):
             reason = "it was trained without --instance_feat and --label_feat"
@@ -54,7 +53,6 @@ class PrecomputeOptions(EncoderRunOptions):
     """npz keeps 16 bits of every feature; png keeps 8, of --feat_num 3 or 1, as the reference."""
 
     def problems(self) -> Iterator[str]:
-        """As of every program with an encoder, and what contradicts itself in writing maps."""
         yield from super().problems()
         if self.model.load_features:
             remedy = "give the --name of the run whose encoder made them"

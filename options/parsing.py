@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from options.base_options import (
-    DataOptions,
-    ModelOptions,
-    ProgramOptions,
-    TrainedRunOptions,
-)
+from options.base_options import DataOptions, ModelOptions, ProgramOptions, TrainedRunOptions
 from options.command_line import read_argv
 from options.encode_options import EncodeOptions, PrecomputeOptions
 from options.fields import flat, replaced, types_of
@@ -43,12 +38,12 @@ _OF_ONE_CALL = {
 # Flags that say one thing: if one of them is given, a resumed run inherits none of them.
 _SAY_ONE_THING = ({"precision", "fp16", "data_type"}, {"gan_loss", "lsgan"})
 
-# The launch that a run's state is of, where torchrun may start its processes anew.
-LAUNCH_FILE = "launch.txt"
-
 
 def parse_train(
-    argv: Sequence[str], *, launched: bool = False, restarted_launch: str | None = None
+    argv: Sequence[str],
+    *,
+    launched: bool = False,
+    is_restarted: Callable[[Path], bool] = lambda folder: False,
 ) -> TrainOptions:
     """Options of `train.py`; a run that is continued lends its own where argv says nothing.
 
@@ -58,14 +53,14 @@ def parse_train(
         argv: the command line.
         launched: whether a launcher started several processes, which says on how many GPUs the
             run goes on: those of its earlier part do not count.
-        restarted_launch: the launch that torchrun started anew with the same argv; what it saved
-            before is then continued.
+        is_restarted: whether torchrun started the same argv anew after a state was saved in the
+            run's folder; that is then continued.
 
     Raises:
         UserError: argv or the run's saved options are at fault; one line for each problem.
     """
     options = read_argv(argv, TrainOptions())
-    if restarted_launch and _has_saved(options, restarted_launch):
+    if is_restarted(Path(options.run.checkpoints_dir) / options.run.name):
         argv = [*argv, "--continue_train", "--load_pretrain=", "--which_epoch=latest"]
         options = read_argv(argv, TrainOptions())
     if options.schedule.continue_train and (saved := saved_options(options.run)):
@@ -77,8 +72,6 @@ def parse_train(
 
 def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
     """Options of a program that uses a trained run: the run's own networks and data, then argv.
-
-    Exits with 0 after --help.
 
     Raises:
         UserError: as `parse_train`, and where argv contradicts the run's networks.
@@ -123,16 +116,8 @@ def _refuse(problems: Iterable[str]) -> None:
 
 def _given(argv: Sequence[str]) -> set[str]:
     """The names of the flags in a command line, those of negative booleans without their `no_`."""
-    flags = [word for word in argv if word.startswith("--")]
-    names = {word[2:].partition("=")[0].replace("-", "_") for word in flags}
-    return {name.removeprefix("no_") for name in names}
-
-
-def _has_saved(options: TrainOptions, launch: str) -> bool:
-    """Whether the run's latest state is of that launch, and not of an earlier run of its name."""
-    marker = Path(options.run.checkpoints_dir) / options.run.name / LAUNCH_FILE
-    is_ours = marker.is_file() and marker.read_text().strip() == launch
-    return is_ours and marker.with_name("latest_state.pth").is_file()
+    flags = (word[2:].partition("=")[0] for word in argv if word.startswith("--"))
+    return {flag.replace("-", "_").removeprefix("no_") for flag in flags}
 
 
 def uncropped(data: DataOptions) -> DataOptions:
@@ -143,25 +128,6 @@ def uncropped(data: DataOptions) -> DataOptions:
         "crop": {"resize_or_crop": "none"},
     }
     return dataclasses.replace(data, **changes.get(data.resize_or_crop, {}))
-
-
-def ineffective_flags(options: ProgramOptions) -> list[str]:
-    """One line for each flag that was set and changes nothing."""
-    values, defaults = flat(options), flat(type(options)())
-    advice = {
-        "local_rank": "",
-        "ntest": "; --how_many limits the images",
-        "aspect_ratio": "; images keep the size of their label map",
-    }
-    if not isinstance(options, TrainOptions):
-        advice["tf_log"] = "; TensorBoard logs are of trainings"
-    if options.run.data_type == 8:
-        advice["data_type"] = "; the networks compute in 32 bits"
-    return [
-        f"--{name} {values[name]}: it has no effect{more}"
-        for name, more in advice.items()
-        if values.get(name) != defaults.get(name)
-    ]
 
 
 def _as_flag(name: str, value: Any) -> str:

@@ -57,7 +57,6 @@ class TestOptions(TrainedRunOptions):
     results: ResultOptions = field(default_factory=ResultOptions)
 
     def problems(self) -> Iterator[str]:
-        """As of every program, and what contradicts itself in rendering."""
         yield from super().problems()
         for name in ("export_onnx", "engine", "onnx"):
             if getattr(self.results, name):

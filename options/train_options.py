@@ -116,7 +116,6 @@ class TrainOptions(ProgramOptions):
         return options
 
     def problems(self) -> Iterator[str]:
-        """As of every program, and what contradicts itself in training."""
         yield from super().problems()
         loss, schedule, data = self.loss, self.schedule, self.data
         if loss.gan_loss == "hinge" and not loss.lsgan:

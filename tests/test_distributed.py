@@ -17,6 +17,7 @@ from programs import metrics, run_train, tiny_run, write_tiny_data
 from test_recipes import commands
 
 from engine.run_folder import locked
+from engine.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
@@ -217,13 +218,15 @@ def test_a_restart_does_not_continue_an_older_run_of_the_name(tmp_path: Path) ->
     write_tiny_data(tmp_path)
     flags = [*map(str, tiny_run(tmp_path)), "--niter", "1", "--niter_decay", "0"]
     assert run_train(*flags).code == 0
-    assert not parse_train(flags, restarted_launch="abc").schedule.continue_train
+    restarted = World(launch="abc", restarts=1).is_restarted
+    assert not parse_train(flags, is_restarted=restarted).schedule.continue_train
     (tmp_path / "ck/tiny/launch.txt").write_text("abc\n")
     flags_too = [*flags, "--load_pretrain", "x", "--which_epoch", "3"]
-    restarted = parse_train(flags_too, restarted_launch="abc").schedule
-    assert (restarted.continue_train, restarted.load_pretrain) == (True, "")
-    assert restarted.which_epoch == "latest"
-    assert not parse_train(flags, restarted_launch="def").schedule.continue_train
+    schedule = parse_train(flags_too, is_restarted=restarted).schedule
+    assert (schedule.continue_train, schedule.load_pretrain) == (True, "")
+    assert schedule.which_epoch == "latest"
+    for world in (World(launch="def", restarts=1), World(launch="abc")):
+        assert not parse_train(flags, is_restarted=world.is_restarted).schedule.continue_train
     assert not parse_train(flags).schedule.continue_train
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from shared_data import shared
 
+from engine.runtime import ineffective_flags
 from options.fields import flat
-from options.parsing import ineffective_flags, parse_test, parse_train
+from options.parsing import parse_test, parse_train
 
 EVERYWHERE: dict[str, Any] = {
     "name": "label2city",
