@@ -9,10 +9,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -31,14 +30,11 @@ SHOWN = 20  # lines about all of them
 THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
-@dataclass
-class _Headers:
+class _Headers(NamedTuple):
     """What the headers of one sample's files tell."""
 
-    of: dict[str, Header] = field(default_factory=dict)
-    """Map -> header, of the readable ones."""
-
-    problems: list[str] = field(default_factory=list)
+    of: dict[str, Header]  # map -> header, of the readable ones
+    problems: list[str]
 
 
 def validate_dataset(
@@ -84,12 +80,12 @@ def validate_dataset(
 
 def _read_headers(dataset: AlignedDataset, number: int) -> _Headers:
     """Read the headers of a sample's files; those of different sizes are a problem."""
-    files, headers = dataset.files[number], _Headers()
+    files, headers = dataset.files[number], _Headers({}, [])
     for name, path in files.items():
         try:
             headers.of[name] = dataset.read_header(name, path)
         except UserError as error:
-            headers.problems += error.problems
+            headers.problems.extend(error.problems)
     if not headers.problems:
         sizes = {name: header.size for name, header in headers.of.items()}
         if problem := problems.size_mismatch(files, sizes):
@@ -128,7 +124,15 @@ def _warnings(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
         for name, header in sample.of.items():
             if header.lossy:
                 lossy.setdefault(name, []).append(files[name])
-    return [problems.jpeg_ids(paths, kind_of(name)) for name, paths in lossy.items()]
+    lines = []
+    for name, paths in lossy.items():
+        kind, more = kind_of(name), f", the first of {len(paths)}" if len(paths) > 1 else ""
+        lines.append(
+            f"warning: {paths[0]}: this {kind} map is a JPEG{more}; JPEG changes values along "
+            f"edges, where training then sees {kind}s that nobody drew; make the {kind} maps again "
+            "as PNG"
+        )
+    return lines
 
 
 def _grouped(lines: list[str]) -> list[str]:
