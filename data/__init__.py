@@ -32,35 +32,20 @@ def create_dataset(
     """The data set of a phase.
 
     Args:
-        data, model: which files, and what is made of them.
-        phase: first part of the folders' names.
-        seed: of the random crops and flips.
-        is_train: whether samples are for training; else nothing is flipped.
+        data, model, phase, seed, is_train, read_features: as for `AlignedDataset`.
         needs_image: without real images is an error; by default for training alone.
-        read_features: also read `<phase>_feat`, of the model's feat_num.
 
     Raises:
         UserError: folders missing or empty, files without a partner, or no place for the cache.
     """
     return DATASETS[data.dataset_mode](
-        dataroot=data.dataroot,
+        data,
+        model,
         phase=phase,
-        label_nc=model.label_nc,
-        input_nc=model.input_nc,
-        output_nc=model.output_nc,
-        use_instance=model.instance,
-        resize_or_crop=data.resize_or_crop,
-        load_size=data.loadSize,
-        fine_size=data.fineSize,
-        flip=data.flip,
-        ignore_label=data.ignore_label,
-        max_size=data.max_dataset_size,
-        needs_image=is_train if needs_image is None else needs_image,
         seed=seed,
         is_train=is_train,
+        needs_image=is_train if needs_image is None else needs_image,
         read_features=read_features,
-        feat_num=model.feat_num,
-        cache=data.cache,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,9 @@ from data.decode import Header, read_header, read_ids, read_photo
 from data.pairing import IMAGE_EXTENSIONS, list_images, pair_files
 from util.batch import Batch
 from util.errors import UserError
+
+if TYPE_CHECKING:
+    from options.base_options import DataOptions, ModelOptions
 
 # What stands for the ignored label in a sample. It must lie outside [0, label_nc), where one-hot
 # encoding gives zeros: 255 while labels are bytes (label_nc <= 255), -1 once they are int32.
@@ -33,7 +37,7 @@ class AlignedDataset(Dataset[Batch]):
 
     - `label`: uint8 [1,1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
       with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
-    - `inst`: int32 [1,1,H,W], any numbers; None without use_instance.
+    - `inst`: int32 [1,1,H,W], any numbers; None without the model's `instance`.
     - `image`: uint8 [1,output_nc,H,W]; None if there is no folder of them.
     - `feat`: float32 [1,feat_num,H,W], mostly in [-1,1]; None without read_features.
     - `path`: the label map's file.
@@ -50,62 +54,41 @@ class AlignedDataset(Dataset[Batch]):
 
     def __init__(
         self,
+        data: DataOptions,  # which files, and how they are resized, cropped, flipped and cached
+        model: ModelOptions,  # which maps, of how many labels and channels
         *,
-        dataroot: str | Path,  # folder that holds the folders of maps
-        phase: str,  # first part of those folders' names: train, test, ...
-        label_nc: int,  # number of labels; 0: labels are photographs
-        input_nc: int,  # channels of such photographs, 1 or 3
-        output_nc: int,  # channels of the real images, 1 or 3
-        use_instance: bool,  # read instance maps
-        resize_or_crop: str,  # a name that `data.transforms` knows
-        load_size: int,  # width in pixels to scale to
-        fine_size: int,  # side in pixels of the crop
-        flip: bool,  # flip left to right at random; only if is_train
-        ignore_label: int | None,  # value in label maps for "nothing known here"
-        max_size: int | None,  # use only the first so many samples
-        needs_image: bool,  # without real images is an error
+        phase: str,  # first part of the folders' names: train, test, ...
         seed: int,  # of the random draws, 0 or more
-        is_train: bool,  # samples are for training
-        read_features: bool = False,  # read precomputed feature maps
-        feat_num: int = 3,  # channels of these, 1 or more
-        cache: str | Path | None = None,  # folder to keep resized maps in
+        is_train: bool,  # samples are for training; else nothing is flipped
+        needs_image: bool,  # without real images is an error
+        read_features: bool,  # read precomputed feature maps
     ) -> None:
-        self.dataroot = Path(dataroot)
+        self.data, self.model = data, model
+        self.dataroot = Path(data.dataroot)
         self.phase = phase
-        self.label_nc = label_nc
-        self.resize_or_crop = resize_or_crop
-        self.load_size = load_size
-        self.fine_size = fine_size
-        self.flip = flip and is_train
-        self.ignore_label = ignore_label
         self.seed = seed
-        self.feat_num = feat_num
-        self.cache = None if cache is None else Cache(cache)
-        self.photos = {"image": output_nc}  # maps that are photographs -> their channels
-        if label_nc == 0:
-            self.photos["label"] = input_nc
-        for channels in self.photos.values():
-            if channels not in (1, 3):
-                raise UserError(
-                    f"--input_nc {input_nc}, --output_nc {output_nc}: must be 1 or 3; "
-                    "files of other numbers of channels cannot be read"
-                )
-        self.files = self._find(use_instance, needs_image, read_features)[:max_size]
+        self.flip = data.flip and is_train
+        self.cache = None if data.cache is None else Cache(data.cache)
+        self.photos = {"image": model.output_nc}  # maps that are photographs -> their channels
+        if model.label_nc == 0:
+            self.photos["label"] = model.input_nc
+        if not {1, 3}.issuperset(self.photos.values()):
+            raise UserError(
+                f"--input_nc {model.input_nc}, --output_nc {model.output_nc}: must be 1 or 3; "
+                "files of other numbers of channels cannot be read"
+            )
+        self.files = self._find(needs_image, read_features)[: data.max_dataset_size]
 
-    def _find(
-        self, use_instance: bool, needs_image: bool, read_features: bool
-    ) -> list[dict[str, Path]]:
+    def _find(self, needs_image: bool, read_features: bool) -> list[dict[str, Path]]:
         """The files of each sample: map -> path."""
-        suffixes = {"label": "_label", "inst": "_inst", "image": "_img", "feat": "_feat"}
-        if self.label_nc == 0:
-            suffixes |= {"label": "_A", "image": "_B"}
-        folders = {name: self.phase + suffix for name, suffix in suffixes.items()}
-        if not use_instance:
-            del folders["inst"]
-        if not read_features:
-            del folders["feat"]
-        if not needs_image and not (self.dataroot / folders["image"]).is_dir():
-            del folders["image"]
+        label, image = ("_label", "_img") if self.model.label_nc else ("_A", "_B")
+        folders = {"label": self.phase + label}
+        if self.model.instance:
+            folders["inst"] = f"{self.phase}_inst"
+        if needs_image or (self.dataroot / f"{self.phase}{image}").is_dir():
+            folders["image"] = self.phase + image
+        if read_features:
+            folders["feat"] = f"{self.phase}_feat"
         found, missing = {}, []
         for name, folder in folders.items():
             endings = feature_maps.EXTENSIONS if name == "feat" else IMAGE_EXTENSIONS
@@ -124,9 +107,9 @@ class AlignedDataset(Dataset[Batch]):
             return "give --no_instance to do without instance maps"
         if name == "feat":
             return f"make the feature maps with {problems.MAKE_FEATURES}"
-        if self.label_nc > 0 and (self.dataroot / f"{self.phase}_A").is_dir():
+        if self.model.label_nc > 0 and (self.dataroot / f"{self.phase}_A").is_dir():
             return "give --label_nc 0 for image-to-image with _A and _B"
-        if self.label_nc == 0 and (self.dataroot / f"{self.phase}_label").is_dir():
+        if self.model.label_nc == 0 and (self.dataroot / f"{self.phase}_label").is_dir():
             return "give --label_nc with the number of labels for label maps"
         return "check --dataroot and --phase"
 
@@ -145,15 +128,14 @@ class AlignedDataset(Dataset[Batch]):
         files = self.files[index]
         maps = {name: self._resized_map(name, path) for name, path in files.items()}
         sizes = {name: resized.source_size for name, resized in maps.items()}
-        if problem := problems.size_mismatch(files, sizes):
-            raise UserError(problem)
+        problems.check_sizes(files, sizes)
         # Seeded for each sample: workers share no generator, and need none.
         drawn = transforms.draw_crop_and_flip(
             np.random.default_rng((self.seed, counter)),
             sizes["label"],
-            resize_or_crop=self.resize_or_crop,
-            load_size=self.load_size,
-            fine_size=self.fine_size,
+            resize_or_crop=self.data.resize_or_crop,
+            load_size=self.data.loadSize,
+            fine_size=self.data.fineSize,
             flip=self.flip,
         )
         tensors = {
@@ -165,41 +147,50 @@ class AlignedDataset(Dataset[Batch]):
     def read_header(self, name: str, path: Path) -> Header:
         """What the file of a map tells without decoding it; see `data.decode.read_header`."""
         if name == "feat":
-            return feature_maps.read_header(path, self.feat_num)
+            return feature_maps.read_header(path, self.model.feat_num)
         return read_header(path, photo=name in self.photos, what=kind_of(name))
 
     def read_map(self, name: str, path: Path) -> Map:
         """One map of a sample as the file has it; of a label map, the values are checked."""
         if name == "feat":
-            return feature_maps.read_feature_map(path, self.feat_num)
+            return feature_maps.read_feature_map(path, self.model.feat_num)
         if name in self.photos:
             return read_photo(path, self.photos[name])
         ids = read_ids(path, kind_of(name))
-        # Which values there are takes longer to tell than that all are in range, as most are.
-        if name == "label" and not _all_below(self.label_nc, ids):
-            problem = problems.label_values(path, _values(ids), self.label_nc, self.ignore_label)
-            if problem:
-                raise UserError(problem)
+        if name == "label":
+            self._check_labels(path, ids)
         return ids
+
+    def _check_labels(self, path: Path, ids: Image.Image) -> None:
+        pixels, count = np.asarray(ids), self.model.label_nc
+        # Which values there are takes longer to tell than that all are in range, as most are.
+        if pixels.min() >= 0 and pixels.max() < count:
+            return
+        if ids.mode == "L":  # several times quicker than sorting the pixels
+            values = [value for value, pixels_ in enumerate(ids.histogram()) if pixels_]
+        else:
+            values = np.unique(pixels).tolist()
+        problems.check_labels(path, values, count, self.data.ignore_label)
 
     def resize_map(self, name: str, values: Map) -> np.ndarray:
         """[C,H,W] of one map of a sample, resized; of label maps, the ignored value replaced."""
-        size = transforms.resized_size(_size(values), self.resize_or_crop, self.load_size)
+        size = transforms.resized_size(_size(values), self.data.resize_or_crop, self.data.loadSize)
         if isinstance(values, np.ndarray):
             return feature_maps.resized(values, size)
         if name in self.photos:
             photo = np.asarray(transforms.resize(values, size, Image.Resampling.BICUBIC))
             return photo[None] if photo.ndim == 2 else photo.transpose(2, 0, 1)
         ids = np.asarray(transforms.resize(values, size, Image.Resampling.NEAREST))
-        if name == "label" and self.ignore_label is not None:
-            ignored = ids == self.ignore_label
+        if name == "label" and self.data.ignore_label is not None:
+            ignored = ids == self.data.ignore_label
             ids = ids.astype(self._dtype(name, ids))
-            ids[ignored] = IGNORE_WIDE if self.label_nc > 255 else IGNORE
+            ids[ignored] = IGNORE_WIDE if self.model.label_nc > 255 else IGNORE
         return ids[None]
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the sample that is made from files of `size`."""
-        return transforms.output_size(size, self.resize_or_crop, self.load_size, self.fine_size)
+        data = self.data
+        return transforms.output_size(size, data.resize_or_crop, data.loadSize, data.fineSize)
 
     def _resized_map(self, name: str, path: Path) -> ResizedMap:
         """One map of a sample, from the cache if there is one."""
@@ -212,12 +203,15 @@ class AlignedDataset(Dataset[Batch]):
 
     def _content(self, name: str) -> str:
         """All that a resized map depends on besides the file and its kind of pixels."""
-        resize_key = transforms.resize_key(self.resize_or_crop, self.load_size)
+        resize_key = transforms.resize_key(self.data.resize_or_crop, self.data.loadSize)
         if name in self.photos:
             return f"photo, {resize_key}, {self.photos[name]} channels"
+        details = ""
         if name == "label":
-            return f"label, {resize_key}, {self.label_nc} labels, ignored {self.ignore_label}"
-        return f"{name}, {resize_key}" + (f", {self.feat_num} features" if name == "feat" else "")
+            details = f", {self.model.label_nc} labels, ignored {self.data.ignore_label}"
+        elif name == "feat":
+            details = f", {self.model.feat_num} features"
+        return f"{name}, {resize_key}{details}"
 
     def _dtype(self, name: str, planes: np.ndarray) -> np.dtype:
         """What a sample has of a map. Photographs stay as they were decoded: their type tells which
@@ -226,7 +220,7 @@ class AlignedDataset(Dataset[Batch]):
             return planes.dtype
         if name == "feat":
             return np.dtype(np.float32)
-        wide = name == "inst" or self.label_nc > 255
+        wide = name == "inst" or self.model.label_nc > 255
         return np.dtype(np.int32 if wide else np.uint8)
 
 
@@ -238,16 +232,3 @@ def kind_of(name: str) -> str:
 def _size(values: Map) -> tuple[int, int]:
     """Width and height."""
     return (values.shape[2], values.shape[1]) if isinstance(values, np.ndarray) else values.size
-
-
-def _all_below(count: int, ids: Image.Image) -> bool:
-    """Whether the values of a map of identifiers are all in [0, count)."""
-    pixels = np.asarray(ids)
-    return bool(pixels.min() >= 0 and pixels.max() < count)
-
-
-def _values(ids: Image.Image) -> list[int]:
-    """The values in a map of identifiers, ascending."""
-    if ids.mode == "L":  # several times quicker than sorting the pixels
-        return [value for value, count in enumerate(ids.histogram()) if count]
-    return [int(value) for value in np.unique(np.asarray(ids))]

@@ -163,16 +163,12 @@ def _check_ids(path: Path, image: Image.Image, what: str) -> None:
             f"{path}: this {what} map holds floating-point numbers, expected whole ones; "
             "save it with 8, 16 or 32 bits as integers"
         )
-    fix = f"save the number of each pixel's {what}, not its colour"
-    if what == "label":
-        fix += (
-            "; for image-to-image put the pictures into <phase>_A and <phase>_B and give "
-            "--label_nc 0"
-        )
-    else:
-        fix += ", or give --no_instance"
-    found = f"{Image.getmodebands(image.mode)} channels ({image.mode})"
-    raise UserError(f"{path}: this {what} map has {found}, expected one; {fix}")
+    pictures = "; for image-to-image put the pictures into <phase>_A and <phase>_B and give "
+    instead = pictures + "--label_nc 0" if what == "label" else ", or give --no_instance"
+    raise UserError(
+        f"{path}: this {what} map has {Image.getmodebands(image.mode)} channels ({image.mode}), "
+        f"expected one; save the number of each pixel's {what}, not its colour{instead}"
+    )
 
 
 def _check_photo(path: Path, image: Image.Image) -> None:

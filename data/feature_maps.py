@@ -53,14 +53,7 @@ def write_feature_map(path: Path, features: np.ndarray) -> None:
 
 
 def read_feature_map(path: Path, feat_num: int) -> np.ndarray:
-    """Read a feature map of either format.
-
-    Args:
-        path: the file.
-        feat_num: features of a pixel that it must have.
-
-    Returns:
-        float32 [feat_num,H,W], finite; from images in [-1,1].
+    """Read a feature map of either format: float32 [feat_num,H,W], finite; of images in [-1,1].
 
     Raises:
         UserError: the file is damaged or of another kind, or has another number of features.
@@ -84,7 +77,7 @@ def read_feature_map(path: Path, feat_num: int) -> np.ndarray:
 
 
 def read_header(path: Path, feat_num: int) -> Header:
-    """What the file tells without decoding it; arguments and errors as `read_feature_map`."""
+    """What the file tells without decoding it; errors as `read_feature_map`."""
     if not _is_npz(path):
         with opened(path) as image:
             _check_mode(path, image.mode, feat_num)
@@ -120,8 +113,8 @@ def _stored_array(path: Path, feat_num: int) -> Iterator[tuple[IO[bytes], tuple[
                 more = ", ..." if len(names) > 3 else ""
                 raise UserError(f"{path}: holds {found}{more}, expected {ARRAY}; {FEATURES_AGAIN}")
             with archive.open(ARRAY) as file:
-                if (version := np.lib.format.read_magic(file)) != (1, 0):
-                    raise ValueError(f"version {version} of .npy, which no feature map needs")
+                if (version := np.lib.format.read_magic(file)) != (1, 0):  # numbers need no later
+                    raise ValueError(f".npy of version {version}, expected (1, 0)")
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                 _check_array(path, shape, dtype, feat_num)
                 stored = archive.getinfo(ARRAY).file_size - file.tell()

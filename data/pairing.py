@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable
+from itertools import chain
 from pathlib import Path
 
 from util.errors import UserError
+
+Scenes = dict[str, dict[str, list[Path]]]  # folder -> scene -> its files
 
 IMAGE_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -73,13 +76,16 @@ def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Pat
         UserError: files without a partner, or two files of one folder for one scene, by the way
             of comparing that leaves fewest of them.
     """
-    attempts = []
+    attempts: list[Scenes] = []
     for key in KEYS:
-        attempt = _Pairing(folders, dataroot, key)
-        if not attempt.faults:
-            return attempt.pairs()
-        attempts.append(attempt)
-    raise UserError(min(attempts, key=lambda attempt: attempt.faults).problems())
+        attempts.append(_by_scene(folders, dataroot, key))
+        if not _faults(attempts[-1]):
+            break
+    best = min(attempts, key=_faults)
+    if lines := _problems(best, dataroot):
+        raise UserError(lines)
+    first, *others = best.values()
+    return [(files[0], *(scenes[name][0] for scenes in others)) for name, files in first.items()]
 
 
 def _exact(relative: Path) -> str:
@@ -101,70 +107,49 @@ def _without_folder(relative: Path) -> str:
 KEYS: tuple[Callable[[Path], str], ...] = (_exact, _without_suffix, _without_folder)
 
 
-class _Pairing:
-    """The attempt to pair files by one kind of key."""
+def _by_scene(folders: dict[str, list[Path]], dataroot: Path, key: Callable[[Path], str]) -> Scenes:
+    found: Scenes = {}
+    for folder, files in folders.items():
+        scenes = found[folder] = {}
+        for path in files:
+            scenes.setdefault(key(path.relative_to(dataroot / folder)), []).append(path)
+    return found
 
-    def __init__(
-        self,
-        folders: dict[str, list[Path]],  # as for `pair_files`
-        dataroot: Path,
-        key: Callable[[Path], str],
-    ) -> None:
-        self.dataroot = dataroot
-        self.scenes: dict[str, dict[str, list[Path]]] = {}  # folder -> scene -> its files
-        for folder, files in folders.items():
-            scenes = self.scenes[folder] = {}
-            for path in files:
-                scenes.setdefault(key(path.relative_to(dataroot / folder)), []).append(path)
-        everywhere = {scene: None for scenes in self.scenes.values() for scene in scenes}
-        self.missing = {
-            folder: [scene for scene in everywhere if scene not in scenes]
-            for folder, scenes in self.scenes.items()
-        }
 
-    @property
-    def faults(self) -> int:
-        """Number of files missing or too many."""
-        missing = sum(len(scenes) for scenes in self.missing.values())
-        files = [files for scenes in self.scenes.values() for files in scenes.values()]
-        return missing + sum(len(same) - 1 for same in files)
+def _faults(found: Scenes) -> int:
+    """Number of files missing or too many."""
+    everywhere = set(chain(*found.values()))
+    return sum(
+        abs(len(scenes.get(scene, ())) - 1) for scenes in found.values() for scene in everywhere
+    )
 
-    def pairs(self) -> list[tuple[Path, ...]]:
-        first, *others = self.scenes.values()
-        return [
-            (files[0], *(scenes[scene][0] for scenes in others)) for scene, files in first.items()
-        ]
 
-    def problems(self) -> list[str]:
-        """One line for each folder that lacks files, and for each that has some twice."""
-        lines = []
-        for folder, scenes in self.missing.items():
-            if scenes:
-                lines.append(self._lacking(folder, scenes))
-        for folder, by_scene in self.scenes.items():
-            twice = [same for same in by_scene.values() if len(same) > 1]
-            if twice:
-                names = _some(" and ".join(path.name for path in same) for same in twice)
-                lines.append(
-                    f"{self.dataroot / folder}: {len(twice)} names stand for more than one file "
-                    f"({names}); keep one of each"
-                )
-        return lines
-
-    def _lacking(self, folder: str, scenes: list[str]) -> str:
-        partners = [
-            f"{other}/{by_scene[scene][0].relative_to(self.dataroot / other).as_posix()}"
-            for scene in scenes
-            for other, by_scene in self.scenes.items()
-            if scene in by_scene
-        ]
-        owners = dict.fromkeys(name.split("/", 1)[0] for name in partners)
-        have = sum(len(files) for files in self.scenes[folder].values())
-        return (
-            f"{self.dataroot / folder}: holds {have} files, but none for {len(scenes)} of "
-            f"{' and '.join(owners)}: {_some(partners)}; "
-            "files are paired by name: add what is missing or remove what is too much"
-        )
+def _problems(found: Scenes, dataroot: Path) -> list[str]:
+    """One line for each folder that lacks files, and for each that has some twice."""
+    lacking, twice = [], []
+    everywhere = dict.fromkeys(chain(*found.values()))
+    for folder, scenes in found.items():
+        if missing := [scene for scene in everywhere if scene not in scenes]:
+            have = sum(len(files) for files in scenes.values())
+            partners = [
+                f"{other}/{theirs[scene][0].relative_to(dataroot / other).as_posix()}"
+                for scene in missing
+                for other, theirs in found.items()
+                if scene in theirs
+            ]
+            owners = dict.fromkeys(name.split("/", 1)[0] for name in partners)
+            lacking.append(
+                f"{dataroot / folder}: holds {have} files, but none for {len(missing)} of "
+                f"{' and '.join(owners)}: {_some(partners)}; "
+                "files are paired by name: add what is missing or remove what is too much"
+            )
+        if same := [files for files in scenes.values() if len(files) > 1]:
+            names = _some(" and ".join(path.name for path in files) for files in same)
+            twice.append(
+                f"{dataroot / folder}: {len(same)} names stand for more than one file "
+                f"({names}); keep one of each"
+            )
+    return lacking + twice
 
 
 def _walk(folder: Path) -> list[Path]:

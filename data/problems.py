@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from util.errors import UserError
+
 MAKE_FEATURES = "python precompute_feature_maps.py --name <the run with the encoder>"
 FEATURES_AGAIN = f"make the feature maps again with {MAKE_FEATURES}"
 
 
-def label_values(
+def check_labels(
     path: Path, values: Sequence[int], label_nc: int, ignore_label: int | None
-) -> str | None:
-    """Labels outside the range: of `values`, ascending, each once, and other than ignore_label."""
+) -> None:
+    """Refuse labels outside the range: of `values`, ascending, all but ignore_label."""
     wrong = [v for v in values if not 0 <= v < label_nc and v != ignore_label]
     if not wrong:
-        return None
+        return
     if wrong == [255] and set(values) <= {0, 255}:
         fix = "did you mean --label_nc 2 with values 0 and 1? Divide the mask by 255"
     elif wrong == [255]:
@@ -35,22 +37,21 @@ def label_values(
         if 255 in wrong:
             fix += ", and give --ignore_label 255 if that means that nothing is known there"
     found = ", ".join(map(str, wrong[:3])) + (f", ... {wrong[-1]}" if len(wrong) > 3 else "")
-    return (
+    raise UserError(
         f"{path}: label {found} found, expected 0 to {label_nc - 1} (--label_nc {label_nc}); {fix}"
     )
 
 
-def size_mismatch(files: dict[str, Path], sizes: dict[str, tuple[int, int]]) -> str | None:
-    """Maps of one sample that differ in size (width, height)."""
+def check_sizes(files: dict[str, Path], sizes: dict[str, tuple[int, int]]) -> None:
+    """Refuse maps of one sample that differ in size (width, height)."""
     width, height = sizes["label"]
     for name, size in sizes.items():
         if size != (width, height):
             same = "all maps of a sample must have the same size"
-            return (
+            raise UserError(
                 f"{files[name]}: {size[0]}x{size[1]} pixels, expected {width}x{height} as in "
                 f"{files['label']}; {FEATURES_AGAIN if name == 'feat' else same}"
             )
-    return None
 
 
 def batch_sizes(one: Path, size: tuple[int, int], other: Path, size_: tuple[int, int]) -> str:

@@ -38,10 +38,7 @@ class _Headers(NamedTuple):
 
 
 def validate_dataset(
-    dataset: AlignedDataset,
-    mode: Literal["sample", "full"] = "sample",
-    *,
-    batch_size: int = 1,
+    dataset: AlignedDataset, mode: Literal["sample", "full"] = "sample", *, batch_size: int = 1
 ) -> list[str]:
     """Check the files of a data set, with a bar on a terminal while it lasts.
 
@@ -80,28 +77,32 @@ def validate_dataset(
 
 def _read_headers(dataset: AlignedDataset, number: int) -> _Headers:
     """Read the headers of a sample's files; those of different sizes are a problem."""
-    files, headers = dataset.files[number], _Headers({}, [])
-    for name, path in files.items():
+    files = dataset.files[number]
+    headers, found = _each(dataset.read_header, files)
+    if not found:
         try:
-            headers.of[name] = dataset.read_header(name, path)
+            problems.check_sizes(files, {name: header.size for name, header in headers.items()})
         except UserError as error:
-            headers.problems.extend(error.problems)
-    if not headers.problems:
-        sizes = {name: header.size for name, header in headers.of.items()}
-        if problem := problems.size_mismatch(files, sizes):
-            headers.problems.append(problem)
-    return headers
+            found = error.problems
+    return _Headers(headers, found)
 
 
 def _pixel_problems(dataset: AlignedDataset, number: int) -> list[str]:
     """Decode the maps of a sample, as training will."""
-    found = []
-    for name, path in dataset.files[number].items():
+    return _each(dataset.read_map, dataset.files[number])[1]
+
+
+def _each(
+    read: Callable[[str, Path], Result], files: dict[str, Path]
+) -> tuple[dict[str, Result], list[str]]:
+    """What is read of the files of a sample, and the problems of those that cannot be."""
+    results, found = {}, []
+    for name, path in files.items():
         try:
-            dataset.read_map(name, path)
+            results[name] = read(name, path)
         except UserError as error:
             found += error.problems
-    return found
+    return results, found
 
 
 def _different_sizes(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
