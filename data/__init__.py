@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from data.dataset import AlignedDataset
 from data.loader import Loader
 from data.sampler import EpochSampler
-
-if TYPE_CHECKING:
-    from options.base_options import DataOptions, ModelOptions
+from options.base_options import DataOptions, ModelOptions
 
 # --dataset_mode -> class. Another kind of data set is a file here, a row, and its name among the
 # choices in options/base_options.py. All take the arguments below, and tell the start-up check and
@@ -67,7 +63,6 @@ def create_loader(
     Args:
         dataset, data: what to load, in batches of how many.
         seed: of the order.
-        is_train: see above.
         pin_memory: load into memory that CUDA devices copy from without waiting.
         rank, ranks: for training, which of so many shares of each batch to load.
 

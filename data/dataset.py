@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -13,11 +12,9 @@ from data import feature_maps, problems, transforms
 from data.cache import Cache, ResizedMap
 from data.decode import Header, read_header, read_ids, read_photo
 from data.pairing import IMAGE_EXTENSIONS, list_images, pair_files
+from options.base_options import DataOptions, ModelOptions
 from util.batch import Batch
 from util.errors import UserError
-
-if TYPE_CHECKING:
-    from options.base_options import DataOptions, ModelOptions
 
 # What stands for the ignored label in a sample. It must lie outside [0, label_nc), where one-hot
 # encoding gives zeros: 255 while labels are bytes (label_nc <= 255), -1 once they are int32.
@@ -132,10 +129,8 @@ class AlignedDataset(Dataset[Batch]):
         # Seeded for each sample: workers share no generator, and need none.
         drawn = transforms.draw_crop_and_flip(
             np.random.default_rng((self.seed, counter)),
-            sizes["label"],
-            resize_or_crop=self.data.resize_or_crop,
-            load_size=self.data.loadSize,
-            fine_size=self.data.fineSize,
+            _size(maps["label"].planes),
+            self.output_size(sizes["label"]),
             flip=self.flip,
         )
         tensors = {

@@ -50,7 +50,6 @@ def read_header(path: Path, *, photo: bool, what: str) -> Header:
     """Read the header of an image.
 
     Args:
-        path: the file.
         photo: a photograph, else a map of identifiers.
         what: the kind of map, "label", "instance" or "image".
 
@@ -68,11 +67,10 @@ def read_header(path: Path, *, photo: bool, what: str) -> Header:
 
 
 def read_ids(path: Path, what: str) -> Image.Image:
-    """Read a map of identifiers.
+    """Read a map of identifiers; `what` as for `read_header`.
 
     Args:
         path: a file of one channel of 1 to 32 bits, or with a palette, whose indices count.
-        what: the kind of map, "label" or "instance".
 
     Returns:
         An image of mode L, or of mode I (int32) where the file has more than 8 bits.
@@ -93,14 +91,10 @@ def read_ids(path: Path, what: str) -> Image.Image:
 
 
 def read_photo(path: Path, channels: int) -> Image.Image:
-    """Read a photograph, upright.
-
-    Args:
-        path: a file of any kind but floating-point and 32-bit integers.
-        channels: 1 for mode L, 3 for mode RGB.
+    """Read a photograph, upright: for 1 channel in mode L, for 3 in mode RGB.
 
     Raises:
-        UserError: unreadable, or its range of values unknown.
+        UserError: unreadable, or its range of values unknown: floating-point, 32-bit integers.
     """
     with opened(path) as image:
         _check_photo(path, image)

@@ -58,7 +58,7 @@ def read_feature_map(path: Path, feat_num: int) -> np.ndarray:
     Raises:
         UserError: the file is damaged or of another kind, or has another number of features.
     """
-    if not _is_npz(path):
+    if path.suffix.lower() != ".npz":
         with opened(path) as image:
             _check_mode(path, image.mode, feat_num)
             pixels = np.asarray(image, np.float32)
@@ -78,7 +78,7 @@ def read_feature_map(path: Path, feat_num: int) -> np.ndarray:
 
 def read_header(path: Path, feat_num: int) -> Header:
     """What the file tells without decoding it; errors as `read_feature_map`."""
-    if not _is_npz(path):
+    if path.suffix.lower() != ".npz":
         with opened(path) as image:
             _check_mode(path, image.mode, feat_num)
             return Header(image.size, is_whole(path, image))
@@ -94,10 +94,6 @@ def resized(features: np.ndarray, size: transforms.Size) -> np.ndarray:
     nearest = Image.Resampling.NEAREST
     planes = [transforms.resize(Image.fromarray(plane), size, nearest) for plane in features]
     return np.stack([np.asarray(plane) for plane in planes])
-
-
-def _is_npz(path: Path) -> bool:
-    return path.suffix.lower() == ".npz"
 
 
 @contextmanager

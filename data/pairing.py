@@ -24,6 +24,13 @@ MAP_SUFFIX = re.compile(
     re.IGNORECASE,
 )
 
+# What names are compared by, from strict to lenient: a path relative to its folder -> its scene.
+KEYS: tuple[Callable[[Path], str], ...] = (
+    lambda path: path.with_suffix("").as_posix(),  # aachen/A_img.png -> aachen/A_img
+    lambda path: MAP_SUFFIX.sub("", path.with_suffix("").as_posix()).casefold(),  # -> aachen/a
+    lambda path: MAP_SUFFIX.sub("", path.stem).casefold(),  # -> a
+)
+
 
 def list_images(
     folder: Path,
@@ -36,7 +43,6 @@ def list_images(
     folders and files of other extensions are passed over.
 
     Args:
-        folder: where to look.
         hint: the likely fix, should there be none.
         extensions: what the names of images end with, in lower case.
 
@@ -66,7 +72,6 @@ def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Pat
 
     Args:
         folders: name of a folder in `dataroot` -> its files, at any depth.
-        dataroot: the folder that holds them.
 
     Returns:
         One tuple for each scene, its files in the order of `folders`; scenes in the order of the
@@ -86,25 +91,6 @@ def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Pat
         raise UserError(lines)
     first, *others = best.values()
     return [(files[0], *(scenes[name][0] for scenes in others)) for name, files in first.items()]
-
-
-def _exact(relative: Path) -> str:
-    """aachen/a_img.png -> aachen/a_img"""
-    return relative.with_suffix("").as_posix()
-
-
-def _without_suffix(relative: Path) -> str:
-    """aachen/A_img.png -> aachen/a"""
-    return MAP_SUFFIX.sub("", _exact(relative)).casefold()
-
-
-def _without_folder(relative: Path) -> str:
-    """aachen/A_img.png -> a"""
-    return _without_suffix(Path(relative.name))
-
-
-# What names are compared by, from strict to lenient: a path relative to its folder -> its scene.
-KEYS: tuple[Callable[[Path], str], ...] = (_exact, _without_suffix, _without_folder)
 
 
 def _by_scene(folders: dict[str, list[Path]], dataroot: Path, key: Callable[[Path], str]) -> Scenes:

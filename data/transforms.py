@@ -18,8 +18,7 @@ Size = tuple[int, int]
 class CropAndFlip(NamedTuple):
     """What is drawn for a sample: all its maps share it, or they would no longer show one scene."""
 
-    resized: Size  # that the whole map is scaled to
-    box: tuple[int, int, int, int]  # left, upper, right, lower edge of what is kept of that, pixels
+    box: tuple[int, int, int, int]  # left, upper, right, lower edge, in pixels of the resized map
     flip: bool  # left to right
 
 
@@ -49,23 +48,16 @@ def resize_key(resize_or_crop: str, load_size: int) -> str:
 
 
 def draw_crop_and_flip(
-    rng: np.random.Generator,
-    size: Size,
-    *,
-    resize_or_crop: str,
-    load_size: int,
-    fine_size: int,
-    flip: bool,
+    rng: np.random.Generator, resized: Size, cropped: Size, *, flip: bool
 ) -> CropAndFlip:
     """Draw the crop's place, uniform over all there are, and with `flip` one flip in two.
 
     All draws come from `rng` and in this order: a run that continues must see the same pixels.
     """
-    resized = resized_size(size, resize_or_crop, load_size)
-    width, height = output_size(size, resize_or_crop, load_size, fine_size)
+    width, height = cropped
     x = int(rng.integers(resized[0] - width, endpoint=True))
     y = int(rng.integers(resized[1] - height, endpoint=True))
-    return CropAndFlip(resized, (x, y, x + width, y + height), flip and bool(rng.integers(2)))
+    return CropAndFlip((x, y, x + width, y + height), flip and bool(rng.integers(2)))
 
 
 def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
@@ -81,7 +73,7 @@ def crop_and_flip(planes: np.ndarray, drawn: CropAndFlip, dtype: np.dtype) -> Te
     """A resized map cropped and flipped as drawn.
 
     Args:
-        planes: [C,H,W] of size drawn.resized.
+        planes: [C,H,W], of the resized size that was drawn for.
         drawn: the sample's crop and flip.
         dtype: of the result; it must hold the values.
 
