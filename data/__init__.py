@@ -25,14 +25,9 @@ def create_dataset(
     needs_image: bool | None = None,
     read_features: bool = False,
 ) -> AlignedDataset:
-    """The data set of a phase.
+    """The data set of a phase; arguments and errors as for `AlignedDataset`.
 
-    Args:
-        data, model, phase, seed, is_train, read_features: as for `AlignedDataset`.
-        needs_image: without real images is an error; by default for training alone.
-
-    Raises:
-        UserError: folders missing or empty, files without a partner, or no place for the cache.
+    By default, real images are needed for training alone.
     """
     return DATASETS[data.dataset_mode](
         data,

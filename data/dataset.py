@@ -21,8 +21,7 @@ from util.errors import UserError
 IGNORE = 255
 IGNORE_WIDE = -1
 
-Map = Image.Image | np.ndarray
-"""A map as its file has it: an image, or of features float32 [feat_num,H,W]."""
+Map = Image.Image | np.ndarray  # as its file has it; of features float32 [feat_num,H,W]
 
 
 class AlignedDataset(Dataset[Batch]):
@@ -44,9 +43,9 @@ class AlignedDataset(Dataset[Batch]):
             only theirs.
 
     Raises:
-        UserError: on making the set, a folder missing or empty, or files unpaired; on reading
-            from it, a file that is damaged, of another size than its partners, or with labels
-            outside the range. All but the first of these are what `data.validate` looks for.
+        UserError: on making the set, a folder missing or empty, files unpaired, or no place for
+            the cache; on reading from it, what `data.validate` looks for: a file that is damaged,
+            of another size than its partners, or with labels outside the range.
     """
 
     def __init__(
@@ -114,23 +113,20 @@ class AlignedDataset(Dataset[Batch]):
         return len(self.files)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Batch:
-        """Read a sample.
+        """Read a sample, by its index and the number that makes its random draw.
 
-        Args:
-            key: the sample's index, and the number that makes its random draw, together with the
-                seed and nothing else: the count of images since training began. A plain index
-                counts as that number too.
+        The draw depends on the seed and that number, the count of images since training began,
+        and nothing else. A plain index counts as that number too.
         """
         index, counter = key if isinstance(key, tuple) else (key, key)
         files = self.files[index]
         maps = {name: self._resized_map(name, path) for name, path in files.items()}
-        sizes = {name: resized.source_size for name, resized in maps.items()}
-        problems.check_sizes(files, sizes)
+        problems.check_sizes(files, {name: size for name, (_, size) in maps.items()})
         # Seeded for each sample: workers share no generator, and need none.
         drawn = transforms.draw_crop_and_flip(
             np.random.default_rng((self.seed, counter)),
             _size(maps["label"].planes),
-            self.output_size(sizes["label"]),
+            self.output_size(maps["label"].source_size),
             flip=self.flip,
         )
         tensors = {

@@ -32,7 +32,6 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = (5, 6, 7, 8)
 
 # Gray levels of fewer than 8 bits are stretched to 0..255 by Pillow, by these factors.
 STRETCH = {"L;2": 85, "L;4": 17}
@@ -58,19 +57,17 @@ def read_header(path: Path, *, photo: bool, what: str) -> Header:
     """
     with opened(path) as image:
         _check_photo(path, image) if photo else _check_ids(path, image, what)
-        size = image.size
-        if photo and _orientation(image) in SIDEWAYS:
-            size = size[::-1]
+        sideways = photo and _orientation(image) in (5, 6, 7, 8)
+        size = image.size[::-1] if sideways else image.size
         # MPO is a JPEG with further pictures behind it.
         lossy = not photo and image.format in ("JPEG", "MPO")
         return Header(size, is_whole(path, image), lossy)
 
 
 def read_ids(path: Path, what: str) -> Image.Image:
-    """Read a map of identifiers; `what` as for `read_header`.
+    """Read a map of identifiers, of one channel of 1 to 32 bits or the indices of a palette.
 
-    Args:
-        path: a file of one channel of 1 to 32 bits, or with a palette, whose indices count.
+    `what` is as for `read_header`.
 
     Returns:
         An image of mode L, or of mode I (int32) where the file has more than 8 bits.
@@ -100,17 +97,16 @@ def read_photo(path: Path, channels: int) -> Image.Image:
         _check_photo(path, image)
         orientation = _orientation(image)
         image.load()
-    photo: Image.Image = image
-    if photo.mode.startswith("I"):
+    if image.mode.startswith("I"):
         # Pillow's own conversion cuts off what is above 255.
-        photo = Image.fromarray(np.rint(np.asarray(photo) / 257).astype(np.uint8))
-    if photo.mode in ("P", "PA"):
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in ("P", "PA"):
         # Straight to RGB, Pillow warns about every palette with transparency.
-        photo = photo.convert("RGBA")
+        image = image.convert("RGBA")
     mode = "L" if channels == 1 else "RGB"
-    if photo.mode != mode:  # Pillow would copy the pixels
-        photo = photo.convert(mode)
-    return photo.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else photo
+    if image.mode != mode:  # Pillow would copy the pixels
+        image = image.convert(mode)
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from PIL import Image
 
 from data import transforms
 from data.decode import Header, is_whole, opened
-from data.pairing import IMAGE_EXTENSIONS
+from data.pairing import IMAGE_EXTENSIONS, first_few
 from data.problems import FEATURES_AGAIN
 from util.errors import UserError
 from util.files import replacing
@@ -105,9 +105,8 @@ def _stored_array(path: Path, feat_num: int) -> Iterator[tuple[IO[bytes], tuple[
     try:
         with zipfile.ZipFile(path) as archive:
             if ARRAY not in (names := archive.namelist()):
-                found = ", ".join(name[:40] for name in names[:3]) or "nothing"
-                more = ", ..." if len(names) > 3 else ""
-                raise UserError(f"{path}: holds {found}{more}, expected {ARRAY}; {FEATURES_AGAIN}")
+                found = first_few(name[:40] for name in names) or "nothing"
+                raise UserError(f"{path}: holds {found}, expected {ARRAY}; {FEATURES_AGAIN}")
             with archive.open(ARRAY) as file:
                 if (version := np.lib.format.read_magic(file)) != (1, 0):  # numbers need no later
                     raise ValueError(f".npy of version {version}, expected (1, 0)")

@@ -54,7 +54,7 @@ def list_images(
     images = [path for path in _walk(folder) if path.suffix.lower() in extensions]
     if not images:
         others = sorted({path.suffix or path.name for path in _walk(folder)})
-        found = f"only {_some(others)}" if others else "an empty folder"
+        found = f"only {first_few(others)}" if others else "an empty folder"
         known = " ".join(sorted(extensions))
         raise UserError(f"{folder}: no images ({found}), expected files of {known}; {hint}")
     for path in images:
@@ -65,13 +65,10 @@ def list_images(
 
 
 def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Path, ...]]:
-    """Pair files by name: which files of the folders show the same scene.
+    """Pair files by name: which files of `folders`, named as in `dataroot`, show one scene.
 
     Names are compared in several ways (`KEYS`), strict ones first, and the first way that leaves
     no file over counts.
-
-    Args:
-        folders: name of a folder in `dataroot` -> its files, at any depth.
 
     Returns:
         One tuple for each scene, its files in the order of `folders`; scenes in the order of the
@@ -126,11 +123,11 @@ def _problems(found: Scenes, dataroot: Path) -> list[str]:
             owners = dict.fromkeys(name.split("/", 1)[0] for name in partners)
             lacking.append(
                 f"{dataroot / folder}: holds {have} files, but none for {len(missing)} of "
-                f"{' and '.join(owners)}: {_some(partners)}; "
+                f"{' and '.join(owners)}: {first_few(partners)}; "
                 "files are paired by name: add what is missing or remove what is too much"
             )
         if same := [files for files in scenes.values() if len(files) > 1]:
-            names = _some(" and ".join(path.name for path in files) for files in same)
+            names = first_few(" and ".join(path.name for path in files) for files in same)
             twice.append(
                 f"{dataroot / folder}: {len(same)} names stand for more than one file "
                 f"({names}); keep one of each"
@@ -144,11 +141,8 @@ def _walk(folder: Path) -> list[Path]:
     visited: set[Path] = set()
     for at, folders, names in os.walk(folder, followlinks=True):
         visited.add(Path(at).resolve())
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and Path(at, name).resolve() not in visited
-        ]
+        shown = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in shown if Path(at, name).resolve() not in visited]
         found += [Path(at, name) for name in names if not name.startswith(".")]
     return found
 
@@ -158,10 +152,10 @@ def _surroundings(root: Path) -> str:
     if not root.is_dir():
         return f"there is no {root} either"
     folders = sorted(path.name for path in root.iterdir() if path.is_dir())
-    return f"{root} holds {_some(folders)}" if folders else f"{root} holds no folders"
+    return f"{root} holds {first_few(folders)}" if folders else f"{root} holds no folders"
 
 
-def _some(names: Iterable[str]) -> str:
+def first_few(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
     known = list(names)
     more = f", ... and {len(known) - SHOWN} more" if len(known) > SHOWN else ""

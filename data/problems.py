@@ -45,9 +45,9 @@ def check_labels(
 def check_sizes(files: dict[str, Path], sizes: dict[str, tuple[int, int]]) -> None:
     """Refuse maps of one sample that differ in size (width, height)."""
     width, height = sizes["label"]
+    same = "all maps of a sample must have the same size"
     for name, size in sizes.items():
         if size != (width, height):
-            same = "all maps of a sample must have the same size"
             raise UserError(
                 f"{files[name]}: {size[0]}x{size[1]} pixels, expected {width}x{height} as in "
                 f"{files['label']}; {FEATURES_AGAIN if name == 'feat' else same}"

@@ -18,7 +18,8 @@ Size = tuple[int, int]
 class CropAndFlip(NamedTuple):
     """What is drawn for a sample: all its maps share it, or they would no longer show one scene."""
 
-    box: tuple[int, int, int, int]  # left, upper, right, lower edge, in pixels of the resized map
+    resized: Size  # that the whole map is scaled to
+    box: tuple[int, int, int, int]  # left, upper, right, lower edge of what is kept of that, pixels
     flip: bool  # left to right
 
 
@@ -57,7 +58,7 @@ def draw_crop_and_flip(
     width, height = cropped
     x = int(rng.integers(resized[0] - width, endpoint=True))
     y = int(rng.integers(resized[1] - height, endpoint=True))
-    return CropAndFlip((x, y, x + width, y + height), flip and bool(rng.integers(2)))
+    return CropAndFlip(resized, (x, y, x + width, y + height), flip and bool(rng.integers(2)))
 
 
 def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
@@ -73,7 +74,7 @@ def crop_and_flip(planes: np.ndarray, drawn: CropAndFlip, dtype: np.dtype) -> Te
     """A resized map cropped and flipped as drawn.
 
     Args:
-        planes: [C,H,W], of the resized size that was drawn for.
+        planes: [C,H,W], of size drawn.resized.
         drawn: the sample's crop and flip.
         dtype: of the result; it must hold the values.
 

@@ -43,7 +43,6 @@ def validate_dataset(
     """Check the files of a data set, with a bar on a terminal while it lasts.
 
     Args:
-        dataset: whose files to look at.
         mode: decode the pixels of a sample, evenly spread, and of files that end too early;
             or of all files.
         batch_size: images that will be stacked, and so must agree in size.
@@ -107,15 +106,14 @@ def _each(
 
 def _different_sizes(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
     """A line if not all samples can be stacked."""
-    first: dict[tuple[int, int], int] = {}  # size of the output -> a sample that has it
-    for number, sample in enumerate(headers):
+    first: dict[tuple[int, int], Path] = {}  # size of the output -> a label map that leads to it
+    for files, sample in zip(dataset.files, headers, strict=True):
         if not sample.problems:
-            first.setdefault(dataset.output_size(sample.of["label"].size), number)
+            first.setdefault(dataset.output_size(sample.of["label"].size), files["label"])
     if len(first) < 2:
         return []
-    (size, number), (size_, number_), *_ = first.items()
-    path, path_ = (dataset.files[n]["label"] for n in (number, number_))
-    return [problems.batch_sizes(path_, size_, path, size)]
+    (size, path), (other_size, other), *_ = first.items()
+    return [problems.batch_sizes(other, other_size, path, size)]
 
 
 def _warnings(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
@@ -155,8 +153,8 @@ def _in_threads(
 ) -> Iterator[Result]:
     """The function's results in the numbers' order, with a bar where there is a terminal."""
     pool, numbers = ThreadPoolExecutor(THREADS), list(numbers)
-    bar = partial(tqdm, desc="Checking data", total=len(numbers), unit=unit)
+    results, count = pool.map(function, numbers), len(numbers)
     try:
-        yield from bar(pool.map(function, numbers), leave=False, disable=None)
+        yield from tqdm(results, "Checking data", count, leave=False, unit=unit, disable=None)
     finally:
         pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the other files

@@ -32,13 +32,12 @@ MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none
 def test_sizes(mode: str, size: Size, expected: Size) -> None:
     assert transforms.output_size(size, mode, load_size=64, fine_size=32) == expected
     drawn = draw(np.random.default_rng(0), size, mode)
-    assert applied(drawn, np.zeros(size[::-1], np.int32), mode).shape == expected[::-1]
+    assert applied(drawn, np.zeros(size[::-1], np.int32)).shape == expected[::-1]
 
 
-def applied(drawn: CropAndFlip, ids: np.ndarray, mode: str) -> np.ndarray:
+def applied(drawn: CropAndFlip, ids: np.ndarray) -> np.ndarray:
     """A map of int32 [H,W] as it comes out."""
-    size = transforms.resized_size((ids.shape[1], ids.shape[0]), mode, load_size=64)
-    resized = transforms.resize(Image.fromarray(ids), size, Image.Resampling.NEAREST)
+    resized = transforms.resize(Image.fromarray(ids), drawn.resized, Image.Resampling.NEAREST)
     return transforms.crop_and_flip(np.asarray(resized)[None], drawn, np.dtype(np.int32))[0].numpy()
 
 
@@ -95,13 +94,13 @@ def test_identifiers_take_pillows_source_pixel(
 def test_maps_of_a_sample_stay_aligned(size: Size, mode: str, seed: int) -> None:
     drawn = draw(np.random.default_rng(seed), size, mode)
     place = np.arange(size[0] * size[1], dtype=np.int32).reshape(size[1], size[0])
-    one, other = (applied(drawn, ids, mode) for ids in (place, place * 2))
+    one, other = (applied(drawn, ids) for ids in (place, place * 2))
     np.testing.assert_array_equal(other, one * 2)
 
 
 def test_crop_and_flip_take_the_pixels_drawn() -> None:
     place = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    drawn = CropAndFlip((1, 1, 3, 3), flip=True)
+    drawn = CropAndFlip((4, 3), (1, 1, 3, 3), flip=True)
     result = transforms.crop_and_flip(place, drawn, place.dtype)
     np.testing.assert_array_equal(result, place[:, 1:3, 1:3][..., ::-1])
 
@@ -111,7 +110,7 @@ def test_crop_and_flip_take_the_pixels_drawn() -> None:
 def test_a_crop_has_memory_of_its_own(flip: bool, axes: tuple[int, int, int]) -> None:
     """Else a sample would keep a file of the cache open."""
     place = np.arange(64, dtype=np.uint8).reshape(4, 4, 4).transpose(axes)
-    drawn = CropAndFlip((0, 0, 4, 4), flip)
+    drawn = CropAndFlip((4, 4), (0, 0, 4, 4), flip)
     kept = transforms.crop_and_flip(place, drawn, place.dtype)
     assert kept.is_contiguous()
     assert not np.shares_memory(kept.numpy(), place)
