@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from data.dataset import AlignedDataset
 from data.loader import Loader
 from data.sampler import EpochSampler
-
-if TYPE_CHECKING:
-    from options.base_options import DataOptions, ModelOptions
+from options.base_options import DataOptions, ModelOptions
 
 # --dataset_mode -> class. Another kind of data set is a file here, a row, and its name among the
 # choices in options/base_options.py. All take the arguments below, and tell the start-up check and
@@ -29,18 +25,9 @@ def create_dataset(
     needs_image: bool | None = None,
     read_features: bool = False,
 ) -> AlignedDataset:
-    """The data set of a phase.
+    """The data set of a phase; arguments and errors as for `AlignedDataset`.
 
-    Args:
-        data, model: which files, and what is made of them.
-        phase: first part of the folders' names.
-        seed: of the random crops and flips; where whole images are rendered, nothing is drawn.
-        is_train: whether samples are for training; else nothing is flipped.
-        needs_image: without real images is an error; by default for training alone.
-        read_features: also read `<phase>_feat`, of the model's feat_num.
-
-    Raises:
-        UserError: folders missing or empty, files without a partner, or no place for the cache.
+    By default, real images are needed for training alone.
     """
     return DATASETS[data.dataset_mode](
         dataroot=data.dataroot,
@@ -55,12 +42,12 @@ def create_dataset(
         flip=data.flip,
         ignore_label=data.ignore_label,
         max_size=data.max_dataset_size,
-        needs_image=is_train if needs_image is None else needs_image,
+        cache=data.cache,
+        feat_num=model.feat_num,
         seed=seed,
         is_train=is_train,
+        needs_image=is_train if needs_image is None else needs_image,
         read_features=read_features,
-        feat_num=model.feat_num,
-        cache=data.cache,
     )
 
 
@@ -82,7 +69,6 @@ def create_loader(
     Args:
         dataset, data: what to load, in batches of how many.
         seed: of the order.
-        is_train: see above.
         pin_memory: load into memory that CUDA devices copy from without waiting.
         rank, ranks: for training, which of so many shares of each batch to load.
 

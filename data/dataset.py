@@ -20,8 +20,7 @@ from util.errors import UserError
 IGNORE = 255
 IGNORE_WIDE = -1
 
-Map = Image.Image | np.ndarray
-"""A map as its file has it: an image, or of features float32 [feat_num,H,W]."""
+Map = Image.Image | np.ndarray  # as its file has it; of features float32 [feat_num,H,W]
 
 
 class AlignedDataset(Dataset[Batch]):
@@ -33,7 +32,7 @@ class AlignedDataset(Dataset[Batch]):
 
     - `label`: uint8 [1,1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
       with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
-    - `inst`: int32 [1,1,H,W], any numbers; None without use_instance.
+    - `inst`: int32 [1,1,H,W], any numbers; None without the model's `instance`.
     - `image`: uint8 [1,output_nc,H,W]; None if there is no folder of them.
     - `feat`: float32 [1,feat_num,H,W], mostly in [-1,1]; None without read_features.
     - `path`: the label map's file.
@@ -43,9 +42,9 @@ class AlignedDataset(Dataset[Batch]):
             only theirs.
 
     Raises:
-        UserError: on making the set, a folder missing or empty, or files unpaired; on reading
-            from it, a file that is damaged, of another size than its partners, or with labels
-            outside the range. All but the first of these are what `data.validate` looks for.
+        UserError: on making the set, a folder missing or empty, files unpaired, or no place for
+            the cache; on reading from it, what `data.validate` looks for: a file that is damaged,
+            of another size than its partners, or with labels outside the range.
     """
 
     def __init__(
@@ -60,52 +59,41 @@ class AlignedDataset(Dataset[Batch]):
         resize_or_crop: str,  # a name that `data.transforms` knows
         load_size: int,  # width in pixels to scale to
         fine_size: int,  # side in pixels of the crop
-        flip: bool,  # flip left to right at random; only if is_train
+        flip: bool,  # mirror at random; only if is_train
         ignore_label: int | None,  # value in label maps for "nothing known here"
         max_size: int | None,  # use only the first so many samples
-        needs_image: bool,  # without real images is an error
+        cache: str | Path | None,  # folder to keep resized maps in
+        feat_num: int,  # channels of feature maps
         seed: int,  # of the random draws, 0 or more
-        is_train: bool,  # samples are for training
-        read_features: bool = False,  # read precomputed feature maps
-        feat_num: int = 3,  # channels of these, 1 or more
-        cache: str | Path | None = None,  # folder to keep resized maps in
+        is_train: bool,  # samples are for training; else nothing is flipped
+        needs_image: bool,  # without real images is an error
+        read_features: bool,  # read precomputed feature maps
     ) -> None:
-        self.dataroot = Path(dataroot)
-        self.phase = phase
-        self.label_nc = label_nc
-        self.resize_or_crop = resize_or_crop
-        self.load_size = load_size
-        self.fine_size = fine_size
-        self.flip = flip and is_train
-        self.ignore_label = ignore_label
-        self.seed = seed
-        self.feat_num = feat_num
+        self.dataroot, self.phase, self.seed = Path(dataroot), phase, seed
+        self.label_nc, self.use_instance, self.feat_num = label_nc, use_instance, feat_num
+        self.resize_or_crop, self.load_size, self.fine_size = resize_or_crop, load_size, fine_size
+        self.ignore_label, self.flip = ignore_label, flip and is_train
         self.cache = None if cache is None else Cache(cache)
         self.photos = {"image": output_nc}  # maps that are photographs -> their channels
         if label_nc == 0:
             self.photos["label"] = input_nc
-        for channels in self.photos.values():
-            if channels not in (1, 3):
-                raise UserError(
-                    f"--input_nc {input_nc}, --output_nc {output_nc}: must be 1 or 3; "
-                    "files of other numbers of channels cannot be read"
-                )
-        self.files = self._find(use_instance, needs_image, read_features)[:max_size]
+        if not {1, 3}.issuperset(self.photos.values()):
+            raise UserError(
+                f"--input_nc {input_nc}, --output_nc {output_nc}: must be 1 or 3; "
+                "files of other numbers of channels cannot be read"
+            )
+        self.files = self._find(needs_image, read_features)[:max_size]
 
-    def _find(
-        self, use_instance: bool, needs_image: bool, read_features: bool
-    ) -> list[dict[str, Path]]:
+    def _find(self, needs_image: bool, read_features: bool) -> list[dict[str, Path]]:
         """The files of each sample: map -> path."""
-        suffixes = {"label": "_label", "inst": "_inst", "image": "_img", "feat": "_feat"}
-        if self.label_nc == 0:
-            suffixes |= {"label": "_A", "image": "_B"}
-        folders = {name: self.phase + suffix for name, suffix in suffixes.items()}
-        if not use_instance:
-            del folders["inst"]
-        if not read_features:
-            del folders["feat"]
-        if not needs_image and not (self.dataroot / folders["image"]).is_dir():
-            del folders["image"]
+        label, image = ("_label", "_img") if self.label_nc else ("_A", "_B")
+        folders = {"label": self.phase + label}
+        if self.use_instance:
+            folders["inst"] = f"{self.phase}_inst"
+        if needs_image or (self.dataroot / f"{self.phase}{image}").is_dir():
+            folders["image"] = self.phase + image
+        if read_features:
+            folders["feat"] = f"{self.phase}_feat"
         found, missing = {}, []
         for name, folder in folders.items():
             endings = feature_maps.EXTENSIONS if name == "feat" else IMAGE_EXTENSIONS
@@ -134,26 +122,20 @@ class AlignedDataset(Dataset[Batch]):
         return len(self.files)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Batch:
-        """Read a sample.
+        """Read a sample, by its index and the number that makes its random draw.
 
-        Args:
-            key: the sample's index, and the number that makes its random draw, together with the
-                seed and nothing else: the count of images since training began. A plain index
-                counts as that number too.
+        The draw depends on the seed and that number, the count of images since training began,
+        and nothing else. A plain index counts as that number too.
         """
         index, counter = key if isinstance(key, tuple) else (key, key)
         files = self.files[index]
         maps = {name: self._resized_map(name, path) for name, path in files.items()}
-        sizes = {name: resized.source_size for name, resized in maps.items()}
-        if problem := problems.size_mismatch(files, sizes):
-            raise UserError(problem)
+        problems.check_sizes(files, {name: size for name, (_, size) in maps.items()})
         # Seeded for each sample: workers share no generator, and need none.
         drawn = transforms.draw_crop_and_flip(
             np.random.default_rng((self.seed, counter)),
-            sizes["label"],
-            resize_or_crop=self.resize_or_crop,
-            load_size=self.load_size,
-            fine_size=self.fine_size,
+            _size(maps["label"].planes),
+            self.output_size(maps["label"].source_size),
             flip=self.flip,
         )
         tensors = {
@@ -175,12 +157,20 @@ class AlignedDataset(Dataset[Batch]):
         if name in self.photos:
             return read_photo(path, self.photos[name])
         ids = read_ids(path, kind_of(name))
-        # Which values there are takes longer to tell than that all are in range, as most are.
-        if name == "label" and not _all_below(self.label_nc, ids):
-            problem = problems.label_values(path, _values(ids), self.label_nc, self.ignore_label)
-            if problem:
-                raise UserError(problem)
+        if name == "label":
+            self._check_labels(path, ids)
         return ids
+
+    def _check_labels(self, path: Path, ids: Image.Image) -> None:
+        pixels, count = np.asarray(ids), self.label_nc
+        # Which values there are takes longer to tell than that all are in range, as most are.
+        if pixels.min() >= 0 and pixels.max() < count:
+            return
+        if ids.mode == "L":  # several times quicker than sorting the pixels
+            values = [value for value, pixels_ in enumerate(ids.histogram()) if pixels_]
+        else:
+            values = np.unique(pixels).tolist()
+        problems.check_labels(path, values, count, self.ignore_label)
 
     def resize_map(self, name: str, values: Map) -> np.ndarray:
         """[C,H,W] of one map of a sample, resized; of label maps, the ignored value replaced."""
@@ -215,9 +205,12 @@ class AlignedDataset(Dataset[Batch]):
         resize_key = transforms.resize_key(self.resize_or_crop, self.load_size)
         if name in self.photos:
             return f"photo, {resize_key}, {self.photos[name]} channels"
+        details = ""
         if name == "label":
-            return f"label, {resize_key}, {self.label_nc} labels, ignored {self.ignore_label}"
-        return f"{name}, {resize_key}" + (f", {self.feat_num} features" if name == "feat" else "")
+            details = f", {self.label_nc} labels, ignored {self.ignore_label}"
+        elif name == "feat":
+            details = f", {self.feat_num} features"
+        return f"{name}, {resize_key}{details}"
 
     def _dtype(self, name: str, planes: np.ndarray) -> np.dtype:
         """What a sample has of a map. Photographs stay as they were decoded: their type tells which
@@ -238,16 +231,3 @@ def kind_of(name: str) -> str:
 def _size(values: Map) -> tuple[int, int]:
     """Width and height."""
     return (values.shape[2], values.shape[1]) if isinstance(values, np.ndarray) else values.size
-
-
-def _all_below(count: int, ids: Image.Image) -> bool:
-    """Whether the values of a map of identifiers are all in [0, count)."""
-    pixels = np.asarray(ids)
-    return bool(pixels.min() >= 0 and pixels.max() < count)
-
-
-def _values(ids: Image.Image) -> list[int]:
-    """The values in a map of identifiers, ascending."""
-    if ids.mode == "L":  # several times quicker than sorting the pixels
-        return [value for value, count in enumerate(ids.histogram()) if count]
-    return [int(value) for value in np.unique(np.asarray(ids))]

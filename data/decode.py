@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from data import problems
 from util.errors import UserError
+
+# Pillow's modes with one whole number a pixel. A palette's indices are such numbers.
+ID_MODES = frozenset({"1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 # The end of a file that was written to its end: PNG's last chunk, JPEG's last marker.
 LAST_BYTES = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
@@ -30,31 +32,23 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = (5, 6, 7, 8)
 
 # Gray levels of fewer than 8 bits are stretched to 0..255 by Pillow, by these factors.
 STRETCH = {"L;2": 85, "L;4": 17}
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a file tells without decoding its pixels."""
 
-    size: tuple[int, int]
-    """Width and height, of photographs after turning them upright."""
-
-    whole: bool
-    """Whether the file ends as its format should. If not, it may yet be readable."""
-
-    lossy: bool = False
-    """Whether these are identifiers in a format that changes them a little."""
+    size: tuple[int, int]  # width and height, of photographs after turning them upright
+    whole: bool  # the file ends as its format should; if not, it may yet be readable
+    lossy: bool = False  # these are identifiers in a format that changes them a little
 
 
 def read_header(path: Path, *, photo: bool, what: str) -> Header:
     """Read the header of an image.
 
     Args:
-        path: the file.
         photo: a photograph, else a map of identifiers.
         what: the kind of map, "label", "instance" or "image".
 
@@ -62,21 +56,18 @@ def read_header(path: Path, *, photo: bool, what: str) -> Header:
         UserError: not an image, or one of an unusable kind.
     """
     with opened(path) as image:
-        _raise_if(_mode_problem(path, image, photo, what))
-        width, height = image.size
-        sideways = photo and _orientation(image) in SIDEWAYS
-        size = (height, width) if sideways else (width, height)
+        _check_photo(path, image) if photo else _check_ids(path, image, what)
+        sideways = photo and _orientation(image) in (5, 6, 7, 8)
+        size = image.size[::-1] if sideways else image.size
         # MPO is a JPEG with further pictures behind it.
         lossy = not photo and image.format in ("JPEG", "MPO")
         return Header(size, is_whole(path, image), lossy)
 
 
 def read_ids(path: Path, what: str) -> Image.Image:
-    """Read a map of identifiers.
+    """Read a map of identifiers, of one channel of 1 to 32 bits or the indices of a palette.
 
-    Args:
-        path: a file of one channel of 1 to 32 bits, or with a palette, whose indices count.
-        what: the kind of map, "label" or "instance".
+    `what` is as for `read_header`.
 
     Returns:
         An image of mode L, or of mode I (int32) where the file has more than 8 bits.
@@ -85,7 +76,7 @@ def read_ids(path: Path, what: str) -> Image.Image:
         UserError: unreadable, several channels, or floating-point.
     """
     with opened(path) as image:
-        _raise_if(_mode_problem(path, image, False, what))
+        _check_ids(path, image, what)
         stretch = _stretch(image)
         image.load()
     if image.mode == "L" and stretch == 1:
@@ -97,30 +88,25 @@ def read_ids(path: Path, what: str) -> Image.Image:
 
 
 def read_photo(path: Path, channels: int) -> Image.Image:
-    """Read a photograph, upright.
-
-    Args:
-        path: a file of any kind but floating-point and 32-bit integers.
-        channels: 1 for mode L, 3 for mode RGB.
+    """Read a photograph, upright: for 1 channel in mode L, for 3 in mode RGB.
 
     Raises:
-        UserError: unreadable, or its range of values unknown.
+        UserError: unreadable, or its range of values unknown: floating-point, 32-bit integers.
     """
     with opened(path) as image:
-        _raise_if(_mode_problem(path, image, True, "image"))
+        _check_photo(path, image)
         orientation = _orientation(image)
         image.load()
-    photo: Image.Image = image
-    if photo.mode.startswith("I"):
+    if image.mode.startswith("I"):
         # Pillow's own conversion cuts off what is above 255.
-        photo = Image.fromarray(np.rint(np.asarray(photo) / 257).astype(np.uint8))
-    if photo.mode in ("P", "PA"):
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in ("P", "PA"):
         # Straight to RGB, Pillow warns about every palette with transparency.
-        photo = photo.convert("RGBA")
+        image = image.convert("RGBA")
     mode = "L" if channels == 1 else "RGB"
-    if photo.mode != mode:  # Pillow would copy the pixels
-        photo = photo.convert(mode)
-    return photo.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else photo
+    if image.mode != mode:  # Pillow would copy the pixels
+        image = image.convert(mode)
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
 @contextmanager
@@ -133,7 +119,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise
     # Pillow's readers raise many a type on damaged files: OSError, SyntaxError, struct.error, ...
     except Exception as error:
-        raise UserError(problems.unreadable(path, error)) from error
+        raise UserError(_unreadable(path, error)) from error
 
 
 def is_whole(path: Path, image: Image.Image) -> bool:
@@ -144,15 +130,47 @@ def is_whole(path: Path, image: Image.Image) -> bool:
         return file.read() == last
 
 
-def _raise_if(problem: str | None) -> None:
-    if problem:
-        raise UserError(problem)
+def _unreadable(path: Path, error: Exception) -> str:
+    """The reason why Pillow could not read a file."""
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+        return f"{path}: {error.strerror}; make the file readable, or remove its partners too"
+    if path.stat().st_size == 0:
+        return f"{path}: the file is empty (0 bytes), expected an image; copy it here again"
+    if isinstance(error, UnidentifiedImageError):
+        return f"{path}: not an image, whatever its name says; replace or remove it"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"{path}: more pixels than Pillow takes for an honest image; cut it into tiles"
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"{path}: damaged, its pixels cannot be decoded ({reason}); copy it here again"
 
 
-def _mode_problem(path: Path, image: Image.Image, photo: bool, what: str) -> str | None:
-    if photo:
-        return problems.photo_mode(path, image.mode, image.format)
-    return problems.id_mode(path, image.mode, what)
+def _check_ids(path: Path, image: Image.Image, what: str) -> None:
+    """Refuse a label or instance map that has no whole numbers for pixels."""
+    if image.mode in ID_MODES:
+        return
+    if image.mode == "F":
+        raise UserError(
+            f"{path}: this {what} map holds floating-point numbers, expected whole ones; "
+            "save it with 8, 16 or 32 bits as integers"
+        )
+    pictures = "; for image-to-image put the pictures into <phase>_A and <phase>_B and give "
+    instead = pictures + "--label_nc 0" if what == "label" else ", or give --no_instance"
+    raise UserError(
+        f"{path}: this {what} map has {Image.getmodebands(image.mode)} channels ({image.mode}), "
+        f"expected one; save the number of each pixel's {what}, not its colour{instead}"
+    )
+
+
+def _check_photo(path: Path, image: Image.Image) -> None:
+    """Refuse a photograph whose range of values is unknown."""
+    # In these formats Pillow's "I" stands for 16 bits; elsewhere it may be any 32.
+    if image.mode != "F" and (image.mode != "I" or image.format in ("PNG", "PPM")):
+        return
+    kind = "floating-point" if image.mode == "F" else "32-bit"
+    raise UserError(
+        f"{path}: this photograph holds {kind} numbers whose range is unknown, expected 8 or "
+        "16 bits a channel; convert it"
+    )
 
 
 def _orientation(image: Image.Image) -> int:

@@ -19,14 +19,16 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from data import problems, transforms
+from data import transforms
 from data.decode import Header, is_whole, opened
-from data.pairing import IMAGE_EXTENSIONS
+from data.pairing import IMAGE_EXTENSIONS, first_few
+from data.problems import FEATURES_AGAIN
 from util.errors import UserError
 from util.files import replacing
 
 ARRAY = "feat.npy"  # as the archive names it
 EXTENSIONS = IMAGE_EXTENSIONS | {".npz"}
+MODES = {1: "L", 3: "RGB"}  # Pillow's modes of the pictures that hold so many features
 
 
 def write_feature_map(path: Path, features: np.ndarray) -> None:
@@ -44,28 +46,21 @@ def write_feature_map(path: Path, features: np.ndarray) -> None:
         if path.suffix == ".npz":
             np.savez_compressed(file, feat=features.astype(np.float16))
         else:
-            assert path.suffix == ".png" and len(features) in problems.FEATURE_MODES
+            assert path.suffix == ".png" and len(features) in MODES
             levels = np.rint((features.astype(np.float32) + 1) / 2 * 255)
             pixels = levels.clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
             Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(file, "PNG")
 
 
 def read_feature_map(path: Path, feat_num: int) -> np.ndarray:
-    """Read a feature map of either format.
-
-    Args:
-        path: the file.
-        feat_num: features of a pixel that it must have.
-
-    Returns:
-        float32 [feat_num,H,W], finite; from images in [-1,1].
+    """Read a feature map of either format: float32 [feat_num,H,W], finite; of images in [-1,1].
 
     Raises:
         UserError: the file is damaged or of another kind, or has another number of features.
     """
-    if not _is_npz(path):
+    if path.suffix.lower() != ".npz":
         with opened(path) as image:
-            _require(problems.feature_mode(path, image.mode, feat_num))
+            _check_mode(path, image.mode, feat_num)
             pixels = np.asarray(image, np.float32)
         planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         return np.ascontiguousarray(planes) / np.float32(127.5) - np.float32(1)
@@ -76,17 +71,16 @@ def read_feature_map(path: Path, feat_num: int) -> np.ndarray:
         features = np.ascontiguousarray(features, np.float32)
     if not np.isfinite(features).all():
         raise UserError(
-            f"{path}: not all features are finite numbers, expected -1 to 1; "
-            f"{problems.FEATURES_AGAIN}"
+            f"{path}: not all features are finite numbers, expected -1 to 1; {FEATURES_AGAIN}"
         )
     return features
 
 
 def read_header(path: Path, feat_num: int) -> Header:
-    """What the file tells without decoding it; arguments and errors as `read_feature_map`."""
-    if not _is_npz(path):
+    """What the file tells without decoding it; errors as `read_feature_map`."""
+    if path.suffix.lower() != ".npz":
         with opened(path) as image:
-            _require(problems.feature_mode(path, image.mode, feat_num))
+            _check_mode(path, image.mode, feat_num)
             return Header(image.size, is_whole(path, image))
     with _stored_array(path, feat_num) as (_, shape):
         return Header((shape[2], shape[1]), whole=True)  # else its table of contents were missing
@@ -102,10 +96,6 @@ def resized(features: np.ndarray, size: transforms.Size) -> np.ndarray:
     return np.stack([np.asarray(plane) for plane in planes])
 
 
-def _is_npz(path: Path) -> bool:
-    return path.suffix.lower() == ".npz"
-
-
 @contextmanager
 def _stored_array(path: Path, feat_num: int) -> Iterator[tuple[IO[bytes], tuple[int, ...]]]:
     """The array of an .npz and its shape, which is sound. Any error on the way is the user's.
@@ -114,39 +104,54 @@ def _stored_array(path: Path, feat_num: int) -> Iterator[tuple[IO[bytes], tuple[
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist()]
-            if ARRAY not in names:
-                raise UserError(_other_arrays(path, names))
+            if ARRAY not in (names := archive.namelist()):
+                found = first_few(name[:40] for name in names) or "nothing"
+                raise UserError(f"{path}: holds {found}, expected {ARRAY}; {FEATURES_AGAIN}")
             with archive.open(ARRAY) as file:
-                shape, dtype = _array_header(file)
-                _require(problems.feature_array(path, shape, dtype, feat_num))
+                if (version := np.lib.format.read_magic(file)) != (1, 0):  # numbers need no later
+                    raise ValueError(f".npy of version {version}, expected (1, 0)")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                _check_array(path, shape, dtype, feat_num)
                 stored = archive.getinfo(ARRAY).file_size - file.tell()
                 if stored != math.prod(shape) * dtype.itemsize:
                     raise ValueError(f"{stored} bytes of features")
                 yield file, shape
     except (UserError, MemoryError):
         raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot be read ({reason}); make the file readable") from error
     # Names, headers and compressed data come from the file: BadZipFile, zlib.error, KeyError, ...
     except Exception as error:
-        raise UserError(problems.unreadable_features(path, error)) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if path.stat().st_size == 0:
+            reason = "the file is empty, 0 bytes"
+        raise UserError(
+            f"{path}: damaged, or no .npz of a feature map ({reason}); {FEATURES_AGAIN}"
+        ) from error
 
 
-def _array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of the array that begins here."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    else:  # numbers need no later version; of one, this raises
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    return shape, dtype
+def _check_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, feat_num: int) -> None:
+    """Refuse an array that is no feature map of `feat_num` features."""
+    is_map = dtype.kind == "f" and len(shape) == 3 and min(shape) > 0
+    if is_map and shape[0] == feat_num:
+        return
+    found = f"this feature map is {dtype} [{','.join(map(str, shape))}]"
+    if dtype.hasobject:
+        found = "this file holds pickled objects, none of which was executed"
+    remedy = f"give --feat_num {shape[0]}, or {FEATURES_AGAIN}" if is_map else FEATURES_AGAIN
+    raise UserError(
+        f"{path}: {found}, expected float16 [{feat_num},H,W] (--feat_num {feat_num}); {remedy}"
+    )
 
 
-def _other_arrays(path: Path, names: list[str]) -> str:
-    found = ", ".join(name[:40] for name in names[:3]) or "nothing"
-    more = ", ..." if len(names) > 3 else ""
-    return f"{path}: holds {found}{more}, expected {ARRAY}; {problems.FEATURES_AGAIN}"
-
-
-def _require(problem: str | None) -> None:
-    if problem:
-        raise UserError(problem)
+def _check_mode(path: Path, mode: str, feat_num: int) -> None:
+    """Refuse a picture, by its Pillow mode, that does not hold `feat_num` features of 8 bits."""
+    wanted = MODES.get(feat_num)
+    if mode == wanted:
+        return
+    expected = f"{wanted} for" if wanted else "an .npz file, as pictures hold 1 or 3, for"
+    raise UserError(
+        f"{path}: this feature map is a picture of mode {mode}, expected {expected} --feat_num "
+        f"{feat_num}; give the --feat_num that it was made with, or {FEATURES_AGAIN}"
+    )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from data import problems
@@ -95,11 +94,10 @@ def collate(samples: list[Batch | UserError]) -> Batch | UserError:
         if size != sizes[0]:
             return UserError(problems.batch_sizes(Path(path), size, Path(paths[0]), sizes[0]))
     # In a worker, PyTorch's stacking writes straight into memory shared with the main process.
-    return Batch(path=paths, **default_collate([sample.map(_first).tensors() for sample in sound]))
-
-
-def _first(maps: Tensor) -> Tensor:
-    return maps[0]
+    return Batch(
+        path=paths,
+        **default_collate([sample.map(lambda maps: maps[0]).tensors() for sample in sound]),
+    )
 
 
 def _start_worker(worker: int) -> None:

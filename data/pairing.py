@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable
+from itertools import chain
 from pathlib import Path
 
 from util.errors import UserError
+
+Scenes = dict[str, dict[str, list[Path]]]  # folder -> scene -> its files
 
 IMAGE_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -19,6 +22,13 @@ MAP_SUFFIX = re.compile(
     r"_((gtFine|gtCoarse)_)?"
     r"(leftImg8bit|label(Train)?Ids?|instance(Train)?Ids?|labels?|inst|instance|img|image|mask|L)$",
     re.IGNORECASE,
+)
+
+# What names are compared by, from strict to lenient: a path relative to its folder -> its scene.
+KEYS: tuple[Callable[[Path], str], ...] = (
+    lambda path: path.with_suffix("").as_posix(),  # aachen/A_img.png -> aachen/A_img
+    lambda path: MAP_SUFFIX.sub("", path.with_suffix("").as_posix()).casefold(),  # -> aachen/a
+    lambda path: MAP_SUFFIX.sub("", path.stem).casefold(),  # -> a
 )
 
 
@@ -33,7 +43,6 @@ def list_images(
     folders and files of other extensions are passed over.
 
     Args:
-        folder: where to look.
         hint: the likely fix, should there be none.
         extensions: what the names of images end with, in lower case.
 
@@ -45,7 +54,7 @@ def list_images(
     images = [path for path in _walk(folder) if path.suffix.lower() in extensions]
     if not images:
         others = sorted({path.suffix or path.name for path in _walk(folder)})
-        found = f"only {_some(others)}" if others else "an empty folder"
+        found = f"only {first_few(others)}" if others else "an empty folder"
         known = " ".join(sorted(extensions))
         raise UserError(f"{folder}: no images ({found}), expected files of {known}; {hint}")
     for path in images:
@@ -56,14 +65,10 @@ def list_images(
 
 
 def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Path, ...]]:
-    """Pair files by name: which files of the folders show the same scene.
+    """Pair files by name: which files of `folders`, named as in `dataroot`, show one scene.
 
     Names are compared in several ways (`KEYS`), strict ones first, and the first way that leaves
     no file over counts.
-
-    Args:
-        folders: name of a folder in `dataroot` -> its files, at any depth.
-        dataroot: the folder that holds them.
 
     Returns:
         One tuple for each scene, its files in the order of `folders`; scenes in the order of the
@@ -73,98 +78,61 @@ def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Pat
         UserError: files without a partner, or two files of one folder for one scene, by the way
             of comparing that leaves fewest of them.
     """
-    attempts = []
+    attempts: list[Scenes] = []
     for key in KEYS:
-        attempt = _Pairing(folders, dataroot, key)
-        if not attempt.faults:
-            return attempt.pairs()
-        attempts.append(attempt)
-    raise UserError(min(attempts, key=lambda attempt: attempt.faults).problems())
+        attempts.append(_by_scene(folders, dataroot, key))
+        if not _faults(attempts[-1]):
+            break
+    best = min(attempts, key=_faults)
+    if lines := _problems(best, dataroot):
+        raise UserError(lines)
+    first, *others = best.values()
+    return [(files[0], *(scenes[name][0] for scenes in others)) for name, files in first.items()]
 
 
-def _exact(relative: Path) -> str:
-    """aachen/a_img.png -> aachen/a_img"""
-    return relative.with_suffix("").as_posix()
+def _by_scene(folders: dict[str, list[Path]], dataroot: Path, key: Callable[[Path], str]) -> Scenes:
+    found: Scenes = {}
+    for folder, files in folders.items():
+        scenes = found[folder] = {}
+        for path in files:
+            scenes.setdefault(key(path.relative_to(dataroot / folder)), []).append(path)
+    return found
 
 
-def _without_suffix(relative: Path) -> str:
-    """aachen/A_img.png -> aachen/a"""
-    return MAP_SUFFIX.sub("", _exact(relative)).casefold()
+def _faults(found: Scenes) -> int:
+    """Number of files missing or too many."""
+    everywhere = set(chain(*found.values()))
+    return sum(
+        abs(len(scenes.get(scene, ())) - 1) for scenes in found.values() for scene in everywhere
+    )
 
 
-def _without_folder(relative: Path) -> str:
-    """aachen/A_img.png -> a"""
-    return _without_suffix(Path(relative.name))
-
-
-# What names are compared by, from strict to lenient: a path relative to its folder -> its scene.
-KEYS: tuple[Callable[[Path], str], ...] = (_exact, _without_suffix, _without_folder)
-
-
-class _Pairing:
-    """The attempt to pair files by one kind of key."""
-
-    def __init__(
-        self,
-        folders: dict[str, list[Path]],  # as for `pair_files`
-        dataroot: Path,
-        key: Callable[[Path], str],
-    ) -> None:
-        self.dataroot = dataroot
-        self.scenes: dict[str, dict[str, list[Path]]] = {}  # folder -> scene -> its files
-        for folder, files in folders.items():
-            scenes = self.scenes[folder] = {}
-            for path in files:
-                scenes.setdefault(key(path.relative_to(dataroot / folder)), []).append(path)
-        everywhere = {scene: None for scenes in self.scenes.values() for scene in scenes}
-        self.missing = {
-            folder: [scene for scene in everywhere if scene not in scenes]
-            for folder, scenes in self.scenes.items()
-        }
-
-    @property
-    def faults(self) -> int:
-        """Number of files missing or too many."""
-        missing = sum(len(scenes) for scenes in self.missing.values())
-        files = [files for scenes in self.scenes.values() for files in scenes.values()]
-        return missing + sum(len(same) - 1 for same in files)
-
-    def pairs(self) -> list[tuple[Path, ...]]:
-        first, *others = self.scenes.values()
-        return [
-            (files[0], *(scenes[scene][0] for scenes in others)) for scene, files in first.items()
-        ]
-
-    def problems(self) -> list[str]:
-        """One line for each folder that lacks files, and for each that has some twice."""
-        lines = []
-        for folder, scenes in self.missing.items():
-            if scenes:
-                lines.append(self._lacking(folder, scenes))
-        for folder, by_scene in self.scenes.items():
-            twice = [same for same in by_scene.values() if len(same) > 1]
-            if twice:
-                names = _some(" and ".join(path.name for path in same) for same in twice)
-                lines.append(
-                    f"{self.dataroot / folder}: {len(twice)} names stand for more than one file "
-                    f"({names}); keep one of each"
-                )
-        return lines
-
-    def _lacking(self, folder: str, scenes: list[str]) -> str:
-        partners = [
-            f"{other}/{by_scene[scene][0].relative_to(self.dataroot / other).as_posix()}"
-            for scene in scenes
-            for other, by_scene in self.scenes.items()
-            if scene in by_scene
-        ]
-        owners = dict.fromkeys(name.split("/", 1)[0] for name in partners)
-        have = sum(len(files) for files in self.scenes[folder].values())
-        return (
-            f"{self.dataroot / folder}: holds {have} files, but none for {len(scenes)} of "
-            f"{' and '.join(owners)}: {_some(partners)}; "
-            "files are paired by name: add what is missing or remove what is too much"
-        )
+def _problems(found: Scenes, dataroot: Path) -> list[str]:
+    """One line for each folder that lacks files, and for each that has some twice."""
+    lacking, twice = [], []
+    everywhere = dict.fromkeys(chain(*found.values()))
+    for folder, scenes in found.items():
+        if missing := [scene for scene in everywhere if scene not in scenes]:
+            have = sum(len(files) for files in scenes.values())
+            partners = [
+                f"{other}/{theirs[scene][0].relative_to(dataroot / other).as_posix()}"
+                for scene in missing
+                for other, theirs in found.items()
+                if scene in theirs
+            ]
+            owners = dict.fromkeys(name.split("/", 1)[0] for name in partners)
+            lacking.append(
+                f"{dataroot / folder}: holds {have} files, but none for {len(missing)} of "
+                f"{' and '.join(owners)}: {first_few(partners)}; "
+                "files are paired by name: add what is missing or remove what is too much"
+            )
+        if same := [files for files in scenes.values() if len(files) > 1]:
+            names = first_few(" and ".join(path.name for path in files) for files in same)
+            twice.append(
+                f"{dataroot / folder}: {len(same)} names stand for more than one file "
+                f"({names}); keep one of each"
+            )
+    return lacking + twice
 
 
 def _walk(folder: Path) -> list[Path]:
@@ -173,11 +141,8 @@ def _walk(folder: Path) -> list[Path]:
     visited: set[Path] = set()
     for at, folders, names in os.walk(folder, followlinks=True):
         visited.add(Path(at).resolve())
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and Path(at, name).resolve() not in visited
-        ]
+        shown = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in shown if Path(at, name).resolve() not in visited]
         found += [Path(at, name) for name in names if not name.startswith(".")]
     return found
 
@@ -187,10 +152,10 @@ def _surroundings(root: Path) -> str:
     if not root.is_dir():
         return f"there is no {root} either"
     folders = sorted(path.name for path in root.iterdir() if path.is_dir())
-    return f"{root} holds {_some(folders)}" if folders else f"{root} holds no folders"
+    return f"{root} holds {first_few(folders)}" if folders else f"{root} holds no folders"
 
 
-def _some(names: Iterable[str]) -> str:
+def first_few(names: Iterable[str]) -> str:
     """The first few names, and how many more there are."""
     known = list(names)
     more = f", ... and {len(known) - SHOWN} more" if len(known) > SHOWN else ""

@@ -78,9 +78,8 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = list(range(self.size))
         if self.shuffle:
-            order = (
-                np.random.default_rng((self.seed, self.epoch, ORDER)).permutation(order).tolist()
-            )
+            rng = np.random.default_rng((self.seed, self.epoch, ORDER))
+            order = rng.permutation(order).tolist()
         before = (self.epoch - 1) * self.epoch_size
         for start in range(self.images_done, self.epoch_size, self.batch_size):
             yield [(order[start + place], before + start + place) for place in self.share]

@@ -5,7 +5,7 @@ Sizes are (width, height), as Pillow has them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,18 +15,12 @@ from torch import Tensor
 Size = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class CropAndFlip:
+class CropAndFlip(NamedTuple):
     """What is drawn for a sample: all its maps share it, or they would no longer show one scene."""
 
-    resized: Size
-    """Size that the whole map is scaled to."""
-
-    box: tuple[int, int, int, int]
-    """Left, upper, right and lower edge of what is kept, in pixels of the resized map."""
-
-    flip: bool
-    """Whether that is flipped left to right."""
+    resized: Size  # that the whole map is scaled to
+    box: tuple[int, int, int, int]  # left, upper, right, lower edge of what is kept of that, pixels
+    flip: bool  # left to right
 
 
 def resized_size(size: Size, resize_or_crop: str, load_size: int) -> Size:
@@ -39,11 +33,12 @@ def resized_size(size: Size, resize_or_crop: str, load_size: int) -> Size:
     return size
 
 
-def cropped_size(size: Size, resize_or_crop: str, fine_size: int) -> Size:
-    """Size after cropping; a side that is shorter than the crop stays as it is."""
-    if not resize_or_crop.endswith("crop"):
-        return size
-    return min(size[0], fine_size), min(size[1], fine_size)
+def output_size(size: Size, resize_or_crop: str, load_size: int, fine_size: int) -> Size:
+    """Size that a map of `size` comes out with: a side shorter than the crop stays as it is."""
+    width, height = resized_size(size, resize_or_crop, load_size)
+    if resize_or_crop.endswith("crop"):
+        return min(width, fine_size), min(height, fine_size)
+    return width, height
 
 
 def resize_key(resize_or_crop: str, load_size: int) -> str:
@@ -53,27 +48,14 @@ def resize_key(resize_or_crop: str, load_size: int) -> str:
     return f"{load_size} wide" if resize_or_crop.startswith("scale_width") else "as it is"
 
 
-def output_size(size: Size, resize_or_crop: str, load_size: int, fine_size: int) -> Size:
-    """Size that a map of `size` comes out with, whatever is drawn."""
-    resized = resized_size(size, resize_or_crop, load_size)
-    return cropped_size(resized, resize_or_crop, fine_size)
-
-
 def draw_crop_and_flip(
-    rng: np.random.Generator,
-    size: Size,
-    *,
-    resize_or_crop: str,
-    load_size: int,
-    fine_size: int,
-    flip: bool,
+    rng: np.random.Generator, resized: Size, cropped: Size, *, flip: bool
 ) -> CropAndFlip:
     """Draw the crop's place, uniform over all there are, and with `flip` one flip in two.
 
     All draws come from `rng` and in this order: a run that continues must see the same pixels.
     """
-    resized = resized_size(size, resize_or_crop, load_size)
-    width, height = cropped_size(resized, resize_or_crop, fine_size)
+    width, height = cropped
     x = int(rng.integers(resized[0] - width, endpoint=True))
     y = int(rng.integers(resized[1] - height, endpoint=True))
     return CropAndFlip(resized, (x, y, x + width, y + height), flip and bool(rng.integers(2)))
@@ -92,7 +74,7 @@ def crop_and_flip(planes: np.ndarray, drawn: CropAndFlip, dtype: np.dtype) -> Te
     """A resized map cropped and flipped as drawn.
 
     Args:
-        planes: [C,H,W] of size drawn.resized.
+        planes: [C,H,W], of size drawn.resized.
         drawn: the sample's crop and flip.
         dtype: of the result; it must hold the values.
 

@@ -9,10 +9,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -31,26 +30,19 @@ SHOWN = 20  # lines about all of them
 THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
-@dataclass
-class _Headers:
+class _Headers(NamedTuple):
     """What the headers of one sample's files tell."""
 
-    of: dict[str, Header] = field(default_factory=dict)
-    """Map -> header, of the readable ones."""
-
-    problems: list[str] = field(default_factory=list)
+    of: dict[str, Header]  # map -> header, of the readable ones
+    problems: list[str]
 
 
 def validate_dataset(
-    dataset: AlignedDataset,
-    mode: Literal["sample", "full"] = "sample",
-    *,
-    batch_size: int = 1,
+    dataset: AlignedDataset, mode: Literal["sample", "full"] = "sample", *, batch_size: int = 1
 ) -> list[str]:
     """Check the files of a data set, with a bar on a terminal while it lasts.
 
     Args:
-        dataset: whose files to look at.
         mode: decode the pixels of a sample, evenly spread, and of files that end too early;
             or of all files.
         batch_size: images that will be stacked, and so must agree in size.
@@ -84,41 +76,44 @@ def validate_dataset(
 
 def _read_headers(dataset: AlignedDataset, number: int) -> _Headers:
     """Read the headers of a sample's files; those of different sizes are a problem."""
-    files, headers = dataset.files[number], _Headers()
-    for name, path in files.items():
+    files = dataset.files[number]
+    headers, found = _each(dataset.read_header, files)
+    if not found:
         try:
-            headers.of[name] = dataset.read_header(name, path)
+            problems.check_sizes(files, {name: header.size for name, header in headers.items()})
         except UserError as error:
-            headers.problems += error.problems
-    if not headers.problems:
-        sizes = {name: header.size for name, header in headers.of.items()}
-        if problem := problems.size_mismatch(files, sizes):
-            headers.problems.append(problem)
-    return headers
+            found = error.problems
+    return _Headers(headers, found)
 
 
 def _pixel_problems(dataset: AlignedDataset, number: int) -> list[str]:
     """Decode the maps of a sample, as training will."""
-    found = []
-    for name, path in dataset.files[number].items():
+    return _each(dataset.read_map, dataset.files[number])[1]
+
+
+def _each(
+    read: Callable[[str, Path], Result], files: dict[str, Path]
+) -> tuple[dict[str, Result], list[str]]:
+    """What is read of the files of a sample, and the problems of those that cannot be."""
+    results, found = {}, []
+    for name, path in files.items():
         try:
-            dataset.read_map(name, path)
+            results[name] = read(name, path)
         except UserError as error:
             found += error.problems
-    return found
+    return results, found
 
 
 def _different_sizes(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
     """A line if not all samples can be stacked."""
-    first: dict[tuple[int, int], int] = {}  # size of the output -> a sample that has it
-    for number, sample in enumerate(headers):
+    first: dict[tuple[int, int], Path] = {}  # size of the output -> a label map that leads to it
+    for files, sample in zip(dataset.files, headers, strict=True):
         if not sample.problems:
-            first.setdefault(dataset.output_size(sample.of["label"].size), number)
+            first.setdefault(dataset.output_size(sample.of["label"].size), files["label"])
     if len(first) < 2:
         return []
-    (size, number), (size_, number_), *_ = first.items()
-    path, path_ = (dataset.files[n]["label"] for n in (number, number_))
-    return [problems.batch_sizes(path_, size_, path, size)]
+    (size, path), (other_size, other), *_ = first.items()
+    return [problems.batch_sizes(other, other_size, path, size)]
 
 
 def _warnings(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
@@ -128,7 +123,15 @@ def _warnings(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
         for name, header in sample.of.items():
             if header.lossy:
                 lossy.setdefault(name, []).append(files[name])
-    return [problems.jpeg_ids(paths, kind_of(name)) for name, paths in lossy.items()]
+    lines = []
+    for name, paths in lossy.items():
+        kind, more = kind_of(name), f", the first of {len(paths)}" if len(paths) > 1 else ""
+        lines.append(
+            f"warning: {paths[0]}: this {kind} map is a JPEG{more}; JPEG changes values along "
+            f"edges, where training then sees {kind}s that nobody drew; make the {kind} maps again "
+            "as PNG"
+        )
+    return lines
 
 
 def _grouped(lines: list[str]) -> list[str]:
@@ -150,8 +153,8 @@ def _in_threads(
 ) -> Iterator[Result]:
     """The function's results in the numbers' order, with a bar where there is a terminal."""
     pool, numbers = ThreadPoolExecutor(THREADS), list(numbers)
-    bar = partial(tqdm, desc="Checking data", total=len(numbers), unit=unit)
+    results, count = pool.map(function, numbers), len(numbers)
     try:
-        yield from bar(pool.map(function, numbers), leave=False, disable=None)
+        yield from tqdm(results, "Checking data", count, leave=False, unit=unit, disable=None)
     finally:
         pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the other files

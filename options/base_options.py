@@ -103,10 +103,10 @@ class ModelOptions:
     """The model."""
     label_nc: Annotated[int, Range(0, 65_536)] = 35
     """Number of labels; 0: the input is an image, not a label map."""
-    input_nc: Literal[1, 3] = 3
-    """Channels of the input image, for --label_nc 0; image files carry 1 or 3."""
-    output_nc: Literal[1, 3] = 3
-    """Channels of the output image; image files carry 1 or 3."""
+    input_nc: int = 3
+    """Channels of the input image (1 or 3), for --label_nc 0."""
+    output_nc: int = 3
+    """Channels of the output image (1 or 3)."""
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
 
@@ -197,6 +197,9 @@ class TrainedRunOptions(ProgramOptions):
 
 
 def _model_problems(model: ModelOptions) -> Iterator[str]:
+    for name, channels in (("input_nc", model.input_nc), ("output_nc", model.output_nc)):
+        if channels not in (1, 3):
+            yield f"--{name} {channels}: image files carry 1 or 3 channels"
     per_instance, per_label = model.instance_feat, model.label_feat
     if per_instance and per_label:
         yield "--instance_feat with --label_feat: features are of one kind; drop one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image
 from tiny_scenes import pixels
 
+from data import create_dataset
 from data.dataset import AlignedDataset
+from options.base_options import DataOptions, ModelOptions
 
 
 @pytest.fixture
@@ -35,26 +38,26 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def open_set() -> Callable[..., AlignedDataset]:
-    """Opens a dataroot with 5 labels and no resizing, or what the arguments say."""
+    """Opens a dataroot with 5 labels and no resizing, or what options and arguments say."""
 
     def open_(dataroot: Path, **changes: Any) -> AlignedDataset:
         usual: dict[str, Any] = {
-            "dataroot": dataroot,
-            "phase": "train",
+            "dataroot": str(dataroot),
             "label_nc": 5,
-            "input_nc": 3,
-            "output_nc": 3,
-            "use_instance": True,
             "resize_or_crop": "none",
-            "load_size": 16,
-            "fine_size": 8,
-            "flip": True,
-            "ignore_label": None,
-            "max_size": None,
+            "loadSize": 16,
+            "fineSize": 8,
+            "phase": "train",
             "needs_image": True,
             "seed": 0,
             "is_train": True,
+            "read_features": False,
         }
-        return AlignedDataset(**(usual | changes))
+        given = usual | changes
+        data, model = (
+            group(**{f.name: given.pop(f.name) for f in fields(group) if f.name in given})
+            for group in (DataOptions, ModelOptions)
+        )
+        return create_dataset(data, model, **given)
 
     return open_

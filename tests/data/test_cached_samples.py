@@ -78,7 +78,7 @@ def test_same_photographs(
     make_set: MakeSet, open_set: OpenSet, folder: Path, input_nc: int, output_nc: int
 ) -> None:
     root = make_set(count=1, size=(40, 24), folders=("A", "B"))
-    options = {"label_nc": 0, "input_nc": input_nc, "output_nc": output_nc, "use_instance": False}
+    options = {"label_nc": 0, "input_nc": input_nc, "output_nc": output_nc, "instance": False}
     options["resize_or_crop"] = "scale_width_and_crop"
     plain, cached = open_set(root, **options), open_set(root, **options, cache=folder)
     cached[0]
@@ -100,10 +100,10 @@ def test_same_features(make_set: MakeSet, open_set: OpenSet, folder: Path, endin
     ("changes", "new"),
     [
         ({}, 0),
-        ({"fine_size": 6, "flip": False, "seed": 5}, 0),
+        ({"fineSize": 6, "flip": False, "seed": 5}, 0),
         ({"resize_or_crop": "scale_width"}, 0),
-        ({"use_instance": False}, 0),
-        ({"load_size": 17}, 3),
+        ({"instance": False}, 0),
+        ({"loadSize": 17}, 3),
         ({"resize_or_crop": "resize_and_crop"}, 3),
         ({"resize_or_crop": "none"}, 3),
         ({"label_nc": 6}, 1),

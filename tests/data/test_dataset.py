@@ -101,7 +101,7 @@ def test_image_to_image(make_set: MakeSet, open_set: OpenSet) -> None:
     assert sample.image.shape == (1, 3, 8, 16)
     assert sample.inst.dtype == torch.int32
     assert sample.path == [str(root / "train_A/000.png")]
-    assert open_set(root, label_nc=0, use_instance=False)[0].inst is None
+    assert open_set(root, label_nc=0, instance=False)[0].inst is None
 
 
 def test_images_are_optional_in_testing(make_set: MakeSet, open_set: OpenSet) -> None:
@@ -113,7 +113,7 @@ def test_images_are_optional_in_testing(make_set: MakeSet, open_set: OpenSet) ->
 
 
 def test_takes_only_the_first_so_many(make_set: MakeSet, open_set: OpenSet) -> None:
-    dataset = open_set(make_set(), max_size=2)
+    dataset = open_set(make_set(), max_dataset_size=2)
     names = [Path(dataset[n].path[0]).name for n in range(len(dataset))]
     assert names == ["000.png", "001.png"]
 
@@ -191,8 +191,8 @@ def test_sizes_that_differ(make_set: MakeSet, open_set: OpenSet, folder: str) ->
     [
         (("label", "img"), {}, ["train_inst: no such folder; .*; give --no_instance"]),
         (("label", "inst"), {}, ["train_img: no such folder; .* holds train_inst, train_label; "]),
-        (("A", "B"), {"use_instance": False}, ["train_label: .*--label_nc 0", "train_img: "]),
-        (("label", "img"), {"label_nc": 0, "use_instance": False}, ["_A: .*--label_nc", "_B: "]),
+        (("A", "B"), {"instance": False}, ["train_label: .*--label_nc 0", "train_img: "]),
+        (("label", "img"), {"label_nc": 0, "instance": False}, ["_A: .*--label_nc", "_B: "]),
         (("label", "inst", "img"), {"phase": "val"}, ["_label", "_inst", "val_img: no such"]),
         (("label", "inst", "img"), {"output_nc": 4}, ["--output_nc 4: must be 1 or 3"]),
     ],

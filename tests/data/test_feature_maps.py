@@ -86,9 +86,9 @@ def test_features_share_the_draw_of_the_other_maps(
     make_set: MakeSet, open_set: OpenSet, mode: str
 ) -> None:
     root = make_set(count=2, size=(15, 14))
-    alone = open_set(root, resize_or_crop=mode, load_size=21, fine_size=9)
+    alone = open_set(root, resize_or_crop=mode, loadSize=21, fineSize=9)
     add_features(root, count=2, size=(15, 14))
-    dataset = open_set(root, resize_or_crop=mode, load_size=21, fine_size=9, read_features=True)
+    dataset = open_set(root, resize_or_crop=mode, loadSize=21, fineSize=9, read_features=True)
     flipped = 0
     for index, counter in itertools.product(range(2), range(8)):
         sample = dataset[index, counter]

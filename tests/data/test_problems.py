@@ -19,9 +19,9 @@ from util.errors import UserError
     ],
 )
 def test_remedies_for_labels(name: str, values: list[int], remedy: str) -> None:
-    problem = problems.label_values(Path(name), values, label_nc=5, ignore_label=None)
-    assert problem is not None
-    assert problem.endswith(f"; {remedy}")
+    with pytest.raises(UserError) as caught:
+        problems.check_labels(Path(name), values, label_nc=5, ignore_label=None)
+    assert str(caught.value).endswith(f"; {remedy}")
 
 
 def test_more_pixels_than_pillow_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,9 +42,9 @@ def applied(drawn: CropAndFlip, ids: np.ndarray) -> np.ndarray:
 
 
 def draw(rng: np.random.Generator, size: Size, mode: str, flip: bool = True) -> CropAndFlip:
-    return transforms.draw_crop_and_flip(
-        rng, size, resize_or_crop=mode, load_size=64, fine_size=32, flip=flip
-    )
+    resized = transforms.resized_size(size, mode, load_size=64)
+    cropped = transforms.output_size(size, mode, load_size=64, fine_size=32)
+    return transforms.draw_crop_and_flip(rng, resized, cropped, flip=flip)
 
 
 @pytest.mark.parametrize("one", MODES)

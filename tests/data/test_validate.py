@@ -161,7 +161,7 @@ def test_labels_and_instances_in_jpeg_are_warned_of(make_set: MakeSet, open_set:
 def test_pictures_in_place_of_labels_may_be_jpeg(make_set: MakeSet, open_set: OpenSet) -> None:
     root = make_set(folders=("A", "B"))
     save_jpeg(root / "train_A/001.png", np.ones((8, 16, 3), np.uint8))
-    assert validate_dataset(open_set(root, label_nc=0, use_instance=False)) == []
+    assert validate_dataset(open_set(root, label_nc=0, instance=False)) == []
 
 
 def test_no_bar_where_there_is_no_terminal(

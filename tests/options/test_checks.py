@@ -91,8 +91,8 @@ def test_what_cannot_be_parsed_is_one_line(
         ("--feat_num 100000000", "--feat_num 100000000"),
         ("--loadSize 100000000", "--loadSize 100000000"),
         ("--nThreads 100000", "--nThreads 100000"),
-        ("--input_nc 2", "--input_nc 2: must be 1 or 3"),
-        ("--output_nc 4", "--output_nc 4: must be 1 or 3"),
+        ("--input_nc 2", "--input_nc 2: image files carry 1 or 3 channels"),
+        ("--output_nc 4", "--output_nc 4: image files carry 1 or 3 channels"),
     ],
 )
 @pytest.mark.parametrize("program", ["train", "test"])
