@@ -55,8 +55,8 @@ def train(options: TrainOptions) -> None:
                 logger.start_epoch(epoch, last_epoch, run.order.epoch_size, progress.images_done)
                 progress = train_epoch(run, progress, logger, stop)
                 logger.end_epoch()
-                evaluate(run, epoch, progress.step, logger)
                 save_epoch(run, progress, is_last=epoch == last_epoch)
+                evaluate(run, epoch, progress.step, logger)
             run.state.wait()
     run.vote.settle()
 

@@ -56,11 +56,12 @@ class Optimizers:
         for group in self.G.param_groups + self.D.param_groups:
             group["lr"] = lr
 
-    def update(self, gradients: Mapping[str, Gradients]) -> None:
+    def update(self, gradients: Mapping[str, Gradients], ends_step: bool = True) -> None:
         """Update the parameters of the optimizers named, "G" or "D", from their gradients.
 
         Args:
             gradients: of losses that `scaler.scale` has scaled.
+            ends_step: whether no other update of this step follows, so that the scale may change.
         """
         for name, found in gradients.items():
             adam = {"G": self.G, "D": self.D}[name]
@@ -68,7 +69,8 @@ class Optimizers:
                 parameter.grad = _laid_out_as(parameter, gradient)
             self.scaler.step(adam)
             adam.zero_grad()  # frees their memory, which the next step's activations need
-        self.scaler.update()
+        if ends_step:
+            self.scaler.update()
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -28,21 +28,23 @@ def locked(folder: Path, patience: float = 10.0) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
     deadline = time.monotonic() + patience
-    try:
-        while not _lock(descriptor):
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"{folder}: another process is training this run; stop that one, or give a "
-                    "--name of your own"
-                )
-            time.sleep(0.2)
-        yield
-    finally:
-        os.close(descriptor)
+    while True:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            if _lock(descriptor) and _is_at(folder, descriptor):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{folder}: another process is training this run; stop that one, or give a "
+                "--name of your own"
+            )
+        time.sleep(0.2)
 
 
 def _lock(descriptor: int) -> bool:
@@ -54,6 +56,11 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
+def _is_at(folder: Path, descriptor: int) -> bool:
+    """Whether the open folder still has its name: its last owner may have renamed it."""
+    return folder.is_dir() and os.path.samestat(os.fstat(descriptor), folder.stat())
+
+
 def set_run_aside(folder: Path) -> list[str]:
     """Rename the folder of an earlier run to `<folder>.1` (or 2, ...), if it got anywhere.
 
@@ -63,15 +70,14 @@ def set_run_aside(folder: Path) -> list[str]:
     Raises:
         UserError: the folder cannot be renamed, or a process trains in it.
     """
-    traces = ("*_net_*.pth", "metrics.jsonl", "web/images/*")
+    traces = ("*_net_*.pth", "latest_state.pth", "metrics.jsonl", "web/images/*")
     if not any(any(folder.glob(trace)) for trace in traces):
         return []
-    with locked(folder):
-        pass  # nobody trains in it
     names = (folder.with_name(f"{folder.name}.{number}") for number in itertools.count(1))
-    aside = next(name for name in names if not name.exists())
-    with writing(aside):
-        folder.rename(aside)
+    with locked(folder):  # nobody trains in it
+        aside = next(name for name in names if not name.exists())
+        with writing(aside):
+            folder.rename(aside)
     return [f"{folder}: held an earlier run, now in {aside} (--continue_train goes on with a run)"]
 
 

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map_only
 
 from engine.distributed import gather
 from engine.optimizers import Optimizers
-from engine.world import World
+from engine.world import LAUNCH_FILE, World
 from models.pix2pixhd import Pix2PixHDModel
 from util.checkpoint import (
     fill_network,
@@ -122,10 +122,14 @@ class TrainingState:
         networks: dict[str, dict[str, Tensor]],
         state: dict[str, Any] | None,
     ) -> None:
-        if state is not None:
-            save_tensors(state, self._file)
-            save_text(f"{progress.epoch}\n{progress.images_done}\n", self.folder / "iter.txt")
-        for epoch in epochs:
+        # Numbered weights first: a run that is killed in between goes back to before them, and
+        # makes them again. After the state, nothing would.
+        for epoch in sorted(epochs, key=lambda epoch: epoch == "latest"):
+            if epoch == "latest" and state is not None:
+                save_tensors(state, self._file)
+                save_text(f"{progress.epoch}\n{progress.images_done}\n", self.folder / "iter.txt")
+                if self.world.launch:  # not before: a restart goes on with what its launch saved
+                    save_text(f"{self.world.launch}\n", self.folder / LAUNCH_FILE)
             for name, weights in networks.items():
                 save_tensors(weights, network_file(self.folder, epoch, name))
 

@@ -5,6 +5,7 @@ What varies between methods is data, a `Recipe`; updates are apart, in `engine.o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -69,9 +70,12 @@ def train_step(
     first, second = "DG" if recipe.update_order == "D_first" else "GD"
     outputs = forward(model, runtime, batch, first)
     before = gradients_of(model, runtime, outputs, first, scale)
-    optimizers.update(before.gradients)
+    optimizers.update(before.gradients, ends_step=False)
     fake = outputs.fake if recipe.generator_forwards == 1 else None
+    encoded = outputs.encoded
     outputs = forward(model, runtime, batch, second, fake)
+    if fake is not None:  # made of these features, of which a term may ask
+        outputs = dataclasses.replace(outputs, encoded=encoded)
     after = gradients_of(model, runtime, outputs, second, scale)
     optimizers.update(after.gradients)
     return before.image, before.terms | after.terms

@@ -50,5 +50,7 @@ def load_trained(
                 "--name of a run that trained one, without --load_features"
             )
         network = trained.trained_networks()[name].to_empty(device="cpu")
+        buffers = {buffer for buffer, _ in network.named_buffers()}
+        assert buffers <= network.state_dict().keys(), "a buffer that no file would fill"
         load_network(network, averaged if averaged.is_file() else file)
     return trained.eval()

@@ -213,6 +213,7 @@ def opened_folder(run: Run) -> Iterator[Progress]:
         if not goes_on and world.is_main:
             run.runtime.print_rank0(*set_run_aside(folder))
             stack.enter_context(locked(folder))
+        stack.callback(run.state.wait)  # before the lock goes: else the next would read the old
         yield progress
 
 
@@ -220,7 +221,6 @@ def save_options(run: Run) -> None:
     """Write the options into the run's folder; a run that goes on may have been given new ones."""
     if run.runtime.world.is_main:
         write_all(run.state.folder, options_texts(run.options))
-        run.runtime.world.mark_launch(run.state.folder)
 
 
 def open_logger(run: Run, progress: Progress) -> Logger:

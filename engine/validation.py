@@ -10,7 +10,7 @@ from pathlib import Path
 from data import create_dataset, create_loader
 from data.loader import Loader
 from engine.distributed import gather
-from engine.render import Pictures, Rendering, render
+from engine.render import Pictures, Rendering, render, validate_once
 from engine.runtime import Runtime
 from metrics import METRICS
 from models import uses_features
@@ -124,10 +124,12 @@ def _opened(
         read_features=options.model.load_features,
         needs_image=bool(metrics) or uses_features(options.model),
     )
-    sample = None
-    if runtime.world.is_main:
-        sample = next(iter(create_loader(dataset, data, seed=0, is_train=False)))
+    # All processes read it: they must find the same faults, or would take different phases.
+    sample = next(iter(create_loader(dataset, data, seed=0, is_train=False)))
     if metrics:
         held_out = dataset.files[: options.log.eval_images]
+        dataset.files = held_out
+        validate_once(dataset, runtime)
         dataset.files = held_out[runtime.world.rank :: runtime.world.size]
-    return Validation(create_loader(dataset, data, seed=0, is_train=False), metrics, sample)
+    loader = create_loader(dataset, data, seed=0, is_train=False)
+    return Validation(loader, metrics, sample if runtime.world.is_main else None)

@@ -28,19 +28,13 @@ class World:
         """Whether this is the process that writes, prints and decides."""
         return self.rank == 0
 
-    def mark_launch(self, folder: Path) -> None:
-        """Note in a run's folder which launch trains it, where torchrun may restart that."""
-        if self.launch:
-            (folder / LAUNCH_FILE).write_text(f"{self.launch}\n")
-
     def is_restarted(self, folder: Path) -> bool:
         """Whether torchrun started these processes anew, and the folder has a state that this
         launch saved, not an earlier run of that name."""
         marker = folder / LAUNCH_FILE
-        is_ours = (
-            self.restarts > 0 and marker.is_file() and marker.read_text().strip() == self.launch
-        )
-        return is_ours and (folder / "latest_state.pth").is_file()
+        if not (self.restarts and marker.is_file() and (folder / "latest_state.pth").is_file()):
+            return False
+        return marker.read_text().strip() == self.launch
 
 
 def read_world(environment: Mapping[str, str] = os.environ) -> World:

@@ -21,7 +21,8 @@ class Generator(nn.Module):
     - features: [N, feat_num, H, W] in [-1, 1], or None in a run without features;
     - noise: [N, noise_dim] from N(0, 1), or None where `noise_dim` is 0.
 
-    H and W must be multiples of `stride`, and at least twice as large.
+    H and W must be multiples of `stride`, and at least twice as large. All buffers must be
+    persistent: a trained generator is built without values, which its file then gives.
     """
 
     stride: int

@@ -52,8 +52,8 @@ def plain_gradients(
 class Watched(Optimizers):
     """Leaves the gradients where tests find them."""
 
-    def update(self, gradients: Mapping[str, Gradients]) -> None:
-        super().update(gradients)
+    def update(self, gradients: Mapping[str, Gradients], ends_step: bool = True) -> None:
+        super().update(gradients, ends_step)
         for found in gradients.values():
             for parameter, gradient in found.items():
                 parameter.grad = gradient

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,30 @@ def test_a_folder_that_is_held_is_neither_held_again_nor_renamed(tmp_path: Path)
         process.kill()
     with locked(folder):  # let go of, though nobody said so
         assert set_run_aside(tmp_path / "other") == []
+
+
+def test_a_folder_that_is_renamed_while_another_waits_is_not_what_it_gets(tmp_path: Path) -> None:
+    """The lock is of the folder, not of its name."""
+    folder, entered = tmp_path / "run", threading.Event()
+
+    def wait_for_it() -> None:
+        with locked(folder):
+            (folder / "mine").touch()
+            entered.set()
+
+    waiting = threading.Thread(target=wait_for_it)
+    with locked(folder):
+        waiting.start()
+        time.sleep(0.5)
+        folder.rename(tmp_path / "run.1")
+    waiting.join(timeout=20)
+    assert entered.is_set()
+    assert (tmp_path / "run/mine").exists()
+    assert not (tmp_path / "run.1/mine").exists()
+
+
+def test_a_run_killed_within_its_first_save_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/latest_state.pth").write_bytes(b"")
+    assert set_run_aside(tmp_path / "run")
+    assert (tmp_path / "run.1/latest_state.pth").exists()

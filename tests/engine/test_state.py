@@ -355,3 +355,18 @@ def test_starting_from_weights_of_which_nothing_fits(tmp_path: Path) -> None:
         )
     with pytest.raises(UserError, match="there is no such run"):
         new_run(tmp_path / "new").start_from(tmp_path / "nowhere", "latest")
+
+
+def test_a_save_writes_numbered_weights_first_and_marks_its_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in between, it goes back to before them, and makes them again."""
+    run, written = new_run(tmp_path), []
+    run.world = World(launch="one")
+    monkeypatch.setattr("engine.state.save_tensors", lambda value, path: written.append(path.name))
+    monkeypatch.setattr("engine.state.save_text", lambda text, path: written.append(path.name))
+    run.save(Progress(2), epochs=["latest", "1"])
+    run.wait()
+    assert written[:2] == ["1_net_G.pth", "1_net_D.pth"]
+    assert written[2:5] == ["latest_state.pth", "iter.txt", "launch.txt"]
+    assert written[5:] == ["latest_net_G.pth", "latest_net_D.pth"]

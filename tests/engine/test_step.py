@@ -293,3 +293,13 @@ def test_scales_may_be_averaged() -> None:
     averaged = compute_gradients(model, CPU, batch).terms
     for name in ("G_GAN", "D_real", "D_fake"):
         assert averaged[name].item() == pytest.approx(summed[name].item() / 2)
+
+
+@pytest.mark.parametrize("order", ["D_first", "G_first"])
+def test_a_term_on_features_is_there_in_any_order(order: UpdateOrder) -> None:
+    model, batch = regularised(), tiny_batch(size=(32, 48), count=1)
+    before = weights(model)
+    _, terms = train_step(model, Optimizers(model, LR, beta1=0.5), CPU, batch, Recipe(order))
+    assert terms["E_norm"] > 0
+    moved = {name[0] for name, weight in weights(model).items() if (weight - before[name]).any()}
+    assert moved == {"G", "E", "D"}

@@ -82,6 +82,7 @@ def test_processes_share_the_images(
     alone = Runtime(cpu)
     whole = open_validation(options, alone).evaluate(model, alone)
 
+    monkeypatch.setattr("engine.render.barrier", lambda world: None)
     runtimes = [Runtime(cpu, world=World(rank, 2)) for rank in range(2)]
     shares = [open_validation(options, runtime) for runtime in runtimes]
     assert [share.sample is None for share in shares] == [False, True]
@@ -113,3 +114,14 @@ def test_without_photographs_there_is_nothing_to_evaluate(tmp_path: Path) -> Non
     assert outcome.code == 2
     assert "--eval_freq 1: there are no held-out images" in outcome.err
     assert "test_img" in outcome.err
+
+
+def test_damaged_held_out_images_are_told_before_training(tmp_path: Path) -> None:
+    """An evaluation after hours would end the run, and each time it is resumed."""
+    write_tiny_data(tmp_path)
+    file = write_tiny_data(tmp_path, phase="test") / "test_img/scene_2.png"
+    file.write_bytes(file.read_bytes()[:-30])
+    outcome = run_train(*tiny_run(tmp_path), "--eval_freq", "1", *ONE_EPOCH)
+    assert outcome.code == 2
+    assert "scene_2.png" in outcome.err
+    assert not (tmp_path / "ck").exists()

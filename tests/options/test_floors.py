@@ -15,8 +15,9 @@ ROOMS = {
     "options": {"options", "util"},
     "data": {"data", "util", "options"},
     "models": {"models", "util", "options"},
+    "metrics": {"metrics", "util", "options"},
     "pages": {"pages", "util", "options"},
-    "engine": {"engine", "pages", "data", "models", "util", "options"},
+    "engine": {"engine", "pages", "metrics", "data", "models", "util", "options"},
 }
 ENTRY_SCRIPTS = {file.stem for file in ROOT.glob("*.py")}
 PROJECT = {*ROOMS, *ENTRY_SCRIPTS, "datasets", "scripts", "tests"}
