@@ -46,7 +46,7 @@ def encode(options: EncodeOptions) -> list[Path]:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
     runtime = choose_runtime(options)
-    folder = Path(options.run.checkpoints_dir) / options.run.name
+    folder = options.run.folder
     reads, phase = options.model.load_features, options.encoding.phase
     networks, epoch = "" if reads else "E", options.encoding.which_epoch
     model = runtime.prepare(load_trained(options.model, folder, epoch, networks))

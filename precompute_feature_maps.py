@@ -44,7 +44,7 @@ def precompute(options: PrecomputeOptions) -> Path:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
     runtime = choose_runtime(options)
-    run_folder = Path(options.run.checkpoints_dir) / options.run.name
+    run_folder = options.run.folder
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
     runtime.prepare(model)
     phase = options.encoding.phase

@@ -84,7 +84,7 @@ def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:
     Raises:
         UserError: the weights are not as they should be, or tiles are too small for the networks.
     """
-    folder = Path(options.run.checkpoints_dir) / options.run.name
+    folder = options.run.folder
     networks = "GE" if needs_encoder(options) else "G"
     model = load_trained(options.model, folder, options.results.which_epoch, networks)
     if options.results.tile is not None:

@@ -66,7 +66,7 @@ def _clusters(options: TestOptions, *, needed: bool = True) -> ByLabel:
     named = Path(options.results.cluster_path)
     if options.results.cluster_path == ResultOptions().cluster_path:
         named = Path(clusters_name(options.model.n_clusters))
-    folder = Path(options.run.checkpoints_dir) / options.run.name
+    folder = options.run.folder
     file = existing_file(named if existing_file(named).is_file() else folder / named)
     if file.is_file():
         return load_by_label("centres", file, options.model.feat_num, options.model.label_nc)

@@ -87,7 +87,7 @@ def build(options: TrainOptions) -> Run:
         options.schedule.beta1,
         scale_gradients=runtime.dtype == torch.float16,
     )
-    folder = Path(options.run.checkpoints_dir) / options.run.name
+    folder = options.run.folder
     state = TrainingState(folder, model, optimizers, runtime.world)
     vote = Vote(runtime.world)
     return Run(options, runtime, loader, order, validation, model, optimizers, state, vote)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from options.fields import Range, expected, fits, flat, types_of
@@ -30,7 +31,6 @@ class RunOptions:
     """Experiment; names its folders below --checkpoints_dir and --results_dir."""
     checkpoints_dir: str = "./checkpoints"
     """Folder that holds one folder per experiment."""
-
     gpu_ids: str = "0"
     """GPUs as a comma list, each with a process of its own; -1: the CPU; -1,-1: two processes on
     the CPU. Under torchrun leave it out: each process takes its own GPU."""
@@ -47,16 +47,19 @@ class RunOptions:
     """Bits of the numbers in the networks: 32, or 16 for the same as --fp16. 8 has no effect."""
     compile: bool = False
     """Compile the networks with torch.compile: takes minutes at the start."""
-
     tf_log: bool = False
     """Also write TensorBoard logs, to <checkpoints_dir>/<name>/logs."""
     display_winsize: Annotated[int, Range(16, 100_000)] = 512
     """Width of the pictures in web pages, in pixels."""
     verbose: bool = False
     """Print the networks, layer by layer."""
-
     niter_fix_global: Natural = 0
     """Epochs at the start that train only the outermost local enhancer (--netG local)."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the run's weights, state, options and logs."""
+        return Path(self.checkpoints_dir) / self.name
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,6 @@ class DataOptions:
     """Use only the first so many images."""
     ignore_label: Annotated[int, Range(0, 2**31 - 1)] | None = None
     """Label value that means "nothing known here" (often 255): no label channel is set there."""
-
     resize_or_crop: Literal[
         "scale_width", "scale_width_and_crop", "resize_and_crop", "crop", "none"
     ] = "scale_width"
@@ -84,7 +86,6 @@ class DataOptions:
     """Side in pixels of the random crop, for the modes that crop."""
     flip: bool = True
     """Mirror training images left to right, at random."""
-
     batchSize: Annotated[int, Range(1, 100_000)] = 1
     """Images per step, of all processes together; test.py: at once, in each process."""
     serial_batches: bool = False
@@ -109,7 +110,6 @@ class ModelOptions:
     """Channels of the output image (1 or 3)."""
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
-
     netG: Literal["global", "local"] = "global"
     """Generator: the global one, or with local enhancers around it for twice the resolution."""
     ngf: Filters = 64
@@ -126,7 +126,6 @@ class ModelOptions:
     """Normalisation after the convolutions."""
     use_dropout: bool = False
     """Dropout of 0.5 in the residual blocks."""
-
     instance_feat: bool = False
     """Encoded instance features as further input."""
     label_feat: bool = False

@@ -60,7 +60,7 @@ def parse_train(
         UserError: argv or the run's saved options are at fault; one line for each problem.
     """
     options = read_argv(argv, TrainOptions())
-    if is_restarted(Path(options.run.checkpoints_dir) / options.run.name):
+    if is_restarted(options.run.folder):
         argv = [*argv, "--continue_train", "--load_pretrain=", "--which_epoch=latest"]
         options = read_argv(argv, TrainOptions())
     if options.schedule.continue_train and (saved := saved_options(options.run)):

@@ -40,7 +40,7 @@ def saved_options(run: RunOptions) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged, or a value is not of its field's type.
     """
-    types, folder = types_of(TrainOptions), Path(run.checkpoints_dir) / run.name
+    types, folder = types_of(TrainOptions), run.folder
     file = next(filter(Path.is_file, (folder / "options.json", folder / "opt.txt")), None)
     if file is None:
         return {}

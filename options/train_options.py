@@ -54,14 +54,12 @@ class ScheduleOptions:
     """Starting learning rate of Adam."""
     beta1: Annotated[float, Range(0)] = 0.5
     """Momentum of Adam; less than 1."""
-
     continue_train: bool = False
     """Go on where the run was stopped; takes the run's own options where none are given."""
     load_pretrain: str = ""
     """Folder of weights to start from; what fits is taken and listed, what does not is too."""
     which_epoch: str = "latest"
     """Weights that --continue_train and --load_pretrain take: latest, or an epoch's number."""
-
     phase: str = "train"
     """Folders to train on: <phase>_label and so on."""
     check_data: Literal["sample", "full"] = "sample"
@@ -86,7 +84,6 @@ class LogOptions:
     """Epochs between saves under the epoch's number."""
     html: bool = True
     """Keep web/index.html with pictures and loss curves."""
-
     eval_freq: Natural = 0
     """Epochs between evaluations of held-out images; 0 for none."""
     eval_images: Count = 16
