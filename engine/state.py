@@ -7,8 +7,9 @@ another. The plain `*_net_*.pth` beside it are for rendering and for other progr
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,6 @@ class TrainingState:
         self.model = model
         self.optimizers = optimizers
         self.world = world or World()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="save")
         self._pending: Future[None] | None = None
 
     def save(self, progress: Progress, epochs: Sequence[str] = ("latest",)) -> None:
@@ -103,7 +103,18 @@ class TrainingState:
                 "optimizers": _copied(self.optimizers),
                 "processes": owns,
             }
-        self._pending = self._writer.submit(self._write, progress, epochs, networks, state)
+        done: Future[None] = Future()
+        self._pending = done
+
+        def write() -> None:
+            try:
+                self._write(progress, epochs, networks, state)
+                done.set_result(None)
+            except BaseException as error:
+                done.set_exception(error)
+
+        # A daemon, and no pool of threads: a second Ctrl-C ends the program, and with it the save.
+        threading.Thread(target=write, name="save", daemon=True).start()
 
     def wait(self) -> None:
         """Return when the last save is on the disk.
@@ -112,8 +123,12 @@ class TrainingState:
             UserError: its files could not be written; earlier ones are as they were.
         """
         pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
+        try:
+            if pending is not None:
+                pending.result()
+        except KeyboardInterrupt:
+            print("a save was cut short; --continue_train has the state before, if not this one")
+            raise
 
     def _write(
         self,
@@ -127,8 +142,9 @@ class TrainingState:
         for epoch in sorted(epochs, key=lambda epoch: epoch == "latest"):
             if epoch == "latest" and state is not None:
                 save_tensors(state, self._file)
-                save_text(f"{progress.epoch}\n{progress.images_done}\n", self.folder / "iter.txt")
-                if self.world.launch:  # not before: a restart goes on with what its launch saved
+                done = f"{progress.epoch}\n{progress.images_done}\n"
+                save_text(done, self.folder / "iter.txt")
+                if self.world.launch:  # only now: a restart goes on with what its launch saved
                     save_text(f"{self.world.launch}\n", self.folder / LAUNCH_FILE)
             for name, weights in networks.items():
                 save_tensors(weights, network_file(self.folder, epoch, name))

@@ -73,7 +73,9 @@ def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
         UserError: the options ask for metrics, and there is no such metric, or nothing to take it
             of.
     """
-    metrics = metric_names(options.log.metrics) if options.log.eval_freq else []
+    metrics = metric_names(options.log.metrics)  # also those that nobody evaluates
+    if not options.log.eval_freq:
+        metrics = []
     reasons = []
     for phase in PHASES:
         if phase == options.schedule.phase:

@@ -34,7 +34,7 @@ class World:
         marker = folder / LAUNCH_FILE
         if not (self.restarts and marker.is_file() and (folder / "latest_state.pth").is_file()):
             return False
-        return marker.read_text().strip() == self.launch
+        return marker.read_text(errors="replace").strip() == self.launch
 
 
 def read_world(environment: Mapping[str, str] = os.environ) -> World:
@@ -51,6 +51,7 @@ def read_world(environment: Mapping[str, str] = os.environ) -> World:
         rank, size = int(given["RANK"]), int(given["WORLD_SIZE"])
         local_rank = int(given["LOCAL_RANK"]) if "LOCAL_RANK" in given else None
         address = f"{given['MASTER_ADDR']}:{int(given['MASTER_PORT'])}" if size > 1 else ""
+        restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", 0))
         if not 0 <= rank < size or (local_rank or 0) < 0:
             raise ValueError
     except (ValueError, KeyError) as error:
@@ -64,5 +65,4 @@ def read_world(environment: Mapping[str, str] = os.environ) -> World:
     launch = environment.get("TORCHELASTIC_RUN_ID") or None
     if launch == "none":  # torchrun's default; then its process tells one launch from another
         launch = f"process {os.getppid()}"
-    restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", 0))
     return World(rank, size, local_rank, address, launch, restarts)

@@ -338,13 +338,13 @@ def test_tf_log_without_tensorboard_leaves_an_earlier_run_alone(
 
 def test_an_error_ends_the_loading_processes_too(tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
-    (tmp_path / "ck/tiny/latest_state.pth").mkdir(parents=True)  # so that saving fails
+    (tmp_path / "ck/tiny/iter.txt").mkdir(parents=True)  # so that saving fails
     flags = [*tiny_run(tmp_path), "--nThreads", "2", "--niter", "1", "--niter_decay", "0"]
     done = subprocess.run(
         [sys.executable, train.__file__, *flags], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and "latest_state.pth" in done.stderr
+    assert done.stderr.startswith("error: ") and "iter.txt" in done.stderr
 
 
 def test_steps_go_on_counting_when_the_images_become_fewer(tmp_path: Path) -> None:
@@ -371,3 +371,27 @@ def test_a_run_is_saved_when_its_terminal_is_closed(gpu_ids: str, tmp_path: Path
     _, status = os.waitpid(process, 0)
     assert os.waitstatus_to_exitcode(status) == 129
     assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
+
+
+def test_a_second_ctrl_c_ends_a_save_that_takes_long(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    slow = "import os, time\nos.fsync = lambda descriptor: time.sleep(20)\n"
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    flags = [*tiny_run(tmp_path), "--niter", "100000", "--save_latest_freq", "1000000", "--no_html"]
+    process = subprocess.Popen(
+        [sys.executable, train.__file__, *flags],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while "End of epoch 2 " not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.5)  # sooner, it would be taken for the first
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert out.splitlines()[-1].startswith("a save was cut short; --continue_train")
+    assert err == ""
