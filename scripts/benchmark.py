@@ -42,14 +42,10 @@ SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
 def problems(settings: Settings) -> list[str]:
     """What cannot be done, or would have no effect, one line each."""
     device, folder = settings.device, settings.against
-    least = {"rounds": 1, "samples": 1, "threads": 0, "scale": 0}
-    found = [
-        f"--{name} {getattr(settings, name)}: must be {low} or more"
-        for name, low in least.items()
-        if getattr(settings, name) < low
-    ]
-    if min(settings.workers, default=0) < 0:
-        found.append(f"--workers {min(settings.workers)}: must be 0 or more")
+    least = {"rounds": 1, "samples": 1, "threads": 0, "scale": 0, "workers": 0}
+    given = vars(settings) | {"workers": min(settings.workers, default=0)}
+    low = [name for name in least if given[name] < least[name]]
+    found = [f"--{name} {given[name]}: must be {least[name]} or more" for name in low]
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         found.append(f"--device {device}: expected cpu, cuda or cuda:N")
     elif device != "cpu" and int(device[5:] or 0) >= (count := torch.cuda.device_count()):
@@ -71,8 +67,7 @@ def machine(settings: Settings) -> dict[str, str]:
         "date": datetime.datetime.now().astimezone().date().isoformat(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": names[0] if names else platform.processor(),
-        "cpus": str(os.cpu_count()),
-        "load": f"{os.getloadavg()[0]:.1f}",
+        "cpus, load": f"{os.cpu_count()}, {os.getloadavg()[0]:.1f}",
         "threads": str(torch.get_num_threads()),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
