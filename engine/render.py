@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -111,11 +111,16 @@ def for_each_batch(
             bar.update(len(batch.path))
 
 
-def validate_once(dataset: AlignedDataset, runtime: Runtime, batch_size: int = 1) -> None:
+def validate_once(
+    dataset: AlignedDataset,
+    runtime: Runtime,
+    batch_size: int = 1,
+    mode: Literal["sample", "full"] = "sample",
+) -> None:
     """Check a data set's files in the first process, where a UserError says what is wrong with
     them, while the others wait."""
     if runtime.world.is_main:
-        runtime.print_rank0(*validate_dataset(dataset, batch_size=batch_size))
+        runtime.print_rank0(*validate_dataset(dataset, mode, batch_size=batch_size))
     barrier(runtime.world)
 
 

@@ -5,7 +5,6 @@ What varies between methods is data, a `Recipe`; updates are apart, in `engine.o
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -71,11 +70,8 @@ def train_step(
     outputs = forward(model, runtime, batch, first)
     before = gradients_of(model, runtime, outputs, first, scale)
     optimizers.update(before.gradients, ends_step=False)
-    fake = outputs.fake if recipe.generator_forwards == 1 else None
-    encoded = outputs.encoded
-    outputs = forward(model, runtime, batch, second, fake)
-    if fake is not None:  # made of these features, of which a term may ask
-        outputs = dataclasses.replace(outputs, encoded=encoded)
+    earlier = outputs if recipe.generator_forwards == 1 else None
+    outputs = forward(model, runtime, batch, second, earlier)
     after = gradients_of(model, runtime, outputs, second, scale)
     optimizers.update(after.gradients)
     return before.image, before.terms | after.terms
@@ -103,15 +99,15 @@ def forward(
     runtime: Runtime,
     batch: Batch,
     networks: str = "GD",
-    fake: Tensor | None = None,
+    earlier: StepOutputs | None = None,
 ) -> StepOutputs:
     """What the networks make of a batch, as the losses of these networks need it.
 
     Args:
-        fake: an image of this batch from an earlier call, to be shown to D again.
+        earlier: what was made of this batch, whose fake is to be shown to D again.
     """
     with runtime.autocast():
-        outputs: StepOutputs = model(batch, fake, for_generator="G" in networks)
+        outputs: StepOutputs = model(batch, earlier, for_generator="G" in networks)
     return outputs
 
 

@@ -13,11 +13,11 @@ import torch
 from data import create_dataset, create_loader
 from data.loader import Loader
 from data.sampler import EpochSampler
-from data.validate import validate_dataset
 from engine.batch_norm import synchronise_batch_norm
 from engine.distributed import Vote, barrier, broadcast
 from engine.memory import TRAINING, require_memory
 from engine.optimizers import Optimizers
+from engine.render import validate_once
 from engine.run_folder import locked, set_run_aside, write_all
 from engine.runtime import Runtime, choose_runtime
 from engine.state import Progress, TrainingState
@@ -149,10 +149,7 @@ def open_data(options: TrainOptions, runtime: Runtime) -> Loader:
         is_train=True,
         read_features=options.model.load_features,
     )
-    if world.is_main:
-        mode = options.schedule.check_data
-        runtime.print_rank0(*validate_dataset(dataset, mode, batch_size=data.batchSize))
-    barrier(world)
+    validate_once(dataset, runtime, data.batchSize, options.schedule.check_data)
     loader = create_loader(
         dataset,
         data,

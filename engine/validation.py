@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data import create_dataset, create_loader
+from data.dataset import AlignedDataset
 from data.loader import Loader
 from engine.distributed import gather
 from engine.render import Pictures, Rendering, render, validate_once
@@ -76,6 +77,8 @@ def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
     metrics = metric_names(options.log.metrics)  # also those that nobody evaluates
     if not options.log.eval_freq:
         metrics = []
+        if not runtime.world.is_main:
+            return Validation()  # the first process alone shows a sample
     reasons = []
     for phase in PHASES:
         if phase == options.schedule.phase:
@@ -83,9 +86,11 @@ def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
         if not list(Path(options.data.dataroot).glob(f"{phase}_*")):
             continue
         try:
-            return _opened(options, runtime, phase, metrics)
+            dataset, sample = _opened(options, phase, needs_image=bool(metrics))
         except UserError as error:
             reasons.append(f"no held-out images from {phase}_*: {error.problems[0]}")
+            continue
+        return _shared(options, runtime, dataset, sample, metrics)
     if metrics:
         raise UserError(
             f"--eval_freq {options.log.eval_freq}: there are no held-out images to evaluate "
@@ -112,26 +117,33 @@ def metric_names(listed: str) -> list[str]:
     return names
 
 
-def _opened(
-    options: TrainOptions, runtime: Runtime, phase: str, metrics: Sequence[str]
-) -> Validation:
-    # One by one: they may differ in size. No workers: there are few of them.
-    data = dataclasses.replace(uncropped(options.data), batchSize=1, nThreads=0)
+def _opened(options: TrainOptions, phase: str, needs_image: bool) -> tuple[AlignedDataset, Batch]:
+    """The images of a phase, and the first of them, which all processes read: they must find the
+    same faults, or would take different phases."""
     dataset = create_dataset(
-        data,
+        uncropped(options.data),
         options.model,
         phase=phase,
-        seed=options.run.seed,
-        is_train=False,
         read_features=options.model.load_features,
-        needs_image=bool(metrics) or uses_features(options.model),
+        needs_image=needs_image or uses_features(options.model),
     )
-    # All processes read it: they must find the same faults, or would take different phases.
-    sample = next(iter(create_loader(dataset, data, seed=0, is_train=False)))
+    return dataset, dataset[0]
+
+
+def _shared(
+    options: TrainOptions,
+    runtime: Runtime,
+    dataset: AlignedDataset,
+    sample: Batch,
+    metrics: Sequence[str],
+) -> Validation:
+    """This process's share of the images that are evaluated, all of them checked."""
+    world = runtime.world
     if metrics:
-        held_out = dataset.files[: options.log.eval_images]
-        dataset.files = held_out
+        del dataset.files[options.log.eval_images :]
         validate_once(dataset, runtime)
-        dataset.files = held_out[runtime.world.rank :: runtime.world.size]
+        dataset.files = dataset.files[world.rank :: world.size]
+    # One by one: they may differ in size. No workers: there are few of them.
+    data = dataclasses.replace(options.data, batchSize=1, nThreads=0)
     loader = create_loader(dataset, data, seed=0, is_train=False)
-    return Validation(loader, metrics, sample if runtime.world.is_main else None)
+    return Validation(loader, metrics, sample if world.is_main else None)

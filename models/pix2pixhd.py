@@ -147,7 +147,7 @@ class Pix2PixHDModel(nn.Module):
         return ids
 
     def forward(
-        self, batch: Batch, fake: Tensor | None = None, for_generator: bool = True
+        self, batch: Batch, earlier: StepOutputs | None = None, for_generator: bool = True
     ) -> StepOutputs:
         """Synthesise a training batch and show fake and real to the discriminators.
 
@@ -156,13 +156,14 @@ class Pix2PixHDModel(nn.Module):
 
         Args:
             batch: with `image`.
-            fake: an image of this batch from an earlier call, to be judged again.
+            earlier: of this batch, whose fake is to be judged again.
             for_generator: also what its loss alone needs, the perceptual loss.
         """
         assert self.netD is not None and batch.image is not None, "built for rendering"
         maps, real = self._condition(batch), image_to_float(batch.image)
-        encoded = None
-        if fake is None:
+        if earlier is not None:
+            fake, encoded = earlier.fake, earlier.encoded
+        else:
             features = self.features(batch) if self.use_features else None
             encoded = features if self.netE is not None else None
             fake = self._generate(maps, features)

@@ -270,9 +270,9 @@ def test_orders_of_updates(order: UpdateOrder, forwards: Literal[1, 2]) -> None:
     optimizers = Optimizers(by_hand, LR, beta1=0.5)
     first, second = order[0], "GD".replace(order[0], "")
     before = compute_gradients(by_hand, CPU, batch, first)
-    fake = by_hand(batch).fake
+    earlier = by_hand(batch)
     optimizers.update(before.gradients)
-    outputs = by_hand(batch, fake=fake if forwards == 1 else None)
+    outputs = by_hand(batch, earlier=earlier if forwards == 1 else None)
     after = gradients_of(by_hand, CPU, outputs, second, lambda loss: loss)
     optimizers.update(after.gradients)
     for name, term in (before.terms | after.terms).items():
