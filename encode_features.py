@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.launch import launch
-from engine.program import parse_command_line
-from options.parsing import parse_encode
+from pix2pixhd.engine.launch import launch
+from pix2pixhd.engine.program import parse_command_line
+from pix2pixhd.options.parsing import parse_encode
 
 if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_encode)
@@ -17,22 +17,22 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from data import create_dataset
-from data.dataset import AlignedDataset
-from engine.distributed import gather
-from engine.feature_files import clusters_name, save_by_label
-from engine.render import for_each_batch, validate_once
-from engine.runtime import Runtime, choose_runtime
-from engine.trained import load_trained
-from models.clustering import Clustering, cluster, nearest
-from models.conditioning import image_to_float
-from models.feature_bank import FeatureBank
-from models.pix2pixhd import Pix2PixHDModel
-from options.encode_options import EncodeOptions
-from pages.cut_out import cut_out
-from pages.feature_page import Example, FeaturePage, LabelClusters
-from util.batch import Batch
-from util.image import label_palette, tensor_to_image
+from pix2pixhd.data import create_dataset
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.feature_files import clusters_name, save_by_label
+from pix2pixhd.engine.render import for_each_batch, validate_once
+from pix2pixhd.engine.runtime import Runtime, choose_runtime
+from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.models.clustering import Clustering, cluster, nearest
+from pix2pixhd.models.conditioning import image_to_float
+from pix2pixhd.models.feature_bank import FeatureBank
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.encode_options import EncodeOptions
+from pix2pixhd.pages.cut_out import cut_out
+from pix2pixhd.pages.feature_page import Example, FeaturePage, LabelClusters
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.image import label_palette, tensor_to_image
 
 EXAMPLES_SHOWN = 6  # of each cluster
 

@@ -8,9 +8,9 @@ Where training saw crops, the maps are of the whole images.
 
 from __future__ import annotations
 
-from engine.launch import launch
-from engine.program import parse_command_line
-from options.parsing import parse_precompute
+from pix2pixhd.engine.launch import launch
+from pix2pixhd.engine.program import parse_command_line
+from pix2pixhd.options.parsing import parse_precompute
 
 if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_precompute)
@@ -20,18 +20,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data import create_dataset
-from data.dataset import AlignedDataset
-from data.feature_maps import EXTENSIONS, resized, write_feature_map
-from engine.distributed import barrier
-from engine.render import for_each_batch, validate_once
-from engine.runtime import choose_runtime
-from engine.trained import load_trained
-from engine.world import read_world
-from options.encode_options import PrecomputeOptions
-from util.batch import Batch
-from util.errors import UserError
-from util.image_writer import ImageWriter
+from pix2pixhd.data import create_dataset
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.feature_maps import EXTENSIONS, resized, write_feature_map
+from pix2pixhd.engine.distributed import barrier
+from pix2pixhd.engine.render import for_each_batch, validate_once
+from pix2pixhd.engine.runtime import choose_runtime
+from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.engine.world import read_world
+from pix2pixhd.options.encode_options import PrecomputeOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image_writer import ImageWriter
 
 
 def precompute(options: PrecomputeOptions) -> Path:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.launch import launch
-from engine.program import parse_command_line
-from options.parsing import parse_test
+from pix2pixhd.engine.launch import launch
+from pix2pixhd.engine.program import parse_command_line
+from pix2pixhd.options.parsing import parse_test
 
 if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_test)
@@ -12,21 +12,21 @@ if __name__ == "__main__":
 import sys
 from pathlib import Path
 
-from data import create_dataset
-from data.dataset import AlignedDataset
-from engine.distributed import gather
-from engine.render import Rendering, for_each_batch, synthesized_names, validate_once
-from engine.runtime import Runtime, choose_runtime
-from engine.styles import create_feature_source, needs_encoder
-from engine.tiling import render_in_tiles, require_tile, window
-from engine.trained import load_trained
-from engine.world import read_world
-from models.pix2pixhd import Pix2PixHDModel
-from options.test_options import TestOptions
-from pages.gallery import ResultsGallery
-from util.batch import Batch
-from util.errors import UserError
-from util.image_writer import ImageWriter
+from pix2pixhd.data import create_dataset
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.render import Rendering, for_each_batch, synthesized_names, validate_once
+from pix2pixhd.engine.runtime import Runtime, choose_runtime
+from pix2pixhd.engine.styles import create_feature_source, needs_encoder
+from pix2pixhd.engine.tiling import render_in_tiles, require_tile, window
+from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.engine.world import read_world
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.pages.gallery import ResultsGallery
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image_writer import ImageWriter
 
 
 def test(options: TestOptions) -> Path:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engine.launch import launch
-from engine.program import parse_command_line
-from engine.world import read_world
-from options.parsing import parse_train
+from pix2pixhd.engine.launch import launch
+from pix2pixhd.engine.program import parse_command_line
+from pix2pixhd.engine.world import read_world
+from pix2pixhd.options.parsing import parse_train
 
 if __name__ == "__main__":
     OPTIONS = parse_command_line(
@@ -20,16 +20,16 @@ import time
 
 from torch import Tensor
 
-from engine.distributed import mean, shut_down, wrap_ddp
-from engine.optimizers import learning_rate
-from engine.render import Pictures, Rendering, batches_on
-from engine.state import Progress
-from engine.step import train_step
-from engine.stop_signal import StopSignal
-from engine.training import Run, build, open_logger, opened_folder, save_options
-from options.train_options import TrainOptions
-from util.batch import Batch
-from util.logger import Logger
+from pix2pixhd.engine.distributed import mean, shut_down, wrap_ddp
+from pix2pixhd.engine.optimizers import learning_rate
+from pix2pixhd.engine.render import Pictures, Rendering, batches_on
+from pix2pixhd.engine.state import Progress
+from pix2pixhd.engine.step import train_step
+from pix2pixhd.engine.stop_signal import StopSignal
+from pix2pixhd.engine.training import Run, build, open_logger, opened_folder, save_options
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.logger import Logger
 
 
 def train(options: TrainOptions) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch.utils.data import BatchSampler, SequentialSampler
 
-from data.dataset import AlignedDataset
-from data.loader import Loader
-from data.sampler import EpochSampler
-from options.base_options import DataOptions, ModelOptions
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.loader import Loader
+from pix2pixhd.data.sampler import EpochSampler
+from pix2pixhd.options.base_options import DataOptions, ModelOptions
 
 # --dataset_mode -> class. Another kind of data set is a file here, a row, and its name among the
 # choices in options/base_options.py. All take the arguments below, and tell the start-up check and

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import PIL
 
-from util.errors import UserError
-from util.files import replacing, writing
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import replacing, writing
 
 FORMAT = 2  # to be raised when the pixels made from a file, or the way they are kept, change
 

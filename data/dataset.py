@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import Dataset
 
-from data import feature_maps, problems, transforms
-from data.cache import Cache, ResizedMap
-from data.decode import Header, read_header, read_ids, read_photo
-from data.pairing import IMAGE_EXTENSIONS, list_images, pair_files
-from util.batch import Batch
-from util.errors import UserError
+from pix2pixhd.data import feature_maps, problems, transforms
+from pix2pixhd.data.cache import Cache, ResizedMap
+from pix2pixhd.data.decode import Header, read_header, read_ids, read_photo
+from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, list_images, pair_files
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 # What stands for the ignored label in a sample. It must lie outside [0, label_nc), where one-hot
 # encoding gives zeros: 255 while labels are bytes (label_nc <= 255), -1 once they are int32.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 # Pillow's modes with one whole number a pixel. A palette's indices are such numbers.
 ID_MODES = frozenset({"1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"})

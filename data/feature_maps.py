@@ -19,12 +19,12 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from data import transforms
-from data.decode import Header, is_whole, opened
-from data.pairing import IMAGE_EXTENSIONS, first_few
-from data.problems import FEATURES_AGAIN
-from util.errors import UserError
-from util.files import replacing
+from pix2pixhd.data import transforms
+from pix2pixhd.data.decode import Header, is_whole, opened
+from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few
+from pix2pixhd.data.problems import FEATURES_AGAIN
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import replacing
 
 ARRAY = "feat.npy"  # as the archive names it
 EXTENSIONS = IMAGE_EXTENSIONS | {".npz"}

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from data import problems
-from util.batch import Batch
-from util.errors import UserError
+from pix2pixhd.data import problems
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 
 class Loader(DataLoader[Batch]):

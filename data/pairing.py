@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 from pathlib import Path
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 Scenes = dict[str, dict[str, list[Path]]]  # folder -> scene -> its files
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 MAKE_FEATURES = "python precompute_feature_maps.py --name <the run with the encoder>"
 FEATURES_AGAIN = f"make the feature maps again with {MAKE_FEATURES}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 # Tells the generator of an epoch's order from those of the samples' draws, (seed, counter).
 ORDER = 1

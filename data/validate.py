@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
-from data import problems
-from data.dataset import AlignedDataset, kind_of
-from data.decode import Header
-from util.errors import UserError
+from pix2pixhd.data import problems
+from pix2pixhd.data.dataset import AlignedDataset, kind_of
+from pix2pixhd.data.decode import Header
+from pix2pixhd.util.errors import UserError
 
 Result = TypeVar("Result")
 

@@ -12,8 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from engine.program import exit_at_once
-from engine.world import World
+from pix2pixhd.engine.program import exit_at_once
+from pix2pixhd.engine.world import World
 
 # Rank 0 checks data and writes pages while the others wait for it.
 TIMEOUT = datetime.timedelta(hours=1)

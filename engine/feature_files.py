@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from models.clustering import ByLabel
-from util.errors import UserError
-from util.files import replacing
-from util.legacy_npy import MAGIC, load_legacy_npy
+from pix2pixhd.models.clustering import ByLabel
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import replacing
+from pix2pixhd.util.legacy_npy import MAGIC, load_legacy_npy
 
 Kind = Literal["features", "centres"]
 """Features, label -> [n, feat_num + 1]; or centres of their clusters, label -> [k, feat_num]."""

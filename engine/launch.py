@@ -11,9 +11,9 @@ from collections.abc import Callable
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
-from engine.program import run_program
-from engine.stop_signal import HEARD, StopSignal
-from engine.world import read_world
+from pix2pixhd.engine.program import run_program
+from pix2pixhd.engine.stop_signal import HEARD, StopSignal
+from pix2pixhd.engine.world import read_world
 
 Options = TypeVar("Options")
 
@@ -28,7 +28,7 @@ def launch(main: Callable[[Options], object], options: Options, gpu_ids: str) ->
         if count := processes_to_start(gpu_ids):
             _start_and_watch(count, main, options, gpu_ids)
         else:
-            from engine.distributed import shut_down
+            from pix2pixhd.engine.distributed import shut_down
 
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)  # see `_start_and_watch`
             main(options)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 TRAINING = 4  # of each weight: itself, its gradient and Adam's two moments
 

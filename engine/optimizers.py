@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 
 Gradients = dict[nn.Parameter, Tensor]
 

@@ -13,9 +13,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from engine.stop_signal import discard
-from engine.world import World, read_world
-from util.errors import UserError
+from pix2pixhd.engine.stop_signal import discard
+from pix2pixhd.engine.world import World, read_world
+from pix2pixhd.util.errors import UserError
 
 Result = TypeVar("Result")
 

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from data import create_loader
-from data.dataset import AlignedDataset
-from data.validate import validate_dataset
-from engine.distributed import barrier
-from engine.runtime import Runtime
-from models.conditioning import image_to_float
-from models.pix2pixhd import Pix2PixHDModel
-from options.base_options import DataOptions
-from util.batch import Batch
-from util.image import label_to_image, tensor_to_image
+from pix2pixhd.data import create_loader
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.validate import validate_dataset
+from pix2pixhd.engine.distributed import barrier
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.models.conditioning import image_to_float
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.base_options import DataOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.image import label_to_image, tensor_to_image
 
 Item = TypeVar("Item")
 

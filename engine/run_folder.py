@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from util.checkpoint import save_text
-from util.errors import UserError
-from util.files import writing
+from pix2pixhd.util.checkpoint import save_text
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import writing
 
 
 @contextlib.contextmanager

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from engine.distributed import broadcast, initialise
-from engine.world import World, read_world
-from models.pix2pixhd import Pix2PixHDModel
-from options.base_options import ProgramOptions
-from options.fields import flat
-from options.train_options import TrainOptions
-from util.errors import UserError
+from pix2pixhd.engine.distributed import broadcast, initialise
+from pix2pixhd.engine.world import World, read_world
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.base_options import ProgramOptions
+from pix2pixhd.options.fields import flat
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.errors import UserError
 
 ALONE = World()
 

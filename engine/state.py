@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from engine.distributed import gather
-from engine.optimizers import Optimizers
-from engine.world import LAUNCH_FILE, World
-from models.pix2pixhd import Pix2PixHDModel
-from util.checkpoint import (
+from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.world import LAUNCH_FILE, World
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.util.checkpoint import (
     fill_network,
     load_matching,
     load_network,
@@ -32,7 +32,7 @@ from util.checkpoint import (
     save_tensors,
     save_text,
 )
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 FORMAT = 2  # 1 had the pool and the random states of a single process
 

@@ -12,10 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from engine.optimizers import Gradients, Optimizers
-from engine.runtime import Runtime
-from models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs, Terms
-from util.batch import Batch
+from pix2pixhd.engine.optimizers import Gradients, Optimizers
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs, Terms
+from pix2pixhd.util.batch import Batch
 
 UpdateOrder = Literal["together", "D_first", "G_first"]
 

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data import create_dataset, create_loader
-from data.dataset import AlignedDataset
-from engine.feature_files import clusters_name, existing_file, load_by_label
-from engine.runtime import Runtime
-from engine.tiling import features_in_tiles
-from models import uses_features
-from models.clustering import ByLabel
-from models.feature_bank import StyleSampler, mean_features_by_label, named_labels
-from models.pix2pixhd import Pix2PixHDModel
-from options.test_options import ResultOptions, TestOptions
-from util.batch import Batch
-from util.errors import UserError
+from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.engine.feature_files import clusters_name, existing_file, load_by_label
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.tiling import features_in_tiles
+from pix2pixhd.models import uses_features
+from pix2pixhd.models.clustering import ByLabel
+from pix2pixhd.models.feature_bank import StyleSampler, mean_features_by_label, named_labels
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.test_options import ResultOptions, TestOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 FeatureSource = Callable[[Batch, Sequence[str], int], Tensor | None]
 """From a batch, its images' names and the number of a style to features [N, feat_num, H, W]; or to

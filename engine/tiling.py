@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from engine.render import evaluating
-from models.pix2pixhd import Pix2PixHDModel
-from models.segments import instance_average
-from util.batch import Batch
-from util.errors import UserError
+from pix2pixhd.engine.render import evaluating
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.segments import instance_average
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 
 def require_tile(model: Pix2PixHDModel, tile: int) -> None:

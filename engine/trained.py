@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from engine.memory import require_memory
-from models import create_encoder, create_model
-from models.generators import Generator
-from models.pix2pixhd import Pix2PixHDModel
-from util.checkpoint import load_network, network_file, require_epoch
-from util.errors import UserError
+from pix2pixhd.engine.memory import require_memory
+from pix2pixhd.models import create_encoder, create_model
+from pix2pixhd.models.generators import Generator
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.util.checkpoint import load_network, network_file, require_epoch
+from pix2pixhd.util.errors import UserError
 
 if TYPE_CHECKING:
-    from options.base_options import ModelOptions
+    from pix2pixhd.options.base_options import ModelOptions
 
 
 def load_trained(

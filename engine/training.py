@@ -10,32 +10,32 @@ from pathlib import Path
 
 import torch
 
-from data import create_dataset, create_loader
-from data.loader import Loader
-from data.sampler import EpochSampler
-from engine.batch_norm import synchronise_batch_norm
-from engine.distributed import Vote, barrier, broadcast
-from engine.memory import TRAINING, require_memory
-from engine.optimizers import Optimizers
-from engine.render import validate_once
-from engine.run_folder import locked, set_run_aside, write_all
-from engine.runtime import Runtime, choose_runtime
-from engine.state import Progress, TrainingState
-from engine.step import PIX2PIXHD, Recipe
-from engine.validation import Validation, open_validation
-from engine.vgg import load_vgg_weights
-from engine.world import World
-from models import create_model
-from models.perceptual import VGGPerceptualLoss
-from models.pix2pixhd import Pix2PixHDModel
-from options.fields import flat
-from options.saved import options_texts
-from options.train_options import LossOptions, TrainOptions
-from pages.training_page import TrainingPage
-from util.errors import UserError
-from util.log_files import METRICS, LogFiles, rewind_logs
-from util.logger import Console, Logger, Sink
-from util.tensorboard import TensorBoard, require_tensorboard
+from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.data.loader import Loader
+from pix2pixhd.data.sampler import EpochSampler
+from pix2pixhd.engine.batch_norm import synchronise_batch_norm
+from pix2pixhd.engine.distributed import Vote, barrier, broadcast
+from pix2pixhd.engine.memory import TRAINING, require_memory
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.render import validate_once
+from pix2pixhd.engine.run_folder import locked, set_run_aside, write_all
+from pix2pixhd.engine.runtime import Runtime, choose_runtime
+from pix2pixhd.engine.state import Progress, TrainingState
+from pix2pixhd.engine.step import PIX2PIXHD, Recipe
+from pix2pixhd.engine.validation import Validation, open_validation
+from pix2pixhd.engine.vgg import load_vgg_weights
+from pix2pixhd.engine.world import World
+from pix2pixhd.models import create_model
+from pix2pixhd.models.perceptual import VGGPerceptualLoss
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.fields import flat
+from pix2pixhd.options.saved import options_texts
+from pix2pixhd.options.train_options import LossOptions, TrainOptions
+from pix2pixhd.pages.training_page import TrainingPage
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.log_files import METRICS, LogFiles, rewind_logs
+from pix2pixhd.util.logger import Console, Logger, Sink
+from pix2pixhd.util.tensorboard import TensorBoard, require_tensorboard
 
 
 @dataclass

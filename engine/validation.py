@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data import create_dataset, create_loader
-from data.dataset import AlignedDataset
-from data.loader import Loader
-from engine.distributed import gather
-from engine.render import Pictures, Rendering, render, validate_once
-from engine.runtime import Runtime
-from metrics import METRICS
-from models import uses_features
-from models.conditioning import image_to_float
-from models.pix2pixhd import Pix2PixHDModel
-from options.parsing import uncropped
-from options.train_options import TrainOptions
-from util.batch import Batch
-from util.errors import UserError
+from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.loader import Loader
+from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.render import Pictures, Rendering, render, validate_once
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.metrics import METRICS
+from pix2pixhd.models import uses_features
+from pix2pixhd.models.conditioning import image_to_float
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.parsing import uncropped
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 PHASES = ("test", "val")  # folders of held-out images, in the order that they are looked for
 

@@ -8,8 +8,8 @@ from pickle import UnpicklingError
 
 from torch import Tensor
 
-from util.checkpoint import load_tensors
-from util.errors import UserError
+from pix2pixhd.util.checkpoint import load_tensors
+from pix2pixhd.util.errors import UserError
 
 
 def load_vgg_weights(file: str | None) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 LAUNCH_FILE = "launch.txt"  # in a run's folder: the launch that its state is of
 

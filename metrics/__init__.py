@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from metrics.pixels import L1, PSNR, Metric
+from pix2pixhd.metrics.pixels import L1, PSNR, Metric
 
 METRICS: dict[str, Callable[[], Metric]] = {
     "l1": L1,

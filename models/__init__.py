@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from models.blocks import ResnetBlock, initialise
-from models.conditioning import condition_channels
-from models.discriminators import MultiscaleDiscriminator
-from models.encoder import Encoder
-from models.gan_losses import GAN_LOSSES
-from models.generators import GENERATORS, Generator
-from models.perceptual import VGGPerceptualLoss
-from models.pix2pixhd import Pix2PixHDModel
-from util.image_pool import ImagePool
+from pix2pixhd.models.blocks import ResnetBlock, initialise
+from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.models.discriminators import MultiscaleDiscriminator
+from pix2pixhd.models.encoder import Encoder
+from pix2pixhd.models.gan_losses import GAN_LOSSES
+from pix2pixhd.models.generators import GENERATORS, Generator
+from pix2pixhd.models.perceptual import VGGPerceptualLoss
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.util.image_pool import ImagePool
 
 if TYPE_CHECKING:
-    from options.base_options import ModelOptions
-    from options.train_options import DiscriminatorOptions, LossOptions
+    from pix2pixhd.options.base_options import ModelOptions
+    from pix2pixhd.options.train_options import DiscriminatorOptions, LossOptions
 
 
 def create_generator(model: ModelOptions) -> Generator:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.vq import kmeans, kmeans2, vq
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 ByLabel = dict[int, np.ndarray]
 """Label -> one row for each instance or cluster."""

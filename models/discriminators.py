@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.blocks import NORM_LAYERS, NormLayer, average_pool
+from pix2pixhd.models.blocks import NORM_LAYERS, NormLayer, average_pool
 
 MAX_FILTERS = 512
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.blocks import NORM_LAYERS, encoder_decoder
+from pix2pixhd.models.blocks import NORM_LAYERS, encoder_decoder
 
 
 class Encoder(nn.Module):

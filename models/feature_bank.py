@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.clustering import ByLabel
-from models.segments import Segments, paint, segment_means, segments
+from pix2pixhd.models.clustering import ByLabel
+from pix2pixhd.models.segments import Segments, paint, segment_means, segments
 
 ANY_LABEL = range(-(2**31), 2**31)  # without a label set, whatever an id can name
 

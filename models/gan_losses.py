@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.discriminators import Activations
+from pix2pixhd.models.discriminators import Activations
 
 ScaleReduction = Literal["sum", "mean"]
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.gan_losses import l1_distance
-from util.checkpoint import differing_tensors
-from util.errors import UserError
+from pix2pixhd.models.gan_losses import l1_distance
+from pix2pixhd.util.checkpoint import differing_tensors
+from pix2pixhd.util.errors import UserError
 
 
 class VGGPerceptualLoss(nn.Module):

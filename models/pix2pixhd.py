@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.conditioning import condition, image_to_float, pad_to_stride
-from models.discriminators import Activations, MultiscaleDiscriminator
-from models.encoder import Encoder
-from models.gan_losses import GanLoss, ScaleReduction, feature_matching, over_scales
-from models.generators import Generator
-from models.perceptual import VGGPerceptualLoss
-from models.segments import instance_average
-from util.batch import Batch
-from util.image_pool import ImagePool
+from pix2pixhd.models.conditioning import condition, image_to_float, pad_to_stride
+from pix2pixhd.models.discriminators import Activations, MultiscaleDiscriminator
+from pix2pixhd.models.encoder import Encoder
+from pix2pixhd.models.gan_losses import GanLoss, ScaleReduction, feature_matching, over_scales
+from pix2pixhd.models.generators import Generator
+from pix2pixhd.models.perceptual import VGGPerceptualLoss
+from pix2pixhd.models.segments import instance_average
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.image_pool import ImagePool
 
 Terms = dict[str, Tensor]
 """Scalars by name: the terms of a loss, without their weights."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from options.fields import Range, expected, fits, flat, types_of
+from pix2pixhd.options.fields import Range, expected, fits, flat, types_of
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]

@@ -14,8 +14,8 @@ from docstring_parser import parse_from_object
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec
 from tyro.constructors import StructTypeInfo as TypeInfo
 
-from options.fields import Options
-from util.errors import UserError
+from pix2pixhd.options.fields import Options
+from pix2pixhd.util.errors import UserError
 
 REGISTRY = ConstructorRegistry()
 

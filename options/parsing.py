@@ -8,14 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from options.base_options import DataOptions, ModelOptions, ProgramOptions, TrainedRunOptions
-from options.command_line import read_argv
-from options.encode_options import EncodeOptions, PrecomputeOptions
-from options.fields import flat, replaced, types_of
-from options.saved import saved_options
-from options.test_options import TestOptions
-from options.train_options import TrainOptions
-from util.errors import UserError
+from pix2pixhd.options.base_options import (
+    DataOptions,
+    ModelOptions,
+    ProgramOptions,
+    TrainedRunOptions,
+)
+from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
+from pix2pixhd.options.fields import flat, replaced, types_of
+from pix2pixhd.options.saved import saved_options
+from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.errors import UserError
 
 AnyOptions = TypeVar("AnyOptions", bound=ProgramOptions)
 RunUser = TypeVar("RunUser", bound=TrainedRunOptions)

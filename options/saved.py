@@ -9,10 +9,10 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-from options.base_options import RunOptions
-from options.fields import expected, fits, flat, types_of
-from options.train_options import TrainOptions
-from util.errors import UserError
+from pix2pixhd.options.base_options import RunOptions
+from pix2pixhd.options.fields import expected, fits, flat, types_of
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.errors import UserError
 
 
 def options_texts(options: TrainOptions) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from options.base_options import Count, TrainedRunOptions
+from pix2pixhd.options.base_options import Count, TrainedRunOptions
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
-from options.base_options import Count, Filters, Natural, ProgramOptions
-from options.fields import Range, replaced
+from pix2pixhd.options.base_options import Count, Filters, Natural, ProgramOptions
+from pix2pixhd.options.fields import Range, replaced
 
 
 @dataclass(frozen=True)

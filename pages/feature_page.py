@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 from dominate import tags
 
-from pages.feature_plot import Example, LabelClusters, cluster_colours, draw_features, ink_on
-from pages.html import Picture, add_figure, new_page, remove_stale, write_page
-from util.image import save_image
+from pix2pixhd.pages.feature_plot import (
+    Example,
+    LabelClusters,
+    cluster_colours,
+    draw_features,
+    ink_on,
+)
+from pix2pixhd.pages.html import Picture, add_figure, new_page, remove_stale, write_page
+from pix2pixhd.util.image import save_image
 
 __all__ = ["Example", "FeaturePage", "LabelClusters"]
 

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from util.files import replacing
-from util.image import label_palette
+from pix2pixhd.util.files import replacing
+from pix2pixhd.util.image import label_palette
 
 SIZE = (4.7, 4.2)  # inches
 DPI = 180

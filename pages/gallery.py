@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from dominate import tags
 
-from pages.html import Picture, add_section, in_words, new_page, remove_stale, write_page
-from util.image import save_image, save_thumbnail, thumbnail_size
-from util.image_writer import ImageWriter
+from pix2pixhd.pages.html import Picture, add_section, in_words, new_page, remove_stale, write_page
+from pix2pixhd.util.image import save_image, save_thumbnail, thumbnail_size
+from pix2pixhd.util.image_writer import ImageWriter
 
 # At the end of a link it shows the rows of a page from the last to the first, see style.css.
 DESCENDING = "descending"

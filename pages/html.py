@@ -18,7 +18,7 @@ from dominate import document, tags
 from dominate.util import raw
 from PIL import Image
 
-from util.files import replacing, writing
+from pix2pixhd.util.files import replacing, writing
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from util.files import replacing
-from util.log_files import Record, read_records
+from pix2pixhd.util.files import replacing
+from pix2pixhd.util.log_files import Record, read_records
 
 NO_CURVES = ("epoch", "iter", "step", "time")
 COLUMNS = 3

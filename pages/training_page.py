@@ -9,10 +9,18 @@ from pathlib import Path
 
 from dominate import tags
 
-from pages.html import Picture, add_figure, add_section, image_size, in_words, new_page, write_page
-from pages.loss_curves import draw_curves
-from util.image import save_image
-from util.logger import Images, Scalars, Sink
+from pix2pixhd.pages.html import (
+    Picture,
+    add_figure,
+    add_section,
+    image_size,
+    in_words,
+    new_page,
+    write_page,
+)
+from pix2pixhd.pages.loss_curves import draw_curves
+from pix2pixhd.util.image import save_image
+from pix2pixhd.util.logger import Images, Scalars, Sink
 
 CURVES = "loss_curves.png"
 CURVES_EVERY = 20.0  # seconds; less often where drawing is slow

@@ -24,12 +24,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-from engine.program import run_program
-from options.command_line import read_argv
+from pix2pixhd.engine.program import run_program
+from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import replacing
 from scripts.benchmark_sections import loading, networks, pooling
 from scripts.timing import Settings, Timed
-from util.errors import UserError
-from util.files import replacing
 
 SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
     "training": partial(networks, "training"),

@@ -24,22 +24,22 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from data import create_dataset, create_loader
-from engine.optimizers import Optimizers
-from engine.render import render
-from engine.runtime import Runtime
-from engine.step import train_step
-from engine.training import build_model
-from models import create_generator
-from models.conditioning import image_to_float
-from models.perceptual import VGGPerceptualLoss
-from models.segments import instance_average
-from options.parsing import parse_train
-from options.train_options import TrainOptions
+from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.render import render
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.step import train_step
+from pix2pixhd.engine.training import build_model
+from pix2pixhd.models import create_generator
+from pix2pixhd.models.conditioning import image_to_float
+from pix2pixhd.models.perceptual import VGGPerceptualLoss
+from pix2pixhd.models.segments import instance_average
+from pix2pixhd.options.parsing import parse_train
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 from scripts.plain_step import PlainStep
 from scripts.timing import Settings, Timed, Way, compare, time_calls
-from util.batch import Batch
-from util.errors import UserError
 
 SCRIPTS = Path(__file__).resolve().parent
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

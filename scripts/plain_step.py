@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.conditioning import condition, image_to_float
-from models.discriminators import Activations
-from models.gan_losses import over_scales
-from models.perceptual import VGGPerceptualLoss
-from models.pix2pixhd import Pix2PixHDModel
-from util.batch import Batch
+from pix2pixhd.models.conditioning import condition, image_to_float
+from pix2pixhd.models.discriminators import Activations
+from pix2pixhd.models.gan_losses import over_scales
+from pix2pixhd.models.perceptual import VGGPerceptualLoss
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.util.batch import Batch
 
 
 class PlainStep:

@@ -16,8 +16,8 @@ from PIL import Image
 import encode_features as encode_program
 import test as test_program
 import train as train_program
-from engine.program import run_program
-from options.parsing import parse_encode, parse_test, parse_train
+from pix2pixhd.engine.program import run_program
+from pix2pixhd.options.parsing import parse_encode, parse_test, parse_train
 
 LABELS = 5
 TINY_NETWORKS = (

@@ -13,15 +13,15 @@ from PIL import Image
 from programs import metrics, run_test, run_train
 from shared_data import shared
 
-from data import create_dataset, create_loader
-from engine.optimizers import Optimizers, learning_rate
-from engine.render import render
-from engine.runtime import Runtime
-from engine.step import train_step
-from engine.trained import load_trained
-from models import create_model
-from options.parsing import parse_test, parse_train
-from util.checkpoint import load_network
+from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.engine.optimizers import Optimizers, learning_rate
+from pix2pixhd.engine.render import render
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.step import train_step
+from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.models import create_model
+from pix2pixhd.options.parsing import parse_test, parse_train
+from pix2pixhd.util.checkpoint import load_network
 
 CASES = ("labels", "local")
 WITH_FEATURES = (*CASES, "instance_feat")

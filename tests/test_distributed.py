@@ -16,8 +16,8 @@ import torch
 from programs import metrics, run_train, tiny_run, write_tiny_data
 from test_recipes import commands
 
-from engine.run_folder import locked
-from engine.world import World
+from pix2pixhd.engine.run_folder import locked
+from pix2pixhd.engine.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
@@ -213,7 +213,7 @@ def process_of_rank(rank: int, parent: int) -> int:
 
 def test_a_restart_does_not_continue_an_older_run_of_the_name(tmp_path: Path) -> None:
     """Whoever fails before the new run has begun must not leave it to go on with the old one."""
-    from options.parsing import parse_train
+    from pix2pixhd.options.parsing import parse_train
 
     write_tiny_data(tmp_path)
     flags = [*map(str, tiny_run(tmp_path)), "--niter", "1", "--niter_decay", "0"]
@@ -265,7 +265,7 @@ def test_two_processes_do_not_train_the_same_run(
     write_tiny_data(tmp_path)
     flags = (*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--no_html")
     assert run_train(*flags).code == 0
-    monkeypatch.setattr("engine.run_folder.locked.__wrapped__.__defaults__", (0.1,))
+    monkeypatch.setattr("pix2pixhd.engine.run_folder.locked.__wrapped__.__defaults__", (0.1,))
     with locked(tmp_path / "ck/tiny"):
         for more in ((), ("--continue_train", "--niter", "2")):
             outcome = run_train(*flags, *more)
@@ -286,7 +286,7 @@ def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None
 
 def test_a_run_goes_on_with_the_gpus_it_had(tmp_path: Path) -> None:
     """Unless a launcher says how many processes there are."""
-    from options.parsing import parse_train
+    from pix2pixhd.options.parsing import parse_train
 
     write_tiny_data(tmp_path)
     flags = (*tiny_run(tmp_path), *BATCHES_OF_TWO, "--niter", "1", "--niter_decay", "0")

@@ -12,7 +12,7 @@ from PIL import Image
 from programs import Outcome, run_encode, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 
-from engine.feature_files import load_by_label
+from pix2pixhd.engine.feature_files import load_by_label
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
 ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0")

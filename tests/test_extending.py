@@ -13,15 +13,15 @@ import torch
 from tiny_models import CPU, TINY, tiny_batch
 from torch import Tensor, nn
 
-from engine.optimizers import Optimizers
-from engine.render import render
-from engine.step import train_step
-from models import create_model
-from models.generators import GENERATORS, Generator
-from models.generators.base import joined
-from options.base_options import ModelOptions
-from options.fields import replaced
-from options.train_options import DiscriminatorOptions, LossOptions
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.render import render
+from pix2pixhd.engine.step import train_step
+from pix2pixhd.models import create_model
+from pix2pixhd.models.generators import GENERATORS, Generator
+from pix2pixhd.models.generators.base import joined
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.train_options import DiscriminatorOptions, LossOptions
 
 
 class FlatGenerator(Generator):

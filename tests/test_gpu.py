@@ -16,13 +16,13 @@ from shared_data import shared
 from test_conformance import expect_losses, flags
 from tiny_models import model_of
 
-from engine.optimizers import Optimizers
-from engine.render import Rendering, batches_on, side_stream
-from engine.runtime import Runtime
-from engine.step import train_step
-from models.segments import instance_average
-from options.parsing import parse_train
-from util.batch import Batch
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.render import Rendering, batches_on, side_stream
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.step import train_step
+from pix2pixhd.models.segments import instance_average
+from pix2pixhd.options.parsing import parse_train
+from pix2pixhd.util.batch import Batch
 
 pytestmark = [
     pytest.mark.gpu,

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from programs import metrics, run_train, tiny_run, write_tiny_data
 
-from data import create_dataset, create_loader
-from data.feature_maps import read_feature_map
-from engine.trained import load_trained
-from options.parsing import parse_precompute
+from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.data.feature_maps import read_feature_map
+from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.options.parsing import parse_precompute
+from pix2pixhd.util.errors import UserError
 from precompute_feature_maps import precompute
-from util.errors import UserError
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "2", "--feat_num", "3")
 ONE_EPOCH = ("--niter", "1", "--niter_decay", "0", "--no_html")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.run_folder import write_all
-from options.parsing import parse_encode, parse_precompute, parse_test, parse_train
-from options.saved import options_texts
-from options.train_options import TrainOptions
+from pix2pixhd.engine.run_folder import write_all
+from pix2pixhd.options.parsing import parse_encode, parse_precompute, parse_test, parse_train
+from pix2pixhd.options.saved import options_texts
+from pix2pixhd.options.train_options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))

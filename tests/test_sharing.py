@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from programs import run_encode, run_test, run_train, tiny_run, write_tiny_data
 
-from models.feature_bank import FeatureBank
-from options.parsing import parse_precompute
+from pix2pixhd.models.feature_bank import FeatureBank
+from pix2pixhd.options.parsing import parse_precompute
 from precompute_feature_maps import precompute
 
 ROOT = Path(__file__).parents[1]

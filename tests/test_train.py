@@ -19,7 +19,7 @@ from programs import metrics, run_test, run_train, same_weights, tiny_run, write
 from shared_data import shared
 
 import train
-from util.logger import Logger
+from pix2pixhd.util.logger import Logger
 
 # Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
 RANDOM_PARTS = (

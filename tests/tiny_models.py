@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 
-from engine.optimizers import Optimizers
-from engine.runtime import Runtime
-from engine.step import gradients_of, logged
-from engine.training import perceptual_loss
-from models import create_model
-from models.pix2pixhd import Pix2PixHDModel
-from options.fields import replaced
-from options.train_options import TrainOptions
-from util.batch import Batch
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.step import gradients_of, logged
+from pix2pixhd.engine.training import perceptual_loss
+from pix2pixhd.models import create_model
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.batch import Batch
 
 CPU = Runtime(torch.device("cpu"))
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from util.errors import UserError
-from util.files import replacing
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import replacing
 
 
 def save_tensors(value: Any, path: Path) -> None:

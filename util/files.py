@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 
 @contextlib.contextmanager

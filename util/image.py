@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from util.files import replacing
+from pix2pixhd.util.files import replacing
 
 # The colour of labels outside the range: those that --ignore_label names. Generated palettes keep
 # away from it.

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from util.image import save_image
+from pix2pixhd.util.image import save_image
 
 
 class ImageWriter:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 MAGIC = b"\x93NUMPY"
 # NumPy 2 renamed numpy.core; the last two are how bytes are written for Python 2 to read.

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from util.files import replacing, writing
-from util.logger import Scalars, Sink, in_a_line
+from pix2pixhd.util.files import replacing, writing
+from pix2pixhd.util.logger import Scalars, Sink, in_a_line
 
 LOSS_LOG = "loss_log.txt"
 METRICS = "metrics.jsonl"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from util.errors import UserError
-from util.files import writing
-from util.logger import Images, Scalars, Sink
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import writing
+from pix2pixhd.util.logger import Images, Scalars, Sink
 
 
 class TensorBoard(Sink):

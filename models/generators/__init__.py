@@ -6,9 +6,9 @@ GENERATORS, and its name (with options of its own, if any) in `options/base_opti
 
 from __future__ import annotations
 
-from models.generators.base import BuildGenerator, Generator
-from models.generators.global_generator import GlobalGenerator, build_global
-from models.generators.local_enhancer import LocalEnhancer, build_local
+from pix2pixhd.models.generators.base import BuildGenerator, Generator
+from pix2pixhd.models.generators.global_generator import GlobalGenerator, build_global
+from pix2pixhd.models.generators.local_enhancer import LocalEnhancer, build_local
 
 GENERATORS: dict[str, BuildGenerator] = {
     "global": build_global,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from options.base_options import ModelOptions
+    from pix2pixhd.options.base_options import ModelOptions
 
 
 class Generator(nn.Module):

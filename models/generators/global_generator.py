@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from models.blocks import NORM_LAYERS, encoder_decoder
-from models.generators.base import Generator, joined
+from pix2pixhd.models.blocks import NORM_LAYERS, encoder_decoder
+from pix2pixhd.models.generators.base import Generator, joined
 
 if TYPE_CHECKING:
-    from options.base_options import ModelOptions
+    from pix2pixhd.options.base_options import ModelOptions
 
 
 class GlobalGenerator(Generator):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from models.blocks import (
+from pix2pixhd.models.blocks import (
     NORM_LAYERS,
     ResnetBlock,
     average_pool,
@@ -15,11 +15,11 @@ from models.blocks import (
     output_convolution,
     upsampling,
 )
-from models.generators.base import Generator, joined
-from models.generators.global_generator import GlobalGenerator
+from pix2pixhd.models.generators.base import Generator, joined
+from pix2pixhd.models.generators.global_generator import GlobalGenerator
 
 if TYPE_CHECKING:
-    from options.base_options import ModelOptions
+    from pix2pixhd.options.base_options import ModelOptions
 
 
 class LocalEnhancer(Generator):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.dataset import AlignedDataset
+from pix2pixhd.data.dataset import AlignedDataset
 
 
 def files(folder: Path) -> list[Path]:

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from tiny_scenes import pixels
 
-from data import create_dataset
-from data.dataset import AlignedDataset
-from options.base_options import DataOptions, ModelOptions
+from pix2pixhd.data import create_dataset
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.options.base_options import DataOptions, ModelOptions
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from cached_sets import assert_same, files, forbid_reading
 from PIL import Image
 from tiny_scenes import pixels, problems_of
 
-from data import create_dataset, transforms
-from data.cache import Cache, ResizedMap
-from data.dataset import AlignedDataset
-from options.base_options import DataOptions, ModelOptions, ProgramOptions
-from util.errors import UserError
+from pix2pixhd.data import create_dataset, transforms
+from pix2pixhd.data.cache import Cache, ResizedMap
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.options.base_options import DataOptions, ModelOptions, ProgramOptions
+from pix2pixhd.util.errors import UserError
 
 MakeSet = Callable[..., Path]
 OpenSet = Callable[..., AlignedDataset]

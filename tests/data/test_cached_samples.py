@@ -11,9 +11,9 @@ from cached_sets import assert_same, files, forbid_reading
 from PIL import Image
 from tiny_scenes import pixels
 
-from data.dataset import AlignedDataset
-from data.feature_maps import write_feature_map
-from util.errors import UserError
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.feature_maps import write_feature_map
+from pix2pixhd.util.errors import UserError
 
 MakeSet = Callable[..., Path]
 OpenSet = Callable[..., AlignedDataset]

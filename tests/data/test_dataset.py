@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from tiny_scenes import pixels
 
-from data.dataset import IGNORE, IGNORE_WIDE, AlignedDataset
-from models.conditioning import image_to_float
-from util.errors import UserError
+from pix2pixhd.data.dataset import IGNORE, IGNORE_WIDE, AlignedDataset
+from pix2pixhd.models.conditioning import image_to_float
+from pix2pixhd.util.errors import UserError
 
 MakeSet = Callable[..., Path]
 OpenSet = Callable[..., AlignedDataset]

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from data.decode import read_header, read_ids, read_photo
-from util.errors import UserError
+from pix2pixhd.data.decode import read_header, read_ids, read_photo
+from pix2pixhd.util.errors import UserError
 
 
 def saved(path: Path, pixels: Any, **options: Any) -> Path:

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from tiny_scenes import pixels, problems_of
 
-from data import create_dataset
-from data.dataset import AlignedDataset
-from data.feature_maps import read_feature_map, read_header, resized, write_feature_map
-from options.base_options import DataOptions, ModelOptions
-from util.errors import UserError
+from pix2pixhd.data import create_dataset
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.feature_maps import read_feature_map, read_header, resized, write_feature_map
+from pix2pixhd.options.base_options import DataOptions, ModelOptions
+from pix2pixhd.util.errors import UserError
 
 MakeSet = Callable[..., Path]
 OpenSet = Callable[..., AlignedDataset]

@@ -19,12 +19,12 @@ from PIL import Image
 from shared_data import shared
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from data import create_dataset, create_loader
-from data.loader import Loader, collate
-from data.sampler import EpochSampler
-from options.base_options import DataOptions, ModelOptions
-from util.batch import Batch
-from util.errors import UserError
+from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.data.loader import Loader, collate
+from pix2pixhd.data.sampler import EpochSampler
+from pix2pixhd.options.base_options import DataOptions, ModelOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 MakeSet = Callable[..., Path]
 

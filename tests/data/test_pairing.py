@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from shared_data import shared
 
-from data.pairing import list_images, pair_files
-from util.errors import UserError
+from pix2pixhd.data.pairing import list_images, pair_files
+from pix2pixhd.util.errors import UserError
 
 
 def touch(root: Path, *names: str) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import problems
-from data.decode import read_ids
-from util.errors import UserError
+from pix2pixhd.data import problems
+from pix2pixhd.data.decode import read_ids
+from pix2pixhd.util.errors import UserError
 
 
 @pytest.mark.parametrize(

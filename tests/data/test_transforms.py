@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data import transforms
-from data.transforms import CropAndFlip, Size
+from pix2pixhd.data import transforms
+from pix2pixhd.data.transforms import CropAndFlip, Size
 
 SIDE = st.integers(1, 60)
 MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from tiny_scenes import pixels, problems_of
 
-from data import validate
-from data.dataset import AlignedDataset
-from data.validate import validate_dataset
-from util.errors import UserError
+from pix2pixhd.data import validate
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.validate import validate_dataset
+from pix2pixhd.util.errors import UserError
 
 MakeSet = Callable[..., Path]
 OpenSet = Callable[..., AlignedDataset]

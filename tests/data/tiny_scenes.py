@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from data.dataset import AlignedDataset
-from data.validate import validate_dataset
-from util.errors import UserError
+from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.validate import validate_dataset
+from pix2pixhd.util.errors import UserError
 
 
 def pixels(name: str, number: int, size: tuple[int, int]) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.runtime import choose_device
-from engine.world import World
-from util.errors import UserError
+from pix2pixhd.engine.runtime import choose_device
+from pix2pixhd.engine.world import World
+from pix2pixhd.util.errors import UserError
 
 
 @pytest.fixture

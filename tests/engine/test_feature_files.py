@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.feature_files import clusters_name, existing_file, load_by_label, save_by_label
-from util.errors import UserError
+from pix2pixhd.engine.feature_files import (
+    clusters_name,
+    existing_file,
+    load_by_label,
+    save_by_label,
+)
+from pix2pixhd.util.errors import UserError
 
 CENTRES = {3: np.arange(6).reshape(2, 3) / 6, 26: np.ones((1, 3))}
 

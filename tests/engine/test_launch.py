@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.launch import processes_to_start
+from pix2pixhd.engine.launch import processes_to_start
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import os, signal, sys, time
-from engine.launch import launch
+from pix2pixhd.engine.launch import launch
 
 def main(words):
     rank = int(os.environ["RANK"])
@@ -96,7 +96,7 @@ def test_processes_to_start(
 def test_processes_know_who_they_are_and_what_to_do(start: Start, tmp_path: Path) -> None:
     body = """
     import multiprocessing
-    from engine.world import read_world
+    from pix2pixhd.engine.world import read_world
     os.write(1, f"{words} {read_world()} {multiprocessing.get_start_method()}\\n".encode())"""
     out, err = start(2, body).communicate(timeout=60)
     assert err == ""
@@ -138,7 +138,7 @@ def test_one_that_is_killed_ends_all_and_is_named(start: Start) -> None:
     assert err == "error: process 1 terminated with signal SIGKILL\n"
 
 
-TELL = "from util.errors import UserError"
+TELL = "from pix2pixhd.util.errors import UserError"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_mistake_is_told_once_by_whoever_sees_it(start: Start, who: str, line:
 
 
 SAVING = """
-    from engine.stop_signal import StopSignal
+    from pix2pixhd.engine.stop_signal import StopSignal
     with StopSignal() as stop:
         os.write(1, b"ready\\n")
         while not stop.received:

@@ -9,8 +9,8 @@ import torch
 from programs import run_test, run_train, tiny_run, write_tiny_data
 from torch import nn
 
-from engine.memory import memory_of, require_memory
-from util.errors import UserError
+from pix2pixhd.engine.memory import memory_of, require_memory
+from pix2pixhd.util.errors import UserError
 
 CPU = torch.device("cpu")
 
@@ -21,7 +21,7 @@ def test_what_fits_is_returned_without_memory() -> None:
 
 
 def test_copies_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.memory.memory_of", lambda device: 10 * 4 * 1_001_000)
+    monkeypatch.setattr("pix2pixhd.engine.memory.memory_of", lambda device: 10 * 4 * 1_001_000)
     require_memory(lambda: nn.Linear(1000, 1000), CPU, copies=10)
     with pytest.raises(UserError, match=r"would take 0\.0 GiB .* there are 0\.0 GiB; lower --ngf"):
         require_memory(lambda: nn.Linear(1000, 1000), CPU, copies=11)

@@ -9,13 +9,13 @@ import pytest
 import torch
 from tiny_models import CPU, take_step, tiny_batch, tiny_model
 
-from engine.optimizers import Gradients, Optimizers, learning_rate
-from engine.runtime import Runtime
-from engine.step import compute_gradients, forward, gradients_of
-from models.conditioning import condition
-from models.gan_losses import feature_matching, over_scales
-from models.pix2pixhd import Pix2PixHDModel
-from util.batch import Batch
+from pix2pixhd.engine.optimizers import Gradients, Optimizers, learning_rate
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.step import compute_gradients, forward, gradients_of
+from pix2pixhd.models.conditioning import condition
+from pix2pixhd.models.gan_losses import feature_matching, over_scales
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.util.batch import Batch
 
 LR = 2e-4
 

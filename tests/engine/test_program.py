@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from programs import tiny_run, write_tiny_data
 
-from engine.program import ECHO_DELAY, run_program
-from util.errors import UserError
+from pix2pixhd.engine.program import ECHO_DELAY, run_program
+from pix2pixhd.util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from programs import write_tiny_data
 
-from data import create_dataset
-from engine.render import for_each_batch, one_behind, side_stream
-from engine.runtime import Runtime
-from engine.world import World
-from options.base_options import DataOptions, ModelOptions
-from util.batch import Batch
+from pix2pixhd.data import create_dataset
+from pix2pixhd.engine.render import for_each_batch, one_behind, side_stream
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.world import World
+from pix2pixhd.options.base_options import DataOptions, ModelOptions
+from pix2pixhd.util.batch import Batch
 
 
 def names(tmp_path: Path, world: World, batch_size: int | None = None) -> list[list[str]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.run_folder import locked, set_run_aside, write_all
-from util.errors import UserError
+from pix2pixhd.engine.run_folder import locked, set_run_aside, write_all
+from pix2pixhd.util.errors import UserError
 
 
 def test_a_folder_without_weights_stays(tmp_path: Path) -> None:
@@ -64,7 +64,8 @@ def test_a_folder_that_is_held_is_neither_held_again_nor_renamed(tmp_path: Path)
     with locked(folder, 0.1):
         pass
     child = (
-        "import sys, time; from pathlib import Path; from engine.run_folder import locked\n"
+        "import sys, time; from pathlib import Path\n"
+        "from pix2pixhd.engine.run_folder import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     root = Path(__file__).parents[2]

@@ -11,14 +11,14 @@ from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 from test_conformance import expect_losses, flags
 
-from engine import runtime as runtime_module
-from engine.run_folder import write_all
-from engine.runtime import Runtime, choose_dtype, why_not_compiled
-from engine.world import World
-from models import create_model
-from options.parsing import parse_train
-from options.saved import options_texts
-from util.errors import UserError
+from pix2pixhd.engine import runtime as runtime_module
+from pix2pixhd.engine.run_folder import write_all
+from pix2pixhd.engine.runtime import Runtime, choose_dtype, why_not_compiled
+from pix2pixhd.engine.world import World
+from pix2pixhd.models import create_model
+from pix2pixhd.options.parsing import parse_train
+from pix2pixhd.options.saved import options_texts
+from pix2pixhd.util.errors import UserError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 ONE_EPOCH = ("--niter", "1", "--niter_decay", "0", "--print_freq", "1", "--no_html")
@@ -149,12 +149,12 @@ def test_rendering_in_bfloat16_is_close_to_float32(
     write_tiny_data(tmp_path)
     write_tiny_data(tmp_path, phase="test", count=1)
     assert run_train(*tiny_run(tmp_path), *ONE_EPOCH).code == 0
-    from engine.render import render
-    from engine.trained import load_trained
+    from pix2pixhd.engine.render import render
+    from pix2pixhd.engine.trained import load_trained
 
     options = parse_train([*map(str, tiny_run(tmp_path))])
     model = load_trained(options.model, tmp_path / "ck/tiny", "latest")
-    from data import create_dataset, create_loader
+    from pix2pixhd.data import create_dataset, create_loader
 
     dataset = create_dataset(options.data, options.model, phase="test", seed=0, is_train=False)
     [batch] = create_loader(dataset, options.data, seed=0, is_train=False)

@@ -13,13 +13,13 @@ import torch
 from shared_data import shared
 from tiny_models import take_step, tiny_batch, tiny_model
 
-from engine.optimizers import Optimizers
-from engine.state import Progress, TrainingState
-from engine.world import World
-from models import create_model
-from options.parsing import parse_train
-from util.checkpoint import load_tensors, network_file, save_tensors
-from util.errors import UserError
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.state import Progress, TrainingState
+from pix2pixhd.engine.world import World
+from pix2pixhd.models import create_model
+from pix2pixhd.options.parsing import parse_train
+from pix2pixhd.util.checkpoint import load_tensors, network_file, save_tensors
+from pix2pixhd.util.errors import UserError
 
 FLAGS: dict[str, Any] = {"use_dropout": True, "pool_size": 3, "norm": "batch"}
 
@@ -280,7 +280,7 @@ def test_training_goes_on_while_a_save_is_written(
         assert may_write.wait(timeout=60)
         save_tensors(value, path)
 
-    monkeypatch.setattr("engine.state.save_tensors", wait_and_save)
+    monkeypatch.setattr("pix2pixhd.engine.state.save_tensors", wait_and_save)
     train(run, range(2))
     saved = deepcopy(everything(run))
     run.save(Progress(1, 2))
@@ -363,8 +363,12 @@ def test_a_save_writes_numbered_weights_first_and_marks_its_launch(
     """Killed in between, it goes back to before them, and makes them again."""
     run, written = new_run(tmp_path), []
     run.world = World(launch="one")
-    monkeypatch.setattr("engine.state.save_tensors", lambda value, path: written.append(path.name))
-    monkeypatch.setattr("engine.state.save_text", lambda text, path: written.append(path.name))
+    monkeypatch.setattr(
+        "pix2pixhd.engine.state.save_tensors", lambda value, path: written.append(path.name)
+    )
+    monkeypatch.setattr(
+        "pix2pixhd.engine.state.save_text", lambda text, path: written.append(path.name)
+    )
     run.save(Progress(2), epochs=["latest", "1"])
     run.wait()
     assert written[:2] == ["1_net_G.pth", "1_net_D.pth"]

@@ -14,16 +14,16 @@ from shared_data import shared
 from tiny_models import CPU, TINY, model_of, tiny_batch
 from torch import Tensor
 
-from engine.distributed import wrap_ddp
-from engine.optimizers import Optimizers
-from engine.runtime import Runtime
-from engine.step import Recipe, UpdateOrder, compute_gradients, gradients_of, train_step
-from models.conditioning import condition
-from models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs
-from options.fields import replaced
-from options.train_options import TrainOptions
+from pix2pixhd.engine.distributed import wrap_ddp
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.step import Recipe, UpdateOrder, compute_gradients, gradients_of, train_step
+from pix2pixhd.models.conditioning import condition
+from pix2pixhd.models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.batch import Batch
 from scripts.plain_step import PlainStep
-from util.batch import Batch
 
 LR = 2e-4
 ROUNDING = (2e-6, 1e-3, 3e-3)  # of a network's gradient and of a loss, at each of three steps
@@ -246,7 +246,9 @@ def test_every_term_has_a_gradient_for_its_network(case: str) -> None:
 
 def test_a_term_without_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(options_of({}), seed=3)
-    monkeypatch.setattr("models.pix2pixhd.feature_matching", lambda fake, real: torch.ones(()))
+    monkeypatch.setattr(
+        "pix2pixhd.models.pix2pixhd.feature_matching", lambda fake, real: torch.ones(())
+    )
     with pytest.raises(AssertionError, match="G_GAN_Feat: no gradient"):
         compute_gradients(model, CPU, tiny_batch())
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.stop_signal import StopSignal
-from util.logger import Console
+from pix2pixhd.engine.stop_signal import StopSignal
+from pix2pixhd.util.logger import Console
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,7 +45,7 @@ def test_nohup_outlives_its_terminal() -> None:
 def test_a_second_ctrl_c_interrupts_and_nothing_else_does(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.stop_signal.SAME_WISH", 0.0)
+    monkeypatch.setattr("pix2pixhd.engine.stop_signal.SAME_WISH", 0.0)
     with StopSignal() as stop:
         signal.raise_signal(signal.SIGTERM)
         time.sleep(0.001)

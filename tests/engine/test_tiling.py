@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tiny_models import TINY, tiny_batch, tiny_model
 from torch import Tensor, nn
 
-from engine.render import render
-from engine.tiling import (
+from pix2pixhd.engine.render import render
+from pix2pixhd.engine.tiling import (
     blended,
     features_in_tiles,
     render_in_tiles,
@@ -22,15 +22,15 @@ from engine.tiling import (
     spans,
     window,
 )
-from models import create_encoder
-from models.conditioning import condition
-from models.generators.base import Generator, joined
-from models.pix2pixhd import Pix2PixHDModel
-from models.segments import instance_average
-from options.base_options import ModelOptions
-from options.fields import replaced
-from util.batch import Batch
-from util.errors import UserError
+from pix2pixhd.models import create_encoder
+from pix2pixhd.models.conditioning import condition
+from pix2pixhd.models.generators.base import Generator, joined
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.segments import instance_average
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 SIZES = [(1000, 371), (97, 96), (96, 700), (193, 1001)]
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from tiny_models import TINY, tiny_batch, tiny_model
 
-from engine.render import render
-from engine.trained import load_trained
-from options.base_options import ModelOptions
-from options.fields import replaced
-from util.checkpoint import network_file, save_tensors
-from util.errors import UserError
+from pix2pixhd.engine.render import render
+from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.util.checkpoint import network_file, save_tensors
+from pix2pixhd.util.errors import UserError
 
 FLAGS = TINY | {"instance_feat": True, "nef": 2, "n_downsample_E": 1}
 OPTIONS = replaced(ModelOptions(), FLAGS)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from programs import metrics, run_train, tiny_run, write_tiny_data
 
-import engine.training
-from engine.run_folder import locked
-from engine.world import World
-from options.train_options import LossOptions
+from pix2pixhd.engine import training
+from pix2pixhd.engine.run_folder import locked
+from pix2pixhd.engine.world import World
+from pix2pixhd.options.train_options import LossOptions
 
 QUICK = ("--niter_decay", "0", "--print_freq", "1", "--no_html")
 
@@ -33,7 +33,7 @@ def test_a_run_is_read_only_when_it_is_locked(
         with locked(folder):
             yield
 
-    monkeypatch.setattr(engine.training, "locked", lock_when_the_first_has_ended)
+    monkeypatch.setattr(training, "locked", lock_when_the_first_has_ended)
     outcome = run_train(*goes_on, "3")
     assert "going on in epoch 3, after 8 images" in outcome.out
     assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == list(range(1, 13))
@@ -66,10 +66,10 @@ def test_the_first_process_fetches_vgg_and_the_others_wait(
     def wait(world: World) -> None:
         done.append("wait")
 
-    monkeypatch.setattr(engine.training, "load_vgg_weights", lambda file: done.append("load"))
-    monkeypatch.setattr(engine.training, "VGGPerceptualLoss", lambda weights, source: None)
-    monkeypatch.setattr(engine.training, "barrier", wait)
-    engine.training.perceptual_loss(LossOptions(), World(rank, 2))
+    monkeypatch.setattr(training, "load_vgg_weights", lambda file: done.append("load"))
+    monkeypatch.setattr(training, "VGGPerceptualLoss", lambda weights, source: None)
+    monkeypatch.setattr(training, "barrier", wait)
+    training.perceptual_loss(LossOptions(), World(rank, 2))
     assert done == order
 
 

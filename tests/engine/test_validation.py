@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
 
-import metrics as metrics_package
-from engine.runtime import Runtime
-from engine.training import build_model
-from engine.validation import metric_names, open_validation
-from engine.world import World
-from options.parsing import parse_train
-from util.errors import UserError
+import pix2pixhd.metrics as metrics_package
+from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.training import build_model
+from pix2pixhd.engine.validation import metric_names, open_validation
+from pix2pixhd.engine.world import World
+from pix2pixhd.options.parsing import parse_train
+from pix2pixhd.util.errors import UserError
 
 ONE_EPOCH = ("--niter", "1", "--niter_decay", "0", "--no_html")
 
@@ -82,7 +82,7 @@ def test_processes_share_the_images(
     alone = Runtime(cpu)
     whole = open_validation(options, alone).evaluate(model, alone)
 
-    monkeypatch.setattr("engine.render.barrier", lambda world: None)
+    monkeypatch.setattr("pix2pixhd.engine.render.barrier", lambda world: None)
     runtimes = [Runtime(cpu, world=World(rank, 2)) for rank in range(2)]
     shares = [open_validation(options, runtime) for runtime in runtimes]
     assert [share.sample is None for share in shares] == [False, True]
@@ -92,7 +92,7 @@ def test_processes_share_the_images(
     )
     for share, runtime in zip(shares, runtimes, strict=True):
         assert share.evaluate(model, runtime) == {}
-    monkeypatch.setattr("engine.validation.gather", lambda value, world: gathered)
+    monkeypatch.setattr("pix2pixhd.engine.validation.gather", lambda value, world: gathered)
     shares[1].loader.dataset.dataset.files.clear()
     gathered_again = shares[0].evaluate(model, runtimes[0])
     assert gathered_again == pytest.approx(whole, rel=1e-6)

@@ -9,8 +9,8 @@ import pytest
 import torch
 import torchvision
 
-from engine.vgg import load_vgg_weights
-from util.errors import UserError
+from pix2pixhd.engine.vgg import load_vgg_weights
+from pix2pixhd.util.errors import UserError
 
 
 def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.world import World, read_world
-from util.errors import UserError
+from pix2pixhd.engine.world import World, read_world
+from pix2pixhd.util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 MEETING = {"MASTER_ADDR": "here", "MASTER_PORT": "1"}

@@ -8,7 +8,7 @@ import pickle
 import pytest
 import torch
 
-from metrics import METRICS
+from pix2pixhd.metrics import METRICS
 
 every_metric = pytest.mark.parametrize("name", METRICS)
 HIGHER_IS_BETTER = {"psnr"}

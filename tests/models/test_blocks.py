@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.blocks import (
+from pix2pixhd.models.blocks import (
     NORM_LAYERS,
     Float32Tanh,
     InstanceNorm,

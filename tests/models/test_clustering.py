@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.cluster.vq import kmeans
 from shared_data import shared
 
-from engine.feature_files import load_by_label
-from models.clustering import cluster, cluster_centres, inertia, nearest
-from util.errors import UserError
+from pix2pixhd.engine.feature_files import load_by_label
+from pix2pixhd.models.clustering import cluster, cluster_centres, inertia, nearest
+from pix2pixhd.util.errors import UserError
 
 
 def rng(seed: int = 0) -> np.random.Generator:

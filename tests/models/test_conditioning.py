@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from models.conditioning import (
+from pix2pixhd.models.conditioning import (
     condition,
     condition_channels,
     instance_boundaries,

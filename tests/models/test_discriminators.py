@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.blocks import NORM_LAYERS, average_pool
-from models.discriminators import MultiscaleDiscriminator
+from pix2pixhd.models.blocks import NORM_LAYERS, average_pool
+from pix2pixhd.models.discriminators import MultiscaleDiscriminator
 
 
 @pytest.mark.parametrize("norm", NORM_LAYERS)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from shared_data import shared
 
-from models.blocks import NORM_LAYERS, initialise
-from models.encoder import Encoder
-from models.segments import instance_average
+from pix2pixhd.models.blocks import NORM_LAYERS, initialise
+from pix2pixhd.models.encoder import Encoder
+from pix2pixhd.models.segments import instance_average
 
 
 def test_names_and_shapes_are_those_of_published_checkpoints() -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from shared_data import shared
 
-from data import create_dataset
-from engine.feature_files import load_by_label
-from models.conditioning import image_to_float, pad_to_stride
-from models.encoder import Encoder
-from models.feature_bank import (
+from pix2pixhd.data import create_dataset
+from pix2pixhd.engine.feature_files import load_by_label
+from pix2pixhd.models.conditioning import image_to_float, pad_to_stride
+from pix2pixhd.models.encoder import Encoder
+from pix2pixhd.models.feature_bank import (
     FeatureBank,
     StyleSampler,
     instance_labels,
@@ -24,9 +24,9 @@ from models.feature_bank import (
     named_labels,
     pixel_unit,
 )
-from models.segments import instance_average, segments
-from options.base_options import DataOptions, ModelOptions
-from util.checkpoint import load_network
+from pix2pixhd.models.segments import instance_average, segments
+from pix2pixhd.options.base_options import DataOptions, ModelOptions
+from pix2pixhd.util.checkpoint import load_network
 
 
 def ints(values: list[list[int]]) -> torch.Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.gan_losses import (
+from pix2pixhd.models.gan_losses import (
     GAN_LOSSES,
     ScaleReduction,
     feature_matching,

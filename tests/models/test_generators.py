@@ -7,10 +7,10 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import torch
 
-from models.blocks import NORM_LAYERS, average_pool, initialise
-from models.generators import GENERATORS, Generator
-from options.base_options import ModelOptions
-from options.fields import replaced
+from pix2pixhd.models.blocks import NORM_LAYERS, average_pool, initialise
+from pix2pixhd.models.generators import GENERATORS, Generator
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import replaced
 
 CASES = [(name, {}) for name in GENERATORS] + [("local", {"n_local_enhancers": 2})]
 MAPS, FEATURES = 4, 1  # channels

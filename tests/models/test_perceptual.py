@@ -8,9 +8,9 @@ import pytest
 import torch
 from shared_data import shared
 
-from engine.vgg import load_vgg_weights
-from models.perceptual import VGGPerceptualLoss
-from util.errors import UserError
+from pix2pixhd.engine.vgg import load_vgg_weights
+from pix2pixhd.models.perceptual import VGGPerceptualLoss
+from pix2pixhd.util.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ import torch
 from shared_data import shared
 from tiny_models import TINY, take_step, tiny_batch, tiny_model
 
-from engine.optimizers import Optimizers
-from engine.render import Rendering, render
-from engine.step import logged
-from models import create_model
-from models.conditioning import condition
-from models.gan_losses import GAN_LOSSES
-from options.base_options import ModelOptions
-from options.fields import replaced
+from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.render import Rendering, render
+from pix2pixhd.engine.step import logged
+from pix2pixhd.models import create_model
+from pix2pixhd.models.conditioning import condition
+from pix2pixhd.models.gan_losses import GAN_LOSSES
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import replaced
 
 GENERATORS = [{}, {"netG": "local"}, {"netG": "local", "n_local_enhancers": 2}]
 

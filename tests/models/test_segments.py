@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch import Tensor
 
-from models.segments import instance_average, paint, segment_means, segments
+from pix2pixhd.models.segments import instance_average, paint, segment_means, segments
 
 SMALLEST, LARGEST = -(2**31), 2**31 - 1
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from shared_data import shared
 
-from models import create_discriminator, create_generator
-from options.parsing import parse_train
+from pix2pixhd.models import create_discriminator, create_generator
+from pix2pixhd.options.parsing import parse_train
 
 GENERATORS = ("G_global_512p", "G_local_1024p", "G_local_2048p", "G_feat_512p")
 DISCRIMINATORS = ("D_2scale", "D_3scale", "D_2scale_nofeat")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from options.base_options import ProgramOptions
-from options.parsing import parse_test, parse_train
-from util.errors import UserError
+from pix2pixhd.options.base_options import ProgramOptions
+from pix2pixhd.options.parsing import parse_test, parse_train
+from pix2pixhd.util.errors import UserError
 
 
 @pytest.fixture(autouse=True)

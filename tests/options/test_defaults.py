@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from shared_data import shared
 
-from engine.runtime import ineffective_flags
-from options.fields import flat
-from options.parsing import parse_test, parse_train
+from pix2pixhd.engine.runtime import ineffective_flags
+from pix2pixhd.options.fields import flat
+from pix2pixhd.options.parsing import parse_test, parse_train
 
 EVERYWHERE: dict[str, Any] = {
     "name": "label2city",

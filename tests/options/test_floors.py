@@ -24,13 +24,17 @@ PROJECT = {*ROOMS, *ENTRY_SCRIPTS, "datasets", "scripts", "tests"}
 
 
 def imported(file: Path, parts: int = 1) -> Iterator[str]:
-    """The first names of every module that the file imports, wherever in it."""
+    """The first names of every module that the file imports, wherever in it; of ours, those below
+    `pix2pixhd`."""
     for node in ast.walk(ast.parse(file.read_text())):
+        modules: list[str] = []
         if isinstance(node, ast.Import):
-            yield from (".".join(alias.name.split(".")[:parts]) for alias in node.names)
+            modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            yield ".".join((node.module or "").split(".")[:parts])
+            modules = [node.module or ""]
+        for module in modules:
+            yield ".".join(module.removeprefix("pix2pixhd.").split(".")[:parts])
 
 
 UTIL = list((ROOT / "util").glob("*.py"))

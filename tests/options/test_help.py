@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from options.base_options import ProgramOptions
-from options.command_line import read_argv
-from options.encode_options import EncodeOptions, PrecomputeOptions
-from options.fields import flat
-from options.test_options import TestOptions
-from options.train_options import TrainOptions
+from pix2pixhd.options.base_options import ProgramOptions
+from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
+from pix2pixhd.options.fields import flat
+from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.options.train_options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """

@@ -12,13 +12,19 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from data.transforms import output_size
-from options.base_options import DataOptions, RunOptions, TrainedRunOptions
-from options.fields import flat, replaced
-from options.parsing import parse_encode, parse_for_run, parse_test, parse_train, uncropped
-from options.saved import options_texts, saved_options
-from options.train_options import TrainOptions
-from util.errors import UserError
+from pix2pixhd.data.transforms import output_size
+from pix2pixhd.options.base_options import DataOptions, RunOptions, TrainedRunOptions
+from pix2pixhd.options.fields import flat, replaced
+from pix2pixhd.options.parsing import (
+    parse_encode,
+    parse_for_run,
+    parse_test,
+    parse_train,
+    uncropped,
+)
+from pix2pixhd.options.saved import options_texts, saved_options
+from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.util.errors import UserError
 
 # As the reference implementation writes it: every flag, sorted, Python's spelling of values.
 REFERENCE_OPT_TXT = """\

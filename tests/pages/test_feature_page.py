@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pages.cut_out import cut_out
-from pages.feature_page import Example, FeaturePage, LabelClusters
-from pages.feature_plot import cluster_colours, ink_on, plane
+from pix2pixhd.pages.cut_out import cut_out
+from pix2pixhd.pages.feature_page import Example, FeaturePage, LabelClusters
+from pix2pixhd.pages.feature_plot import cluster_colours, ink_on, plane
 
 
 def clusters(label=26, feat_num=3, sizes=(5, 3, 1), examples=2, **kwargs):

@@ -7,8 +7,8 @@ from urllib.parse import unquote, unquote_to_bytes
 import numpy as np
 from PIL import Image
 
-from pages.gallery import ResultsGallery, natural, near
-from util.image_writer import ImageWriter
+from pix2pixhd.pages.gallery import ResultsGallery, natural, near
+from pix2pixhd.util.image_writer import ImageWriter
 
 COLUMNS = ["input_label", "synthesized_image", "real_image"]
 

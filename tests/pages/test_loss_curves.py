@@ -9,9 +9,9 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from pages import loss_curves
-from pages.loss_curves import draw_curves, read_curves, smoothed
-from util.log_files import append_record
+from pix2pixhd.pages import loss_curves
+from pix2pixhd.pages.loss_curves import draw_curves, read_curves, smoothed
+from pix2pixhd.util.log_files import append_record
 
 
 def log(path: Path, *steps: int, **terms: float) -> None:

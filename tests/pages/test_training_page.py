@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pages.training_page import TrainingPage
-from util.errors import UserError
+from pix2pixhd.pages.training_page import TrainingPage
+from pix2pixhd.util.errors import UserError
 
 HEADER = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)  # a decompression bomb
 HUGE_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + HEADER + struct.pack(">I", zlib.crc32(HEADER))
@@ -110,9 +110,11 @@ def test_files_that_are_no_images_are_left_out(tmp_path, content):
 @pytest.mark.parametrize(("every", "times"), [(0, 5), (3600, 0)])
 def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch, every, times):
     drawn = []
-    monkeypatch.setattr("pages.training_page.CURVES_EVERY", every)
-    monkeypatch.setattr("pages.training_page.CURVES_SHARE", 1e9)
-    monkeypatch.setattr("pages.training_page.draw_curves", lambda *args: drawn.append(args))
+    monkeypatch.setattr("pix2pixhd.pages.training_page.CURVES_EVERY", every)
+    monkeypatch.setattr("pix2pixhd.pages.training_page.CURVES_SHARE", 1e9)
+    monkeypatch.setattr(
+        "pix2pixhd.pages.training_page.draw_curves", lambda *args: drawn.append(args)
+    )
     page = new_page(tmp_path)
     for step in range(5):
         page.log_values({"step": step}, {"FID": 1.0})
@@ -124,13 +126,13 @@ def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch, eve
 def test_drawing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     """A page whose curves take a second to draw is drawn every fifty seconds."""
     now, drawn = [0.0], []
-    monkeypatch.setattr("pages.training_page.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pix2pixhd.pages.training_page.time.monotonic", lambda: now[0])
 
     def draw(*args):
         drawn.append(now[0])
         now[0] += 1
 
-    monkeypatch.setattr("pages.training_page.draw_curves", draw)
+    monkeypatch.setattr("pix2pixhd.pages.training_page.draw_curves", draw)
     page = new_page(tmp_path)
     while now[0] < 200:
         page.log_values({"step": 1}, {})

@@ -12,12 +12,12 @@ import pytest
 import torch
 from stand_in import write_checkout
 
-from engine.program import run_program
-from models.segments import instance_average
+from pix2pixhd.engine.program import run_program
+from pix2pixhd.models.segments import instance_average
+from pix2pixhd.util.errors import UserError
 from scripts import benchmark, timing
 from scripts.benchmark_sections import loop_average, read_recipe
 from scripts.timing import Settings
-from util.errors import UserError
 
 QUICK = ("--device", "cpu", "--threads", "1", "--rounds", "1", "--samples", "2", "--scale", "16")
 TINY = (*QUICK, "--train_flags=--n_blocks_global 1 --no_vgg_loss")

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from util.checkpoint import (
+from pix2pixhd.util.checkpoint import (
     differing_tensors,
     load_matching,
     load_network,
@@ -25,7 +25,7 @@ from util.checkpoint import (
     save_tensors,
     save_text,
 )
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 
 def network(norm: nn.Module | None = None, width: int = 3) -> nn.Sequential:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from util.errors import UserError
+from pix2pixhd.util.errors import UserError
 
 
 def test_a_user_error_is_a_value_error_with_all_problems() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from util.errors import UserError
-from util.files import replacing
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import replacing
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ def test_an_unwritable_place_is_a_users_error_that_names_it(tmp_path):
 WRITE = """
 import sys, time
 from pathlib import Path
-from util.files import replacing
+from pix2pixhd.util.files import replacing
 with replacing(Path(sys.argv[1])) as file:
     file.write(b"half of the new, and more than what comes next")
     file.flush()

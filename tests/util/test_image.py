@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from util.image import (
+from pix2pixhd.util.image import (
     IGNORED,
     label_palette,
     label_to_image,

@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from util.image_pool import ImagePool
+from pix2pixhd.util.image_pool import ImagePool
 
 
 def numbered(*numbers: int) -> torch.Tensor:

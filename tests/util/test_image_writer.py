@@ -3,8 +3,8 @@ import threading
 import numpy as np
 import pytest
 
-from util.errors import UserError
-from util.image_writer import ImageWriter
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image_writer import ImageWriter
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 

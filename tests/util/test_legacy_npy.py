@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from util.errors import UserError
-from util.legacy_npy import load_legacy_npy
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.legacy_npy import load_legacy_npy
 
 ROOT = Path(__file__).parents[2]
 ARRAY = np.array([[0.5, -1.25, 3.0], [1e-30, 7.0, -0.0]])
@@ -204,8 +204,8 @@ def test_arrays_that_share_their_bytes_do_not_fill_the_memory(tmp_path: Path) ->
 READ_ALL = """
 import sys
 from pathlib import Path
-from util.errors import UserError
-from util.legacy_npy import load_legacy_npy
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.legacy_npy import load_legacy_npy
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:
         load_legacy_npy(path)

@@ -8,9 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from util.errors import UserError
-from util.log_files import LogFiles, append_record, parse_record, read_records, rewind_logs
-from util.logger import Logger
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.log_files import (
+    LogFiles,
+    append_record,
+    parse_record,
+    read_records,
+    rewind_logs,
+)
+from pix2pixhd.util.logger import Logger
 
 NO_RECORDS = (
     b"",

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from util.errors import UserError
-from util.log_files import LogFiles
-from util.logger import Console, Logger, Sink
-from util.tensorboard import TensorBoard, require_tensorboard
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.log_files import LogFiles
+from pix2pixhd.util.logger import Console, Logger, Sink
+from pix2pixhd.util.tensorboard import TensorBoard, require_tensorboard
 
 TERMS = {"G_GAN": 1 / 3, "G_VGG": 2.5, "D_real": 0.0}
 

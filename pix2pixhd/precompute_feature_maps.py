@@ -1,0 +1,1 @@
+../precompute_feature_maps.py
