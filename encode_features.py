@@ -32,7 +32,8 @@ from pix2pixhd.options.encode_options import EncodeOptions
 from pix2pixhd.pages.cut_out import cut_out
 from pix2pixhd.pages.feature_page import Example, FeaturePage, LabelClusters
 from pix2pixhd.util.batch import Batch
-from pix2pixhd.util.image import label_palette, tensor_to_image
+from pix2pixhd.util.image import tensor_to_image
+from pix2pixhd.util.labels import label_set
 
 EXAMPLES_SHOWN = 6  # of each cluster
 
@@ -105,11 +106,12 @@ def label_clusters(
         shown[label] = [[(image, id_) for image, id_ in pairs.tolist()] for pairs in found]
     examples = cut_examples(options, dataset, itertools.chain(*itertools.chain(*shown.values())))
     # Without a label set, labels are what instance ids say.
-    colours = label_palette(options.model.label_nc or max(clusters.centres) + 1)
+    count = options.model.label_nc or max(clusters.centres) + 1
+    labels = label_set(count, options.data.label_names)
     return [
         LabelClusters(
             label=label,
-            colour=colours[label].tolist(),
+            colour=labels.colours[label].tolist(),
             points=rows[label][clusters.kept[label], :-1],
             centres=centres,
             assignment=assignment[label],

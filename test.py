@@ -27,6 +27,7 @@ from pix2pixhd.pages.gallery import ResultsGallery
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image_writer import ImageWriter
+from pix2pixhd.util.labels import label_set
 
 
 def test(options: TestOptions) -> Path:
@@ -40,6 +41,7 @@ def test(options: TestOptions) -> Path:
     """
     runtime = choose_runtime(options)
     results, tile = options.results, options.results.tile
+    labels = label_set(options.model.label_nc, options.data.label_names)
     model = load_model(options, runtime)
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, shown=len(dataset), total=total)
@@ -61,7 +63,7 @@ def test(options: TestOptions) -> Path:
 
     def save(batch: Batch, rendering: Rendering) -> None:
         for sample, path in enumerate(batch.path):
-            row = rendering.pictures(options.model.label_nc, sample)
+            row = rendering.pictures(labels, sample)
             gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
 
     # Processes read batches ahead and threads write files while the device renders. For tiles, the
@@ -131,7 +133,7 @@ def create_gallery(
     return ResultsGallery(
         folder=Path(results.results_dir) / run.name / f"{results.phase}_{results.which_epoch}",
         title=f"{run.name}: {results.phase}, epoch {results.which_epoch}",
-        columns=["input_label", *synthesized_names(results.styles), "real_image"],
+        columns=["input_label", "input_extra", *synthesized_names(results.styles), "real_image"],
         image_width=run.display_winsize,
         note=note,
     )

@@ -125,9 +125,8 @@ def save_epoch(run: Run, progress: Progress, is_last: bool) -> None:
 
 def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
     """The first sample of a training batch, and the held-out one as the generator is now."""
-    label_nc = run.options.model.label_nc
-    shown = Rendering(batch, fake).pictures(label_nc)
-    return shown | run.validation.pictures(run.model, run.runtime, label_nc)
+    shown = Rendering(batch, fake).pictures(run.labels)
+    return shown | run.validation.pictures(run.model, run.runtime, run.labels)
 
 
 def crossed(frequency: int, step: int, images: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -120,6 +121,11 @@ class AlignedDataset(Dataset[Batch]):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def image_bits(self) -> Literal[8, 16, 32]:
+        """Bits of each value of the real images, 32 being floating point: those of the first."""
+        return 8
 
     def __getitem__(self, key: int | tuple[int, int]) -> Batch:
         """Read a sample, by its index and the number that makes its random draw.

@@ -26,11 +26,13 @@ from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import DataOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.image import label_to_image, tensor_to_image
+from pix2pixhd.util.labels import LabelSet
 
 Item = TypeVar("Item")
 
 Pictures = dict[str, np.ndarray]
-"""uint8 [H, W, 3] by name: input_label, synthesized_image, and where there is one real_image."""
+"""uint8 [H, W, 3] by name: input_label, synthesized_image, and where there are such input_extra and
+real_image."""
 
 
 @functools.cache
@@ -159,15 +161,17 @@ class Rendering:
         if fakes[0].is_cuda:
             self._done = torch.cuda.current_stream(fakes[0].device).record_event()
 
-    def pictures(self, label_nc: int, sample: int = 0) -> Pictures:
-        """Those of one sample of the batch; `label_nc` is the number of labels, or 0."""
+    def pictures(self, labels: LabelSet, sample: int = 0) -> Pictures:
+        """Those of one sample of the batch."""
         with torch.cuda.stream(side_stream(self.fakes[0].device) if self._done else None):
             if self._done:
                 # Only now: by then, the side stream may have been given copies of later batches.
                 self._done.wait()
             label, real = self.batch.label[sample], self.batch.image
-            drawn = label_to_image(label, label_nc) if label_nc else _photo(label)
+            drawn = label_to_image(label, labels.colours) if len(labels) else _photo(label)
             shown = {"input_label": drawn}
+            if self.batch.extra is not None:
+                shown["input_extra"] = _photo(self.batch.extra[sample])
             for name, fake in zip(synthesized_names(len(self.fakes)), self.fakes, strict=True):
                 shown[name] = tensor_to_image(fake[sample])
             return shown if real is None else shown | {"real_image": _photo(real[sample])}

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.data.sampler import EpochSampler
 from pix2pixhd.engine.batch_norm import synchronise_batch_norm
@@ -28,11 +29,12 @@ from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
-from pix2pixhd.options.fields import flat
+from pix2pixhd.options.fields import flat, replaced
 from pix2pixhd.options.saved import options_texts
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
 from pix2pixhd.pages.training_page import TrainingPage
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.labels import LabelSet, label_set
 from pix2pixhd.util.log_files import METRICS, LogFiles, rewind_logs
 from pix2pixhd.util.logger import Console, Logger, Sink
 from pix2pixhd.util.tensorboard import TensorBoard, require_tensorboard
@@ -51,6 +53,7 @@ class Run:
     optimizers: Optimizers
     state: TrainingState
     vote: Vote  # on whether to stop
+    labels: LabelSet
     recipe: Recipe = PIX2PIXHD
 
 
@@ -65,10 +68,14 @@ def build(options: TrainOptions) -> Run:
     if options.run.tf_log:
         require_tensorboard()
     runtime = choose_runtime(options)
+    labels = label_set(options.model.label_nc, options.data.label_names)
     # What one process found when it started, such as a state to go on from, another may not have.
     options = broadcast(options, runtime.world)
+    options = without_unusable_vgg(options, runtime)
     require_memory(lambda: build_model(options), runtime.device, TRAINING)
-    loader = open_data(options, runtime)
+    dataset, loader = open_data(options, runtime)
+    if options.data.output_bits is None:
+        options = replaced(options, {"output_bits": dataset.image_bits})
     order = loader.batch_sampler
     assert isinstance(order, EpochSampler)
     validation = open_validation(options, runtime)
@@ -90,7 +97,7 @@ def build(options: TrainOptions) -> Run:
     folder = options.run.folder
     state = TrainingState(folder, model, optimizers, runtime.world)
     vote = Vote(runtime.world)
-    return Run(options, runtime, loader, order, validation, model, optimizers, state, vote)
+    return Run(options, runtime, loader, order, validation, model, optimizers, state, vote, labels)
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:
@@ -103,6 +110,18 @@ def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> 
         checkpoint_activations=options.schedule.checkpoint_activations,
         vgg=vgg,
     )
+
+
+def without_unusable_vgg(options: TrainOptions, runtime: Runtime) -> TrainOptions:
+    """The options without the perceptual loss where VGG19 cannot look at the images; says so."""
+    channels = options.model.output_nc
+    if channels in (1, 3) or not options.loss.vgg_loss:
+        return options
+    runtime.print_rank0(
+        f"--output_nc {channels}: training without the perceptual loss, as VGG19 sees images of 1 "
+        "or 3 channels"
+    )
+    return replaced(options, {"vgg_loss": False, "vgg_weights": None})
 
 
 def require_outermost(options: TrainOptions, model: Pix2PixHDModel) -> None:
@@ -134,8 +153,8 @@ def perceptual_loss(loss: LossOptions, world: World | None = None) -> VGGPercept
     return VGGPerceptualLoss(weights, source=loss.vgg_weights or "torchvision's VGG19")
 
 
-def open_data(options: TrainOptions, runtime: Runtime) -> Loader:
-    """The training images, checked by one of the processes, in this one's share of each batch.
+def open_data(options: TrainOptions, runtime: Runtime) -> tuple[AlignedDataset, Loader]:
+    """The training images, checked by one of the processes, and this one's share of each batch.
 
     Raises:
         UserError: the data are not sound, or not enough for a batch.
@@ -164,7 +183,7 @@ def open_data(options: TrainOptions, runtime: Runtime) -> Loader:
             f"{dropped} of {len(dataset)} images are left out of each epoch, "
             f"as they do not fill a batch of {data.batchSize}"
         )
-    return loader
+    return dataset, loader
 
 
 def load_start(run: Run) -> Progress:

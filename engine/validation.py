@@ -21,6 +21,7 @@ from pix2pixhd.options.parsing import uncropped
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.labels import LabelSet
 
 PHASES = ("test", "val")  # folders of held-out images, in the order that they are looked for
 
@@ -33,13 +34,13 @@ class Validation:
     metrics: Sequence[str] = ()  # rows of METRICS
     sample: Batch | None = None  # the first image, on rank 0
 
-    def pictures(self, model: Pix2PixHDModel, runtime: Runtime, label_nc: int) -> Pictures:
+    def pictures(self, model: Pix2PixHDModel, runtime: Runtime, labels: LabelSet) -> Pictures:
         """The first image as the generator renders it now, by names for the training page."""
         if self.sample is None:
             return {}
         batch = self.sample.to(runtime.device)
         with runtime.autocast():
-            shown = Rendering(batch, render(model, batch)).pictures(label_nc)
+            shown = Rendering(batch, render(model, batch)).pictures(labels)
         return {f"held_out_{name}": picture for name, picture in shown.items()}
 
     def evaluate(self, model: Pix2PixHDModel, runtime: Runtime) -> dict[str, float]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def create_generator(model: ModelOptions) -> Generator:
     """The generator that the options describe, with fresh weights."""
-    maps = condition_channels(model.label_nc, model.input_nc, model.instance)
+    maps = _condition_channels(model)
     features = model.feat_num if uses_features(model) else 0
     return initialise(GENERATORS[model.netG](model, maps, features))
 
@@ -34,7 +34,7 @@ def create_discriminator(
     model: ModelOptions, discriminator: DiscriminatorOptions, return_features: bool
 ) -> MultiscaleDiscriminator:
     """The discriminators that the options describe, with fresh weights."""
-    conditions = condition_channels(model.label_nc, model.input_nc, model.instance)
+    conditions = _condition_channels(model)
     network = MultiscaleDiscriminator(
         in_channels=conditions + model.output_nc,
         ndf=discriminator.ndf,
@@ -44,6 +44,10 @@ def create_discriminator(
         return_features=return_features,
     )
     return initialise(network)
+
+
+def _condition_channels(model: ModelOptions) -> int:
+    return condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
 
 
 def create_encoder(model: ModelOptions) -> Encoder:

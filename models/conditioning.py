@@ -45,8 +45,11 @@ def instance_boundaries(inst: Tensor) -> Tensor:
     return edge.float()
 
 
-def condition(label: Tensor, inst: Tensor | None, label_nc: int) -> Tensor:
-    """The maps that the networks see, float32 [N, C, H, W]: labels (or an image) and boundaries.
+def condition(
+    label: Tensor, inst: Tensor | None, label_nc: int, extra: Tensor | None = None
+) -> Tensor:
+    """The maps that the networks see, float32 [N, C, H, W]: labels (or an image), boundaries, and
+    the further image.
 
     C is what `condition_channels` says.
 
@@ -54,16 +57,19 @@ def condition(label: Tensor, inst: Tensor | None, label_nc: int) -> Tensor:
         label: integers [N, 1, H, W], or with `label_nc` 0 an image as `image_to_float` takes it.
         inst: integers [N, 1, H, W], or None to leave the boundaries out.
         label_nc: number of labels, or 0.
+        extra: an image as `image_to_float` takes it, or None.
     """
     parts = [one_hot(label, label_nc) if label_nc else image_to_float(label)]
     if inst is not None:
         parts.append(instance_boundaries(inst))
+    if extra is not None:
+        parts.append(image_to_float(extra))
     return torch.cat(parts, dim=1)
 
 
-def condition_channels(label_nc: int, input_nc: int, use_instance: bool) -> int:
-    """Channels that `condition` returns; `input_nc` are those of an input image."""
-    return (label_nc or input_nc) + int(use_instance)
+def condition_channels(label_nc: int, input_nc: int, use_instance: bool, extra_nc: int = 0) -> int:
+    """Channels that `condition` returns; `input_nc` and `extra_nc` are those of input images."""
+    return (label_nc or input_nc) + int(use_instance) + extra_nc
 
 
 def pad_to_stride(x: Tensor, stride: int) -> Tensor:

@@ -254,7 +254,7 @@ class Pix2PixHDModel(nn.Module):
     def _condition(self, batch: Batch) -> Tensor:
         """In the precision that the networks run in: it halves the largest of their inputs."""
         inst = batch.inst if self.use_instance else None
-        maps = condition(batch.label, inst, self.label_nc)
+        maps = condition(batch.label, inst, self.label_nc, batch.extra)
         kind = maps.device.type
         return maps.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else maps
 

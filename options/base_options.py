@@ -7,6 +7,7 @@ there to catch slips of the finger, far above what any network has been trained 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,21 @@ Natural = Annotated[int, Range(0)]
 Pixels = Annotated[int, Range(1, 100_000)]  # of a side of an image
 Filters = Annotated[int, Range(1, 8192)]
 Blocks = Annotated[int, Range(0, 1000)]
+Channels = Annotated[int, Range(1, 512)]
 Halvings = Annotated[int, Range(1, 12)]  # the last one leaves a pixel of 4096
+
+
+ValueRange = tuple[float, float]
+
+
+def parse_range(text: str | None) -> ValueRange | None:
+    """LOW,HIGH as numbers; ValueError where they are none, or not in this order."""
+    if text is None:
+        return None
+    low, high = (float(word) for word in text.split(","))
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(text)
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,24 @@ class DataOptions:
     """Processes that load images; 0 loads them in the main process."""
     cache: str | None = None
     """Folder to keep decoded and resized images in, uncompressed: quicker to read, but large."""
+    value_range: str | None = None
+    """LOW,HIGH: what is black and what is white in image files of more than 8 bits; by default
+    0,65535 for 16 bits and 0,1 for floating point."""
+    input_range: str | None = None
+    """The same of input images (<phase>_A, <phase>_extra); by default as --value_range."""
+    output_bits: Literal[8, 16, 32] | None = None
+    """Bits of each value in result files, 32 being floating point; by default as many as the
+    photographs have that the run was trained on."""
+    label_names: str | None = None
+    """File of the labels' names, and colours if you like, for pages and messages: JSON or CSV."""
+
+    @property
+    def ranges(self) -> dict[str, ValueRange | None]:
+        """Black and white of files of more than 8 bits by the map that they are: `image`, `label`
+        (with --label_nc 0) and `extra`; None: what their type says."""
+        of_images = parse_range(self.value_range)
+        of_inputs = parse_range(self.input_range) or of_images
+        return {"image": of_images, "label": of_inputs, "extra": of_inputs}
 
 
 @dataclass(frozen=True)
@@ -104,10 +137,12 @@ class ModelOptions:
     """The model."""
     label_nc: Annotated[int, Range(0, 65_536)] = 35
     """Number of labels; 0: the input is an image, not a label map."""
-    input_nc: int = 3
-    """Channels of the input image (1 or 3), for --label_nc 0."""
-    output_nc: int = 3
-    """Channels of the output image (1 or 3)."""
+    input_nc: Channels = 3
+    """Channels of the input image, for --label_nc 0."""
+    output_nc: Channels = 3
+    """Channels of the output image."""
+    extra_nc: Annotated[int, Range(0, 512)] = 0
+    """Channels of a further input image, from <phase>_extra, beside the labels; 0: none."""
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
     netG: Literal["global", "local"] = "global"
@@ -181,6 +216,11 @@ class ProgramOptions:
             yield f"{sizes}: the crop exceeds the image; lower --fineSize or raise --loadSize"
         if data.cache == "":
             yield "--cache '': must be a folder's name; leave the flag out for no cache"
+        for name in ("value_range", "input_range"):
+            try:
+                parse_range(text := getattr(data, name))
+            except ValueError:
+                yield f"--{name} {text!r}: must be two numbers LOW,HIGH, such as 0,4095"
         yield from _model_problems(self.model)
         if data.ignore_label is not None and self.model.label_nc == 0:
             yield "--ignore_label with --label_nc 0: there is no label map to ignore values of"
@@ -196,9 +236,6 @@ class TrainedRunOptions(ProgramOptions):
 
 
 def _model_problems(model: ModelOptions) -> Iterator[str]:
-    for name, channels in (("input_nc", model.input_nc), ("output_nc", model.output_nc)):
-        if channels not in (1, 3):
-            yield f"--{name} {channels}: image files carry 1 or 3 channels"
     per_instance, per_label = model.instance_feat, model.label_feat
     if per_instance and per_label:
         yield "--instance_feat with --label_feat: features are of one kind; drop one"

@@ -27,7 +27,10 @@ RunUser = TypeVar("RunUser", bound=TrainedRunOptions)
 
 # What a program that uses a trained run takes over from it: all model options, and what the images
 # are. The rest of the data options, such as the batch size, suited the training alone.
-_DATA = ("dataroot", "dataset_mode", "loadSize", "fineSize", "resize_or_crop", "ignore_label")
+_DATA = (
+    *("dataroot", "dataset_mode", "loadSize", "fineSize", "resize_or_crop", "ignore_label"),
+    *("value_range", "input_range", "output_bits", "label_names"),
+)
 _INHERITED = {*types_of(ModelOptions), *_DATA}
 
 # Of the model options, those that tell how to use the networks, not what they are: they may change.

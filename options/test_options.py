@@ -23,6 +23,9 @@ class ResultOptions:
     """The gallery is written to <results_dir>/<name>/<phase>_<which_epoch>/index.html."""
     image_format: Literal["png", "jpg"] = "png"
     """Format of the images: png keeps every value, jpg is about a tenth of the size."""
+    plain_folders: bool = False
+    """Also put the images into folders by kind, synthesized_image/ and so on, each under the name
+    of its label map, for other programs."""
     cluster_path: str = "features_clustered_010.npy"
     """Clustered features to sample from: a file in the run's folder, .npz or the reference's .npy,
     or a path. The default stands for the file of the run's own --n_clusters."""

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pix2pixhd.util.files import replacing
-from pix2pixhd.util.image import label_palette
+from pix2pixhd.util.labels import label_palette
 
 SIZE = (4.7, 4.2)  # inches
 DPI = 180

@@ -19,6 +19,7 @@ from dominate.util import raw
 from PIL import Image
 
 from pix2pixhd.util.files import replacing, writing
+from pix2pixhd.util.labels import LabelSet
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,26 @@ def add_section(heading: str, pictures: Iterable[Picture], note: str = "", **how
                 add_figure(picture, **how)
 
 
-def in_words(what: str) -> str:
-    """Turn the name of a picture into a caption: synthesized_image becomes synthesized image."""
-    return what.replace("_", " ")
+def in_words(what: str, *, has_labels: bool = True) -> str:
+    """Turn the name of a picture into a caption: synthesized_image becomes synthesized image.
+
+    Files of an input are called input_label, as the reference calls them, also where it is an
+    image: without labels the caption says so.
+    """
+    return (what if has_labels else what.replace("input_label", "input_image")).replace("_", " ")
+
+
+def add_legend(labels: LabelSet) -> None:
+    """Add the labels' names with their colours, where they have names, folded up."""
+    if not labels.names:
+        return
+    with tags.details(cls="legend"):
+        tags.summary("Labels")
+        with tags.ul():
+            for name, colour in zip(labels.names, labels.colours, strict=True):
+                with tags.li():
+                    tags.span(cls="swatch", style="background: rgb({} {} {})".format(*colour))
+                    tags.span(name)
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

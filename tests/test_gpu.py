@@ -23,6 +23,7 @@ from pix2pixhd.engine.step import train_step
 from pix2pixhd.models.segments import instance_average
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.labels import label_set
 
 pytestmark = [
     pytest.mark.gpu,
@@ -144,7 +145,7 @@ def test_epochs_and_renderings_leave_no_memory_behind() -> None:
     reserved = []
     for _ in range(4):
         for batch in batches_on(DEVICE, iter(numbered_batches(3))):
-            Rendering(batch, fake).pictures(label_nc=35)
+            Rendering(batch, fake).pictures(label_set(35))
             del batch
         torch.cuda.synchronize()
         reserved.append(torch.cuda.memory_reserved())

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from programs import LABELS, run_test, run_train, tiny_run, write_tiny_data
 
-from pix2pixhd.util.image import label_palette
+from pix2pixhd.util.labels import label_palette
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,9 @@ class Batch:
     image: Tensor | None = None
     """Photographs, uint8 or uint16 [N,C,H,W]; or float in [-1,1]."""
 
+    extra: Tensor | None = None
+    """Further input images, types as of `image`: [N,extra_nc,H,W]."""
+
     feat: Tensor | None = None
     """Precomputed feature maps, float32 [N,feat_num,H,W], mostly in [-1,1]."""
 

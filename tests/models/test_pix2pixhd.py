@@ -18,6 +18,7 @@ from pix2pixhd.models.conditioning import condition
 from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import replaced
+from pix2pixhd.util.labels import label_set
 
 GENERATORS = [{}, {"netG": "local"}, {"netG": "local", "n_local_enhancers": 2}]
 
@@ -144,15 +145,20 @@ def test_rendering_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize("label_nc", [4, 0])
 def test_pictures(label_nc: int) -> None:
+    labels = label_set(label_nc)
     batch = tiny_batch((8, 12)).to(torch.device("cpu"))
     assert batch.path == ["0.png", "1.png"]
     if not label_nc:
         batch = replace(batch, label=torch.rand(2, 1, 8, 12))
     fake = batch.image.flip(0)
-    shown = Rendering(batch, fake).pictures(label_nc, sample=1)
+    shown = Rendering(batch, fake).pictures(labels, sample=1)
     assert list(shown) == ["input_label", "synthesized_image", "real_image"]
     assert all(picture.shape == (8, 12, 3) for picture in shown.values())
-    first = Rendering(batch, fake).pictures(label_nc)
+    first = Rendering(batch, fake).pictures(labels)
     assert (shown["synthesized_image"] == first["real_image"]).all()
     batch = replace(batch, image=None)
-    assert list(Rendering(batch, fake).pictures(label_nc)) == ["input_label", "synthesized_image"]
+    assert list(Rendering(batch, fake).pictures(labels)) == ["input_label", "synthesized_image"]
+    batch = replace(batch, extra=torch.rand(2, 5, 8, 12))
+    shown = Rendering(batch, fake).pictures(labels)
+    assert list(shown) == ["input_label", "input_extra", "synthesized_image"]
+    assert shown["input_extra"].shape == (8, 12, 3)

@@ -91,8 +91,12 @@ def test_what_cannot_be_parsed_is_one_line(
         ("--feat_num 100000000", "--feat_num 100000000"),
         ("--loadSize 100000000", "--loadSize 100000000"),
         ("--nThreads 100000", "--nThreads 100000"),
-        ("--input_nc 2", "--input_nc 2: image files carry 1 or 3 channels"),
-        ("--output_nc 4", "--output_nc 4: image files carry 1 or 3 channels"),
+        ("--input_nc 0", "--input_nc 0: must be a whole number from 1 to 512"),
+        ("--output_nc 513", "--output_nc 513: must be a whole number from 1 to 512"),
+        ("--extra_nc -1", "--extra_nc -1: must be a whole number from 0 to 512"),
+        ("--value_range 9", "--value_range '9': must be two numbers LOW,HIGH, such as 0,4095"),
+        ("--value_range 1,1", "--value_range '1,1'"),
+        ("--input_range 0,inf", "--input_range '0,inf'"),
     ],
 )
 @pytest.mark.parametrize("program", ["train", "test"])
@@ -148,7 +152,7 @@ def test_how_many_is_at_least_one(errors) -> None:
 
 @pytest.mark.parametrize("program", ["train", "test"])
 def test_all_problems_are_reported_at_once(program: str, errors) -> None:
-    found = errors("--batchSize 0 --ngf 0 --input_nc 2 --gpu_ids x", program)
+    found = errors("--batchSize 0 --ngf 0 --input_nc 0 --gpu_ids x", program)
     flags = [line.split()[0] for line in found]
     assert sorted(flags) == [
         "--batchSize",
