@@ -88,7 +88,7 @@ def test_processes_share_the_images(
     assert [share.sample is None for share in shares] == [False, True]
     gathered: list[object] = []
     monkeypatch.setattr(
-        "engine.validation.gather", lambda value, world: gathered.append(value) or []
+        "pix2pixhd.engine.validation.gather", lambda value, world: gathered.append(value) or []
     )
     for share, runtime in zip(shares, runtimes, strict=True):
         assert share.evaluate(model, runtime) == {}
