@@ -81,11 +81,8 @@ def refuse_existing(targets: Iterable[Path], overwrite: bool) -> None:
     """
     there = [] if overwrite else [target for target in targets if os.path.lexists(target)]
     if there:
-        others = f" and {len(there) - 1} more files" if len(there) > 1 else ""
-        verb = "are" if others else "is"
-        raise UserError(
-            f"{there[0]}{others} {verb} there already; give --overwrite to replace, or another --out"
-        )
+        count = f", and {len(there) - 1} more of the files to write" if len(there) > 1 else ""
+        raise UserError(f"{there[0]}: is there already{count}; give --overwrite or another --out")
 
 
 def save_png(image: Any, path: Path) -> None:

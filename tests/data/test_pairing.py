@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shared_data import shared
 
-from pix2pixhd.data.pairing import list_images, pair_files
+from pix2pixhd.data.pairing import Files, list_images, pair_files
 from pix2pixhd.util.errors import UserError
 
 
@@ -19,13 +19,16 @@ def touch(root: Path, *names: str) -> None:
 
 
 def pairs(root: Path, *folders: str) -> list[tuple[str, ...]]:
-    found = pair_files({folder: list_images(root / folder) for folder in folders}, root)
+    roles = {"l": "label", "i": "image", "train_label": "label", "train_inst": "inst"}
+    found = pair_files(
+        [Files(roles.get(f, "image"), f, root / f, list_images(root / f)) for f in folders], root
+    )
     return [tuple(path.relative_to(root).as_posix() for path in scene) for scene in found]
 
 
 def test_lists_images_of_all_sub_folders_sorted_by_path(tmp_path: Path) -> None:
     images = ["b.png", "a-b/1.jpg", "a/2.PNG", "a/10.tif", "B.jpeg", "a.bmp"]
-    touch(tmp_path, *images, ".hidden.png", ".cache/x.png", "notes.txt", "a/feat.npy")
+    touch(tmp_path, *images, ".hidden.png", ".cache/x.png", "notes.txt", "a/feat.npz")
     expected = sorted(str(tmp_path / name) for name in images)
     assert [str(path) for path in list_images(tmp_path)] == expected
 
@@ -61,11 +64,11 @@ def test_pipes_and_devices_are_no_images(tmp_path: Path, ending: str) -> None:
         ("train_img", r"train_img: no such folder; \S+ holds notes, train_label; check --dataroot"),
         ("no/where", r"no/where: no such folder; there is no \S+/no either; check --dataroot"),
         ("train_label", r"train_label: no images \(an empty folder\), expected files of .*\.png"),
-        ("notes", r"notes: no images \(only .md, .npy\), expected files of"),
+        ("notes", r"notes: no images \(only .md, .npz\), expected files of"),
     ],
 )
 def test_missing_and_empty_folders(tmp_path: Path, folder: str, message: str) -> None:
-    touch(tmp_path, "notes/a.md", "notes/b.npy")
+    touch(tmp_path, "notes/a.md", "notes/b.npz")
     (tmp_path / "train_label").mkdir()
     with pytest.raises(UserError, match=message):
         list_images(tmp_path / folder)
