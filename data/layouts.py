@@ -68,6 +68,8 @@ class Cityscapes(Layout):
     city is a folder of its own.
     """
 
+    flag = "--phase"  # what named the phase
+
     def folder(self, map_: str) -> Path:
         top = CITYSCAPES.get(map_)
         return self.dataroot / top / self.phase if top else super().folder(map_)
@@ -82,7 +84,7 @@ class Cityscapes(Layout):
                 f"unpack {folder.parent.name}_trainvaltest.zip of Cityscapes there"
             )
         there = _here(folder.parent)
-        images = list_images(folder, f"give --phase one of {there}", extensions)
+        images = list_images(folder, f"give {self.flag} one of {there}", extensions)
         paths = [path for path in images if kind_of_file(path) == map_]
         ending = {"label": "labelIds", "inst": "instanceIds", "image": "leftImg8bit"}[map_]
         if not paths:

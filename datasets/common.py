@@ -25,6 +25,7 @@ from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing, writing
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 SHOWN = 20  # lines about damaged files
 
@@ -46,8 +47,8 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def for_each(work: Callable[[Item], None], items: Sequence[Item], unit: str) -> None:
-    """Do the work for all items, in threads and with a bar on a terminal.
+def for_each(work: Callable[[Item], Result], items: Sequence[Item], unit: str) -> list[Result]:
+    """The work's results for all items, in threads and with a bar on a terminal.
 
     Raises:
         UserError: those of the items that could not be done, at the end.
@@ -56,22 +57,24 @@ def for_each(work: Callable[[Item], None], items: Sequence[Item], unit: str) -> 
 
     problems: list[str] = []
 
-    def attempt(item: Item) -> None:
+    def attempt(item: Item) -> list[Result]:
         try:
-            work(item)
+            return [work(item)]
         except UserError as error:
             problems.extend(error.problems)
+            return []
 
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        results = pool.map(attempt, items)
-        for _ in tqdm(results, total=len(items), leave=False, unit=unit, disable=None):
-            pass
+        done = pool.map(attempt, items)
+        bar = tqdm(done, total=len(items), leave=False, unit=unit, disable=None)
+        results = [result for one in bar for result in one]
     finally:
         pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the other files
     if problems:
         more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         raise UserError(sorted(problems)[:SHOWN] + more)
+    return results
 
 
 def refuse_existing(targets: Iterable[Path], overwrite: bool) -> None:
@@ -83,6 +86,29 @@ def refuse_existing(targets: Iterable[Path], overwrite: bool) -> None:
     if there:
         count = f", and {len(there) - 1} more of the files to write" if len(there) > 1 else ""
         raise UserError(f"{there[0]}: is there already{count}; give --overwrite or another --out")
+
+
+def refuse_equal_names(targets: dict[Path, Path]) -> None:
+    """
+    Raises:
+        UserError: two files would be made into one, as they differ in nothing but their endings.
+    """
+    first: dict[Path, Path] = {}
+    for source, target in targets.items():
+        if first.setdefault(target, source) != source:
+            raise UserError(
+                f"{source}: {target} is made of {first[target].name} already; rename one of them"
+            )
+
+
+def refuse_inside(source: Path, *folders: Path) -> None:
+    """
+    Raises:
+        UserError: what is written would be read by the next call.
+    """
+    for folder in folders:
+        if source.resolve() in folder.resolve().parents:
+            raise UserError(f"{folder}: lies in {source}, which is read; give another --out")
 
 
 def save_png(image: Any, path: Path) -> None:
@@ -116,7 +142,7 @@ def link(source: Path, target: Path, out: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file atomically, in place of what there is.
+    """Copy a file and its time of change atomically, in place of what there is.
 
     Raises:
         UserError: the file cannot be read or written.
@@ -124,6 +150,9 @@ def copy(source: Path, target: Path) -> None:
     try:
         with source.open("rb") as file, replacing(target) as copied:
             shutil.copyfileobj(file, copied)
+            copied.flush()
+            status = os.fstat(file.fileno())
+            os.utime(copied.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"{source}: cannot be read ({reason}); make the file readable") from error
