@@ -74,14 +74,7 @@ def split_files(root: Path, out: Path, split: str) -> dict[str, Files]:
     if download.folder("label").is_dir() and not (photos := download.folder("image")).is_dir():
         print(f"warning: {photos}: no such folder; {target.folder('image').name} is not made")
         maps.remove("image")
-    found, problems = [], []
-    for map_ in maps:
-        try:
-            found.append(download.find(map_, {".png"}))
-        except UserError as error:
-            problems += error.problems
-    if problems:
-        raise UserError(dict.fromkeys(problems))
+    found = [download.find(map_, {".png"}) for map_ in maps]
     folders = [target.folder(map_) for map_ in maps]
     scenes = pair_files(found, root)
     return {
