@@ -8,6 +8,10 @@ from pathlib import Path
 from pix2pixhd.data.pairing import Files, first_few, kind_of_file, list_images
 from pix2pixhd.util.errors import UserError
 
+# What the reference's folders are called after the phase, where it is not the map's own name.
+OF_LABELS = {"image": "img"}
+OF_PHOTOS = {"label": "A", "image": "B"}
+
 # Cityscapes as it is downloaded: map -> the folder that holds its splits, and their cities below.
 CITYSCAPES = {"label": "gtFine", "inst": "gtFine", "image": "leftImg8bit"}
 
@@ -21,10 +25,8 @@ class Layout:
 
     def folder(self, map_: str) -> Path:
         """The folder of such maps, which need not exist."""
-        ours = (
-            {"label": "label", "image": "img"} if self.is_labels else {"label": "A", "image": "B"}
-        )
-        return self.dataroot / f"{self.phase}_{ours.get(map_, map_)}"
+        names = OF_LABELS if self.is_labels else OF_PHOTOS
+        return self.dataroot / f"{self.phase}_{names.get(map_, map_)}"
 
     def find(self, map_: str, extensions: Collection[str], hint: str = "") -> Files:
         """The files of a map, in the order of their names.
@@ -50,10 +52,8 @@ class Layout:
     def _hint(self) -> str:
         if self.is_labels and (self.dataroot / f"{self.phase}_A").is_dir():
             return "give --label_nc 0 for image-to-image with _A and _B"
-        is_of_labels = (self.dataroot / f"{self.phase}_label").is_dir() or is_cityscapes(
-            self.dataroot
-        )
-        if not self.is_labels and is_of_labels:
+        has_labels = (self.dataroot / f"{self.phase}_label").is_dir()
+        if not self.is_labels and (has_labels or is_cityscapes(self.dataroot)):
             return "give --label_nc with the number of labels for label maps"
         if self.dataroot.name in CITYSCAPES.values():
             return f"give --dataroot {self.dataroot.parent} to use Cityscapes as it is downloaded"
