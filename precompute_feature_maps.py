@@ -49,12 +49,9 @@ def precompute(options: PrecomputeOptions) -> Path:
     runtime.prepare(model)
     phase = options.encoding.phase
     dataset = create_dataset(options.data, options.model, phase=phase, needs_image=True)
-    folder, ending = dataset.dataroot / f"{phase}_feat", f".{options.feat_format}"
-    # A map has the name and the sub-folder of its label map.
-    targets = {}
-    for files in dataset.files:
-        below = files["label"].relative_to(dataset.dataroot).parts[1:]
-        targets[files["label"]] = folder.joinpath(*below).with_suffix(ending)
+    folder, ending = dataset.layout.folder("feat"), f".{options.feat_format}"
+    labels = [files["label"] for files in dataset.files]
+    targets = {label: folder / (dataset.sample_name(label) + ending) for label in labels}
     refuse_other_formats(targets.values(), ending)
     validate_once(dataset, runtime)
     runtime.print_rank0(size_line(dataset))

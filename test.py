@@ -45,7 +45,7 @@ def test(options: TestOptions) -> Path:
     model = load_model(options, runtime)
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, shown=len(dataset), total=total)
-    gallery.reserve(row_name(str(files["label"]), options) for files in dataset.files)
+    gallery.reserve(dataset.sample_name(files["label"]) for files in dataset.files)
     warnings: list[str] = []
 
     def warn(line: str) -> None:
@@ -56,7 +56,7 @@ def test(options: TestOptions) -> Path:
     features_of = create_feature_source(options, model, runtime, warn)
 
     def render(batch: Batch) -> Rendering:
-        names = [row_name(path, options) for path in batch.path]
+        names = [dataset.sample_name(path) for path in batch.path]
         features = (features_of(batch, names, style) for style in range(results.styles))
         fakes = [render_in_tiles(model, batch, given, tile or sys.maxsize) for given in features]
         return Rendering(batch, *fakes)
@@ -64,7 +64,7 @@ def test(options: TestOptions) -> Path:
     def save(batch: Batch, rendering: Rendering) -> None:
         for sample, path in enumerate(batch.path):
             row = rendering.pictures(labels, sample)
-            gallery.add_pictures(writer, row_name(path, options), row, results.image_format)
+            gallery.add_pictures(writer, dataset.sample_name(path), row, results.image_format)
 
     # Processes read batches ahead and threads write files while the device renders. For tiles, the
     # maps stay in host memory.
@@ -109,7 +109,7 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
     del dataset.files[results.how_many :]
     if needs_encoder(options) and "image" not in dataset.files[0] and not results.style_from:
         raise UserError(
-            f"--use_encoded_image: {options.data.dataroot} has no {results.phase}_img to encode; "
+            f"--use_encoded_image: there is no {dataset.layout.folder('image')} to encode; "
             "leave the flag out, or give a --phase that has real images"
         )
     validate_once(dataset, runtime, batch_size=options.data.batchSize)
@@ -137,12 +137,6 @@ def create_gallery(
         image_width=run.display_winsize,
         note=note,
     )
-
-
-def row_name(path: str, options: TestOptions) -> str:
-    """A sample's name: its label map's file below the phase's folder, without the ending."""
-    below = Path(path).relative_to(options.data.dataroot).with_suffix("")
-    return "/".join(below.parts[1:])
 
 
 def main(options: TestOptions) -> None:

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 from pix2pixhd.data import feature_maps, problems, transforms
 from pix2pixhd.data.cache import Cache, ResizedMap
 from pix2pixhd.data.decode import Header, read_header, read_ids, read_photo
-from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, list_images, pair_files
+from pix2pixhd.data.layouts import find_layout
+from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, pair_files
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 
@@ -27,7 +28,8 @@ Map = Image.Image | np.ndarray  # as its file has it; of features float32 [feat_
 class AlignedDataset(Dataset[Batch]):
     """Reads `<dataroot>/<phase>_label`, `_inst` and `_img`; `_A`, `_inst` and `_B` if label_nc = 0.
 
-    With read_features also `_feat`, whose files `data.feature_maps` describes.
+    With read_features also `_feat`, whose files `data.feature_maps` describes. Cityscapes is read
+    as it is downloaded, too: `data.layouts` finds the files.
 
     A sample is a batch of one, which a model takes as it is:
 
@@ -83,41 +85,40 @@ class AlignedDataset(Dataset[Batch]):
                 f"--input_nc {input_nc}, --output_nc {output_nc}: must be 1 or 3; "
                 "files of other numbers of channels cannot be read"
             )
+        self.layout = find_layout(self.dataroot, phase, label_nc)
         self.files = self._find(needs_image, read_features)[:max_size]
 
     def _find(self, needs_image: bool, read_features: bool) -> list[dict[str, Path]]:
         """The files of each sample: map -> path."""
-        label, image = ("_label", "_img") if self.label_nc else ("_A", "_B")
-        folders = {"label": self.phase + label}
+        wanted = {"label": IMAGE_EXTENSIONS}
         if self.use_instance:
-            folders["inst"] = f"{self.phase}_inst"
-        if needs_image or (self.dataroot / f"{self.phase}{image}").is_dir():
-            folders["image"] = self.phase + image
+            wanted["inst"] = IMAGE_EXTENSIONS
+        if needs_image or self.layout.folder("image").is_dir():
+            wanted["image"] = IMAGE_EXTENSIONS
         if read_features:
-            folders["feat"] = f"{self.phase}_feat"
-        found, missing = {}, []
-        for name, folder in folders.items():
-            endings = feature_maps.EXTENSIONS if name == "feat" else IMAGE_EXTENSIONS
+            wanted["feat"] = feature_maps.EXTENSIONS
+        found, missing = [], []
+        for name, extensions in wanted.items():
             try:
-                found[folder] = list_images(self.dataroot / folder, self._hint(name), endings)
+                found.append(self.layout.find(name, extensions, self._hint(name)))
             except UserError as error:
                 missing += error.problems
         if missing:
-            raise UserError(missing)
+            raise UserError(dict.fromkeys(missing))
         scenes = pair_files(found, self.dataroot)
-        return [dict(zip(folders, paths, strict=True)) for paths in scenes]
+        return [dict(zip(wanted, paths, strict=True)) for paths in scenes]
 
     def _hint(self, name: str) -> str:
-        """What to do if there is no folder of such maps."""
-        if name == "inst":
-            return "give --no_instance to do without instance maps"
-        if name == "feat":
-            return f"make the feature maps with {problems.MAKE_FEATURES}"
-        if self.label_nc > 0 and (self.dataroot / f"{self.phase}_A").is_dir():
-            return "give --label_nc 0 for image-to-image with _A and _B"
-        if self.label_nc == 0 and (self.dataroot / f"{self.phase}_label").is_dir():
-            return "give --label_nc with the number of labels for label maps"
-        return "check --dataroot and --phase"
+        """What to do if there is no folder of such maps, where the layout does not know."""
+        hints = {
+            "inst": "give --no_instance to do without instance maps",
+            "feat": f"make the feature maps with {problems.MAKE_FEATURES}",
+        }
+        return hints.get(name, "")
+
+    def sample_name(self, label: str | Path) -> str:
+        """What results of a sample are called, by its `path`; the same in all layouts."""
+        return self.layout.sample_name(Path(label))
 
     def __len__(self) -> int:
         return len(self.files)

@@ -27,7 +27,7 @@ from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 
 ARRAY = "feat.npy"  # as the archive names it
-EXTENSIONS = IMAGE_EXTENSIONS | {".npz"}
+EXTENSIONS = IMAGE_EXTENSIONS - {".npy"} | {".npz"}
 MODES = {1: "L", 3: "RGB"}  # Pillow's modes of the pictures that hold so many features
 
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from pix2pixhd.util.errors import UserError
 
-Scenes = dict[str, dict[str, list[Path]]]  # folder -> scene -> its files
-
-IMAGE_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".npy"}
+)
 
 # How many names a message shows before it goes on with a count.
 SHOWN = 5
 
 # What data sets append to the name of a scene to say which of its maps a file holds.
+SUFFIXES = {
+    "label": "labelIds?|labels?|mask|L",
+    "label_train": "labelTrainIds?",
+    "inst": "instanceIds?|instance|inst",
+    "inst_train": "instanceTrainIds?",
+    "image": "leftImg8bit|image|img",
+    "colour": "colou?rs?",
+}
 MAP_SUFFIX = re.compile(
-    r"_((gtFine|gtCoarse)_)?"
-    r"(leftImg8bit|label(Train)?Ids?|instance(Train)?Ids?|labels?|inst|instance|img|image|mask|L)$",
+    "_(?:(?:gtFine|gtCoarse)_)?(?:"
+    + "|".join(f"(?P<{kind}>{suffix})" for kind, suffix in SUFFIXES.items())
+    + ")$",
     re.IGNORECASE,
 )
 
@@ -64,72 +74,104 @@ def list_images(
     return sorted(images, key=str)
 
 
-def pair_files(folders: dict[str, list[Path]], dataroot: Path) -> list[tuple[Path, ...]]:
-    """Pair files by name: which files of `folders`, named as in `dataroot`, show one scene.
+class Files(NamedTuple):
+    """The files of one map of all scenes."""
 
+    map: str  # label, inst, image, ...
+    name: str  # what messages call them: train_label
+    folder: Path  # where their own names begin
+    paths: list[Path]
+
+
+Scenes = list[dict[str, list[Path]]]  # for each map: scene -> its files
+
+
+def kind_of_file(path: Path) -> str | None:
+    """Which of SUFFIXES the file's name says that it is."""
+    found = MAP_SUFFIX.search(path.stem)
+    return found.lastgroup if found else None
+
+
+def pair_files(maps: Sequence[Files], dataroot: Path) -> list[tuple[Path, ...]]:
+    """Pair files by name: which files of `maps`, named as in `dataroot`, show one scene.
+
+    Where a folder holds several files for a scene, those of its own kind count, by `SUFFIXES`.
     Names are compared in several ways (`KEYS`), strict ones first, and the first way that leaves
     no file over counts.
 
     Returns:
-        One tuple for each scene, its files in the order of `folders`; scenes in the order of the
-        first folder's files.
+        One tuple for each scene, its files in the order of `maps`; scenes in the order of the
+        first map's files.
 
     Raises:
-        UserError: files without a partner, or two files of one folder for one scene, by the way
+        UserError: files without a partner, or two files of one map for one scene, by the way
             of comparing that leaves fewest of them.
     """
     attempts: list[Scenes] = []
-    for key in KEYS:
-        attempts.append(_by_scene(folders, dataroot, key))
-        if not _faults(attempts[-1]):
-            break
-    best = min(attempts, key=_faults)
-    if lines := _problems(best, dataroot):
-        raise UserError(lines)
-    first, *others = best.values()
-    return [(files[0], *(scenes[name][0] for scenes in others)) for name, files in first.items()]
+    for also_of_no_kind in (True, False):
+        paths = [_of_its_kind(files, also_of_no_kind) for files in maps]
+        for key in KEYS:
+            attempts.append(
+                [_by_scene(of, at.folder, key) for of, at in zip(paths, maps, strict=True)]
+            )
+            if not _faults(attempts[-1]):
+                return [
+                    tuple(scenes[name][0] for scenes in attempts[-1]) for name in attempts[-1][0]
+                ]
+    raise UserError(_problems(min(attempts, key=_faults), maps, dataroot))
 
 
-def _by_scene(folders: dict[str, list[Path]], dataroot: Path, key: Callable[[Path], str]) -> Scenes:
-    found: Scenes = {}
-    for folder, files in folders.items():
-        scenes = found[folder] = {}
-        for path in files:
-            scenes.setdefault(key(path.relative_to(dataroot / folder)), []).append(path)
-    return found
+def _of_its_kind(files: Files, also_of_no_kind: bool) -> list[Path]:
+    """The files without those that are of another kind than a file of the same scene, which is of
+    the kind that the map needs; those whose names tell no kind may stay or not."""
+    left_out: set[Path] = set()
+    for paths in _by_scene(files.paths, files.folder, KEYS[1]).values():
+        kinds = {path: kind_of_file(path) for path in paths}
+        own = next((k for k in (files.map, f"{files.map}_train") if k in kinds.values()), None)
+        stay = {own, None} if also_of_no_kind else {own}
+        if own is not None:
+            left_out.update(path for path, kind in kinds.items() if kind not in stay)
+    return [path for path in files.paths if path not in left_out]
+
+
+def _by_scene(
+    paths: Iterable[Path], folder: Path, key: Callable[[Path], str]
+) -> dict[str, list[Path]]:
+    scenes: dict[str, list[Path]] = {}
+    for path in paths:
+        scenes.setdefault(key(path.relative_to(folder)), []).append(path)
+    return scenes
 
 
 def _faults(found: Scenes) -> int:
     """Number of files missing or too many."""
-    everywhere = set(chain(*found.values()))
-    return sum(
-        abs(len(scenes.get(scene, ())) - 1) for scenes in found.values() for scene in everywhere
-    )
+    everywhere = set(chain(*found))
+    return sum(abs(len(scenes.get(scene, ())) - 1) for scenes in found for scene in everywhere)
 
 
-def _problems(found: Scenes, dataroot: Path) -> list[str]:
-    """One line for each folder that lacks files, and for each that has some twice."""
+def _problems(found: Scenes, maps: Sequence[Files], dataroot: Path) -> list[str]:
+    """One line for each map that lacks files, and for each that has some twice."""
     lacking, twice = [], []
-    everywhere = dict.fromkeys(chain(*found.values()))
-    for folder, scenes in found.items():
+    everywhere = dict.fromkeys(chain(*found))
+    for files, scenes in zip(maps, found, strict=True):
         if missing := [scene for scene in everywhere if scene not in scenes]:
-            have = sum(len(files) for files in scenes.values())
+            have = sum(len(paths) for paths in scenes.values())
             partners = [
-                f"{other}/{theirs[scene][0].relative_to(dataroot / other).as_posix()}"
+                (other.name, theirs[scene][0].relative_to(dataroot).as_posix())
                 for scene in missing
-                for other, theirs in found.items()
+                for other, theirs in zip(maps, found, strict=True)
                 if scene in theirs
             ]
-            owners = dict.fromkeys(name.split("/", 1)[0] for name in partners)
+            owners = dict.fromkeys(name for name, _ in partners)
             lacking.append(
-                f"{dataroot / folder}: holds {have} files, but none for {len(missing)} of "
-                f"{' and '.join(owners)}: {first_few(partners)}; "
+                f"{dataroot / files.name}: holds {have} files, but none for {len(missing)} of "
+                f"{' and '.join(owners)}: {first_few(path for _, path in partners)}; "
                 "files are paired by name: add what is missing or remove what is too much"
             )
-        if same := [files for files in scenes.values() if len(files) > 1]:
-            names = first_few(" and ".join(path.name for path in files) for files in same)
+        if same := [paths for paths in scenes.values() if len(paths) > 1]:
+            names = first_few(" and ".join(path.name for path in paths) for paths in same)
             twice.append(
-                f"{dataroot / folder}: {len(same)} names stand for more than one file "
+                f"{dataroot / files.name}: {len(same)} names stand for more than one file "
                 f"({names}); keep one of each"
             )
     return lacking + twice

@@ -21,14 +21,8 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+import common
 
 
 def _whole(low: int, high: int, text: str) -> int:
@@ -44,7 +38,9 @@ def _whole(low: int, high: int, text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the set that the command line asks for; the exit status."""
-    parser = _Parser(description="Draw a toy data set of street scenes in Cityscapes' labels.")
+    parser = common.Parser(
+        description="Draw a toy data set of street scenes in Cityscapes' labels."
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the set")
     for flag, low, high, default, meaning in (
         ("--width", 32, 2048, 256, "in pixels (default: %(default)s)"),
@@ -67,11 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         ours = force or toys.is_half_made()
         if not ours and toys.out.exists() and any(toys.out.iterdir()):
-            parser.error(f"{toys.out} is not empty; name another folder or replace it with --force")
+            remedy = "name another folder or replace it with --force"
+            parser.exit(2, f"error: {toys.out} is not empty; {remedy}\n")
         start = time.perf_counter()
         toys.make()
     except OSError as error:
-        parser.error(f"cannot write {error.filename or toys.out}: {error.strerror or error}")
+        reason = error.strerror or error
+        parser.exit(2, f"error: cannot write {error.filename or toys.out}: {reason}\n")
     scenes = f"{toys.train} training and {toys.test} test scenes"
     print(f"drew {scenes} into {toys.out} in {time.perf_counter() - start:.1f} s")
     return 0

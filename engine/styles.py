@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.layouts import phase_of_image
 from pix2pixhd.engine.feature_files import clusters_name, existing_file, load_by_label
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.tiling import features_in_tiles
@@ -101,18 +102,20 @@ def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
     flag = f"--style_from {image}"
     if not image.is_file():
         raise UserError(f"{flag}: there is no such file; check the path")
-    parents = image.absolute().parents
-    folder = next((p for p in parents if p.name.endswith(("_img", "_B"))), None)
-    if folder is None:
+    if (found := phase_of_image(image)) is None:
         raise UserError(
             f"{flag}: its label and instance maps are looked for beside it; give an image in a "
-            "folder <phase>_img with <phase>_label and <phase>_inst beside that"
+            "folder <phase>_img with <phase>_label and <phase>_inst beside that, or in the "
+            "leftImg8bit of Cityscapes with gtFine beside that"
         )
+    dataroot, phase = found
     # The image may be any of them, not only one of the first --max_dataset_size.
-    data = dataclasses.replace(options.data, dataroot=str(folder.parent), max_dataset_size=None)
-    phase, reads = folder.name.rpartition("_")[0], options.model.load_features
+    data = dataclasses.replace(options.data, dataroot=str(dataroot), max_dataset_size=None)
+    reads = options.model.load_features
     dataset = create_dataset(data, options.model, phase=phase, read_features=reads)
     dataset.files = [files for files in dataset.files if files["image"].samefile(image)]
     if not dataset.files:
-        raise UserError(f"{flag}: not among the images of {folder}; check its ending")
+        raise UserError(
+            f"{flag}: not among the images of {dataset.layout.folder('image')}; check its ending"
+        )
     return dataset

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.layouts import has_phase
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.render import Pictures, Rendering, render, validate_once
@@ -23,7 +24,8 @@ from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet
 
-PHASES = ("test", "val")  # folders of held-out images, in the order that they are looked for
+# Held-out images, in the order that they are looked for. Cityscapes publishes no labels of test.
+PHASES = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
     for phase in PHASES:
         if phase == options.schedule.phase:
             continue
-        if not list(Path(options.data.dataroot).glob(f"{phase}_*")):
+        if not has_phase(Path(options.data.dataroot), phase):
             continue
         try:
             dataset, sample = _opened(options, phase, needs_image=bool(metrics))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shared_data import shared
 
-from pix2pixhd.data.pairing import list_images, pair_files
+from pix2pixhd.data.pairing import Files, list_images, pair_files
 from pix2pixhd.util.errors import UserError
 
 
@@ -19,13 +19,16 @@ def touch(root: Path, *names: str) -> None:
 
 
 def pairs(root: Path, *folders: str) -> list[tuple[str, ...]]:
-    found = pair_files({folder: list_images(root / folder) for folder in folders}, root)
+    roles = {"l": "label", "i": "image", "train_label": "label", "train_inst": "inst"}
+    found = pair_files(
+        [Files(roles.get(f, "image"), f, root / f, list_images(root / f)) for f in folders], root
+    )
     return [tuple(path.relative_to(root).as_posix() for path in scene) for scene in found]
 
 
 def test_lists_images_of_all_sub_folders_sorted_by_path(tmp_path: Path) -> None:
     images = ["b.png", "a-b/1.jpg", "a/2.PNG", "a/10.tif", "B.jpeg", "a.bmp"]
-    touch(tmp_path, *images, ".hidden.png", ".cache/x.png", "notes.txt", "a/feat.npy")
+    touch(tmp_path, *images, ".hidden.png", ".cache/x.png", "notes.txt", "a/feat.npz")
     expected = sorted(str(tmp_path / name) for name in images)
     assert [str(path) for path in list_images(tmp_path)] == expected
 
@@ -61,11 +64,11 @@ def test_pipes_and_devices_are_no_images(tmp_path: Path, ending: str) -> None:
         ("train_img", r"train_img: no such folder; \S+ holds notes, train_label; check --dataroot"),
         ("no/where", r"no/where: no such folder; there is no \S+/no either; check --dataroot"),
         ("train_label", r"train_label: no images \(an empty folder\), expected files of .*\.png"),
-        ("notes", r"notes: no images \(only .md, .npy\), expected files of"),
+        ("notes", r"notes: no images \(only .md, .npz\), expected files of"),
     ],
 )
 def test_missing_and_empty_folders(tmp_path: Path, folder: str, message: str) -> None:
-    touch(tmp_path, "notes/a.md", "notes/b.npy")
+    touch(tmp_path, "notes/a.md", "notes/b.npz")
     (tmp_path / "train_label").mkdir()
     with pytest.raises(UserError, match=message):
         list_images(tmp_path / folder)
@@ -126,3 +129,43 @@ def test_real_cityscapes_pairs() -> None:
     found = pairs(root, "train_label", "train_inst", "train_img")
     assert len(found) == 8
     assert all(len({re.split("_gt|_left", Path(p).name)[0] for p in scene}) == 1 for scene in found)
+
+
+KINDS = ("color", "instanceIds", "labelIds", "instanceTrainIds", "labelTrainIds")
+
+
+@pytest.mark.parametrize(
+    ("in_labels", "in_images", "expected"),
+    [
+        (
+            [f"x_gtFine_{kind}.png" for kind in KINDS],
+            ["x_leftImg8bit.png"],
+            "x_gtFine_labelIds.png",
+        ),
+        (["x_labelTrainIds.png", "x_color.png"], ["x.png"], "x_labelTrainIds.png"),
+        (["x.png", "x_L.png"], ["x.jpg"], "x_L.png"),  # the photograph and its label map
+        (["x_color.png"], ["x.png"], "x_color.png"),
+    ],
+)
+def test_the_kind_that_a_folder_needs_is_picked_by_suffix(
+    in_labels: list[str], in_images: list[str], expected: str | None, tmp_path: Path
+) -> None:
+    """Whatever more scenes there are, of one kind or of several."""
+    touch(tmp_path, "l/a_labelIds.png", "i/a_leftImg8bit.png")
+    touch(tmp_path, *(f"l/{name}" for name in in_labels), *(f"i/{name}" for name in in_images))
+    found = pairs(tmp_path, "l", "i")
+    assert found[1] == (f"l/{expected}", f"i/{in_images[0]}")
+
+
+def test_folders_that_hold_all_kinds_alike_are_told_apart_by_their_roles(tmp_path: Path) -> None:
+    """By their full names every file would have a partner: itself."""
+    folders = ("train_label", "train_inst")
+    touch(tmp_path, *(f"{at}/x_gtFine_{kind}.png" for at in folders for kind in KINDS))
+    label, inst = "train_label/x_gtFine_labelIds.png", "train_inst/x_gtFine_instanceIds.png"
+    assert pairs(tmp_path, *folders) == [(label, inst)]
+
+
+def test_files_of_one_kind_that_differ_in_their_endings_stay_ambiguous(tmp_path: Path) -> None:
+    touch(tmp_path, "l/x_labelIds.png", "l/x_labelIds.tif", "l/x_color.png", "i/x.png")
+    with pytest.raises(UserError, match=r"/l: 1 names stand for more .* \(x_labelIds.png and x_la"):
+        pairs(tmp_path, "l", "i")

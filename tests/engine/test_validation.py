@@ -116,14 +116,14 @@ def test_without_photographs_there_is_nothing_to_evaluate(tmp_path: Path) -> Non
     assert "test_img" in outcome.err
 
 
-@pytest.mark.parametrize("with_val", [False, True])
-def test_damaged_held_out_images_are_told_before_training(with_val: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_test", [False, True])
+def test_damaged_held_out_images_are_told_before_training(with_test: bool, tmp_path: Path) -> None:
     """An evaluation after hours would end the run, and each time it is resumed. Nor is another
     phase taken: the process that checks would take it, and the others this one."""
     write_tiny_data(tmp_path)
-    if with_val:
-        write_tiny_data(tmp_path, phase="val")
-    file = write_tiny_data(tmp_path, phase="test") / "test_img/scene_2.png"
+    if with_test:
+        write_tiny_data(tmp_path, phase="test")
+    file = write_tiny_data(tmp_path, phase="val") / "val_img/scene_2.png"
     file.write_bytes(file.read_bytes()[:-30])
     outcome = run_train(*tiny_run(tmp_path), "--eval_freq", "1", *ONE_EPOCH)
     assert outcome.code == 2
