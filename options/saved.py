@@ -88,7 +88,7 @@ def find_paths(values: Mapping[str, Any], run: RunOptions) -> tuple[dict[str, st
         return {}, []
     cwd = _read(file).get("cwd")
     homes = [cwd] if isinstance(cwd, str) else []
-    homes.append(str(Path(run.checkpoints_dir).absolute().parent))
+    homes.append(os.path.normpath(Path(run.checkpoints_dir).absolute() / ".."))
     for name in lost:
         places = (Path(home, values[name]) for home in homes)
         if place := next(filter(Path.exists, places), None):

@@ -450,3 +450,14 @@ def test_texts() -> None:
     assert lines == sorted(lines)
     assert {"no_flip: True", "no_lsgan: False", "ngf: 8", "fp16: False"} < set(lines)
     assert len(lines) == len(values)
+
+
+def test_what_argv_switches_off_takes_its_weights_along(save: Save) -> None:
+    save("--vgg_weights vgg.pth")
+    assert parse_train(["--continue_train"]).loss.vgg_weights == "vgg.pth"
+    assert parse_train(["--continue_train", "--vgg_loss"]).loss.vgg_weights == "vgg.pth"
+    loss = parse_train(["--continue_train", "--no_vgg_loss"]).loss
+    assert (loss.vgg_loss, loss.vgg_weights) == (False, None)
+    words = "--continue_train --no_vgg_loss --vgg_weights other.pth"
+    [line] = error_lines(lambda: parse_train(words.split()))
+    assert line.startswith("--vgg_weights with --no_vgg_loss")
