@@ -21,6 +21,7 @@ from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.feature_files import clusters_name, save_by_label
+from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import for_each_batch, validate_once
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.trained import load_trained
@@ -46,6 +47,7 @@ def encode(options: EncodeOptions) -> list[Path]:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
+    options = completed(options, options.encoding.which_epoch)
     runtime = choose_runtime(options)
     folder = options.run.folder
     reads, phase = options.model.load_features, options.encoding.phase

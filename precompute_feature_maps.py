@@ -24,6 +24,7 @@ from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.feature_maps import EXTENSIONS, resized, write_feature_map
 from pix2pixhd.engine.distributed import barrier
+from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import for_each_batch, validate_once
 from pix2pixhd.engine.runtime import choose_runtime
 from pix2pixhd.engine.trained import load_trained
@@ -43,6 +44,7 @@ def precompute(options: PrecomputeOptions) -> Path:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
+    options = completed(options, options.encoding.which_epoch)
     runtime = choose_runtime(options)
     run_folder = options.run.folder
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")

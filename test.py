@@ -15,6 +15,7 @@ from pathlib import Path
 from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import Rendering, for_each_batch, synthesized_names, validate_once
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.styles import create_feature_source, needs_encoder
@@ -39,6 +40,7 @@ def test(options: TestOptions) -> Path:
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
     """
+    options = completed(options, options.results.which_epoch)
     runtime = choose_runtime(options)
     results, tile = options.results, options.results.tile
     labels = label_set(options.model.label_nc, options.data.label_names)

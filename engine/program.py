@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import multiprocessing
 import os
 import signal
 import sys
 import time
+import tomllib
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from pix2pixhd.engine.stop_signal import discard
@@ -34,13 +38,33 @@ LOST = ("connection closed by peer", "connection reset by peer", "remote process
 
 def parse_command_line(parse: Callable[[Sequence[str]], Result]) -> Result:
     """The options of `python PROGRAM ...`; exits over mistakes, before PyTorch is loaded, which
-    takes seconds."""
+    takes seconds. Of several processes the first alone prints, such as help; --version exits."""
     # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    options = run_program(lambda: parse(sys.argv[1:]))
+
+    def parsed() -> Result:
+        told = sys.stdout if read_world().is_main else io.StringIO()
+        with contextlib.redirect_stdout(told):
+            if "--version" in sys.argv[1:]:
+                print(versions())
+                sys.exit()
+            return parse(sys.argv[1:])
+
+    options = run_program(parsed)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of a half-loaded PyTorch
     return options
+
+
+def versions() -> str:
+    """Those of this project, of PyTorch and of Python, without loading PyTorch."""
+    project = Path(__file__).resolve().parents[1] / "pyproject.toml"  # of a checkout, which counts
+    if project.is_file():
+        ours = tomllib.loads(project.read_text())["project"]["version"]
+    else:
+        ours = metadata.version("pix2pixhd")
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"pix2pixhd {ours}, PyTorch {metadata.version('torch')}, Python {python}"
 
 
 def run_program(main: Callable[[], Result]) -> Result:

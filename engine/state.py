@@ -34,6 +34,8 @@ from pix2pixhd.util.checkpoint import (
 )
 from pix2pixhd.util.errors import UserError
 
+STATE = "latest_state.pth"
+
 FORMAT = 2  # 1 had the pool and the random states of a single process
 
 
@@ -204,7 +206,7 @@ class TrainingState:
 
     @property
     def _file(self) -> Path:
-        return self.folder / "latest_state.pth"
+        return self.folder / STATE
 
     def _begin_average(self, name: str, source: str) -> str:
         """Let an average begin with the weights that it is of; returns the line that says so."""
@@ -220,6 +222,13 @@ class TrainingState:
             raise UserError(
                 f"{self._file}: format {state.get('format')!r}, this version reads {FORMAT}; "
                 "remove the file to go on from the weights alone"
+            )
+        kinds = {"networks": dict, "optimizers": dict, "epoch": int, "images_done": int}
+        found = {name: value for name, value in state.items() if value != {}}
+        if lacks := [name for name in kinds if not isinstance(found.get(name), kinds[name])]:
+            raise UserError(
+                f"{self._file}: incomplete, it has no {' and no '.join(lacks)}; remove the file to "
+                "go on from the weights alone, with fresh optimizers"
             )
         lines = []
         try:

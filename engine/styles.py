@@ -45,6 +45,8 @@ def create_feature_source(
     centres = _style_of(Path(image), options, model, runtime) if image else _clusters(options)
     feat_num, label_nc, seed = options.model.feat_num, options.model.label_nc, options.run.seed
     sampler = StyleSampler(centres, feat_num, seed, options.model.label_feat, label_nc)
+    if image:
+        sampler.lack = f"is not in the photograph {image}, and has no clusters"
 
     def sample(batch: Batch, names: Sequence[str], style: int) -> Tensor:
         label = batch.label if label_nc else None

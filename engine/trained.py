@@ -8,14 +8,29 @@ from typing import TYPE_CHECKING
 import torch
 
 from pix2pixhd.engine.memory import require_memory
+from pix2pixhd.engine.state import STATE
 from pix2pixhd.models import create_encoder, create_model
 from pix2pixhd.models.generators import Generator
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.saved import require_paths
 from pix2pixhd.util.checkpoint import load_network, network_file, require_epoch
 from pix2pixhd.util.errors import UserError
 
 if TYPE_CHECKING:
     from pix2pixhd.options.base_options import ModelOptions
+    from pix2pixhd.options.train_options import TrainOptions
+
+
+def require_run(options: TrainOptions) -> None:
+    """
+    Raises:
+        UserError: the run that --continue_train is to go on with is not there, or a path that its
+            options name.
+    """
+    epoch, folder = options.schedule.which_epoch, options.run.folder
+    if not (epoch == "latest" and (folder / STATE).is_file()):
+        require_epoch(folder, epoch)
+    require_paths(options)
 
 
 def load_trained(

@@ -23,6 +23,7 @@ from pix2pixhd.engine.run_folder import locked, set_run_aside, write_all
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.state import Progress, TrainingState
 from pix2pixhd.engine.step import PIX2PIXHD, Recipe
+from pix2pixhd.engine.trained import require_run
 from pix2pixhd.engine.validation import Validation, open_validation
 from pix2pixhd.engine.vgg import load_vgg_weights
 from pix2pixhd.engine.world import World
@@ -71,6 +72,8 @@ def build(options: TrainOptions) -> Run:
     labels = label_set(options.model.label_nc, options.data.label_names)
     # What one process found when it started, such as a state to go on from, another may not have.
     options = broadcast(options, runtime.world)
+    if options.schedule.continue_train:
+        require_run(options)
     options = without_unusable_vgg(options, runtime)
     require_memory(lambda: build_model(options), runtime.device, TRAINING)
     dataset, loader = open_data(options, runtime)

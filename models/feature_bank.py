@@ -164,6 +164,7 @@ class StyleSampler:
     seed: int = 0  # of the draws
     ids_are_labels: bool = False  # draw per label (--label_feat), on label maps
     label_nc: int = 0  # number of labels; others, as the ignored one, are not warned of
+    lack: str = "has no clusters"  # of a label without centres, for its warning
     _warned: set[int] = field(default_factory=set, init=False)
 
     def sample(
@@ -209,7 +210,7 @@ class StyleSampler:
         if label in self._warned or (self.label_nc and label not in range(self.label_nc)):
             return []
         self._warned.add(label)
-        return [f"label {label} has no clusters: its instances are rendered with features of zero"]
+        return [f"label {label} {self.lack}: its instances are rendered with features of zero"]
 
 
 def _hash(text: str) -> bytes:

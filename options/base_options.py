@@ -230,9 +230,9 @@ class ProgramOptions:
 class TrainedRunOptions(ProgramOptions):
     """Base of a program that uses a trained run and inherits its networks: see `parse_for_run`."""
 
-    def without_saved(self) -> Self:
-        """The same, with what is assumed of a run that has no saved options."""
-        return self
+    def run_problems(self) -> Iterator[str]:
+        """As `problems`, for what the run's networks are not made for: once those are known."""
+        yield from ()
 
 
 def _model_problems(model: ModelOptions) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import re
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def read_argv(argv: Sequence[str], default: Options) -> Options:
                 type(default),
                 args=list(argv),
                 default=default,
+                description=f"{inspect.getdoc(type(default))} --version prints the version.",
                 config=(tyro.conf.OmitArgPrefixes,),
                 use_underscores=True,
                 registry=REGISTRY,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from dataclasses import dataclass, field
+from typing import Literal
 
 from pix2pixhd.options.base_options import Count, TrainedRunOptions
 
@@ -25,13 +25,7 @@ class EncoderRunOptions(TrainedRunOptions):
 
     encoding: EncodingOptions = field(default_factory=EncodingOptions)
 
-    def without_saved(self) -> Self:
-        """With --instance_feat, unless argv names the other kind of features."""
-        is_instance = not self.model.label_feat
-        return replace(self, model=replace(self.model, instance_feat=is_instance))
-
-    def problems(self) -> Iterator[str]:
-        yield from super().problems()
+    def run_problems(self) -> Iterator[str]:
         if not (self.model.instance_feat or self.model.label_feat):
             reason = "it was trained without --instance_feat and --label_feat"
             yield f"the run has no encoder: {reason}; give the --name of a run with features"
@@ -52,8 +46,8 @@ class PrecomputeOptions(EncoderRunOptions):
     feat_format: Literal["npz", "png"] = "npz"
     """npz keeps 16 bits of every feature; png keeps 8, of --feat_num 3 or 1, as the reference."""
 
-    def problems(self) -> Iterator[str]:
-        yield from super().problems()
+    def run_problems(self) -> Iterator[str]:
+        yield from super().run_problems()
         if self.model.load_features:
             remedy = "give the --name of the run whose encoder made them"
             yield f"--load_features: this run reads its features from files; {remedy}"

@@ -17,7 +17,7 @@ from pix2pixhd.options.base_options import (
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
 from pix2pixhd.options.fields import flat, replaced, types_of
-from pix2pixhd.options.saved import saved_options
+from pix2pixhd.options.saved import find_paths, saved_options
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.errors import UserError
@@ -45,6 +45,9 @@ _OF_ONE_CALL = {
 
 # Flags that say one thing: if one of them is given, a resumed run inherits none of them.
 _SAY_ONE_THING = ({"precision", "fp16", "data_type"}, {"gan_loss", "lsgan"})
+
+# What a run saved for a part that argv switches off.
+_SERVES = {"vgg_weights": "vgg_loss"}
 
 
 def parse_train(
@@ -74,6 +77,7 @@ def parse_train(
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
         left = left.union(*(names for names in _SAY_ONE_THING if names & _given(argv)))
+        left |= {name for name, part in _SERVES.items() if f"--no_{part}" in argv}
         options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
 
@@ -81,14 +85,19 @@ def parse_train(
 def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
     """Options of a program that uses a trained run: the run's own networks and data, then argv.
 
+    A run that has no saved options may be published weights, which tell what its networks are: see
+    `engine.published`, which also does the checks that need to know it.
+
     Raises:
         UserError: as `parse_train`, and where argv contradicts the run's networks.
     """
     options = read_argv(argv, kind())
     saved = saved_options(options.run)
-    options = _inherit(options, argv, saved, _INHERITED) if saved else options.without_saved()
+    options = _inherit(options, argv, saved, _INHERITED) if saved else options
     # Only now, as argv may have changed the sizes that whole images depend on.
-    return _sound(dataclasses.replace(options, data=uncropped(options.data)))
+    options = dataclasses.replace(options, data=uncropped(options.data)).resolved()
+    refuse([*options.problems(), *(options.run_problems() if saved else [])])
+    return options
 
 
 parse_test = partial(parse_for_run, TestOptions)
@@ -100,11 +109,15 @@ def _inherit(
     options: AnyOptions, argv: Sequence[str], saved: Mapping[str, Any], names: Container[str]
 ) -> AnyOptions:
     """The options read anew: where argv says nothing, those of `names` are as in the saved run."""
-    inherited = {name: value for name, value in saved.items() if name in names}
+    given = _given(argv)
+    inherited = {name: saved[name] for name in saved if name in names and name not in given}
+    found, lines = find_paths(inherited, options.run)
+    print(*lines, sep="\n", end="\n" if lines else "")
+    inherited |= found
     options = read_argv(argv, replaced(type(options)(), inherited))
     run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
-    _refuse(
-        f"{_as_flag(name, value)}: {run} {_as_flag(name, saved[name])}; leave the flag out"
+    refuse(
+        f"{as_flag(name, value)}: {run} {as_flag(name, saved[name])}; leave the flag out"
         for name, value in flat(options.model).items()
         if name not in _NOT_ARCHITECTURE and value != saved[name]
     )
@@ -113,11 +126,12 @@ def _inherit(
 
 def _sound(options: AnyOptions) -> AnyOptions:
     options = options.resolved()
-    _refuse(options.problems())
+    refuse(options.problems())
     return options
 
 
-def _refuse(problems: Iterable[str]) -> None:
+def refuse(problems: Iterable[str]) -> None:
+    """Raise a UserError of the problems, if there are any."""
     if found := list(problems):
         raise UserError(found)
 
@@ -138,7 +152,8 @@ def uncropped(data: DataOptions) -> DataOptions:
     return dataclasses.replace(data, **changes.get(data.resize_or_crop, {}))
 
 
-def _as_flag(name: str, value: Any) -> str:
+def as_flag(name: str, value: Any) -> str:
+    """An option as it is typed: --ngf 8, --no_flip."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no_{name}"
     return f"--{name} {value}"

@@ -64,6 +64,8 @@ class TestOptions(TrainedRunOptions):
         for name in ("export_onnx", "engine", "onnx"):
             if getattr(self.results, name):
                 yield f"--{name}: this version does not have that part yet; leave the flag out"
+
+    def run_problems(self) -> Iterator[str]:
         asked = {
             "--use_encoded_image": self.results.use_encoded_image,
             f"--style_from {self.results.style_from}": self.results.style_from is not None,

@@ -159,8 +159,9 @@ def test_weights_of_another_architecture_list_tensors(trained: Path, tmp_path: P
     shutil.copytree(trained / "ck", tmp_path / "ck")
     for name in ("options.json", "opt.txt"):
         (tmp_path / "ck/tiny" / name).unlink()
-    line = complaint(as_test(tmp_path, "--dataroot", trained / "data", "--label_nc", "5"))
-    assert "latest_net_G.pth" in line and "model.1.weight" in line
+    flags = ("--dataroot", trained / "data", "--label_nc", "5", "--ngf", "8")
+    line = complaint(as_test(tmp_path, *flags))
+    assert "latest_net_G.pth" in line and "model.1.weight: [4, 6, 7, 7], expected [8, 6" in line
 
 
 class Malicious:

@@ -37,8 +37,15 @@ def save_text(text: str, path: Path) -> None:
         file.write(text.encode())
 
 
-def load_tensors(path: Path, what: str = "weights") -> dict[str, Any]:
+def load_tensors(path: Path, what: str = "weights", mapped: bool = False) -> dict[str, Any]:
     """Read what `save_tensors` or any PyTorch wrote, onto the CPU, without executing any of it.
+
+    Names lose the "module." that DataParallel puts before all of them.
+
+    Args:
+        path: the file.
+        what: it is, for the message where it is not there.
+        mapped: leave the values on the disk until they are used, unchecked: for shapes at once.
 
     Raises:
         UserError: there is no such file, it is damaged, or it holds anything but data.
@@ -46,10 +53,12 @@ def load_tensors(path: Path, what: str = "weights") -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{what}: there is no file {path}; check the path")
     try:
-        damaged = _damaged_record(path)
+        is_zip = _is_zip(path)
+        damaged = _damaged_record(path) if is_zip and not mapped else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols that no PyTorch writes
-            value = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+            if not damaged:
+                value = torch.load(path, "cpu", weights_only=True, mmap=mapped and is_zip)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused, nothing in it was executed: it holds more than tensors and plain "
@@ -69,18 +78,23 @@ def load_tensors(path: Path, what: str = "weights") -> dict[str, Any]:
         )
     if not isinstance(value, dict):
         raise UserError(f"{path}: holds a {type(value).__name__}, expected a state dict")
+    while value and all(str(name).startswith("module.") for name in value):
+        value = {name.removeprefix("module."): tensor for name, tensor in value.items()}
     return value
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether a file has the format that PyTorch writes since 1.6."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def _damaged_record(path: Path) -> str | None:
     """The first record of a zip file that is not what its CRC says, if any.
 
     PyTorch would use it without a word. This costs half a second per GiB, about a half of what
-    loading does. Other formats (PyTorch before 1.6) have no CRCs.
+    loading does. Other formats have no CRCs.
     """
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return None
     with zipfile.ZipFile(path) as archive:
         for record in archive.infolist():
             # `torch.serialization.set_crc32_options(False)` leaves out the CRCs, and says 0.

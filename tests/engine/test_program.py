@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from programs import tiny_run, write_tiny_data
 
-from pix2pixhd.engine.program import ECHO_DELAY, run_program
+from pix2pixhd.engine import program
+from pix2pixhd.engine.program import ECHO_DELAY, parse_command_line, run_program, versions
 from pix2pixhd.util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,3 +128,41 @@ def test_a_full_shared_memory_is_named(size: str, tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: /dev/shm is full (") and "--nThreads 0" in line
+
+
+PROGRAMS = ("train.py", "test.py", "encode_features.py", "precompute_feature_maps.py")
+
+
+@pytest.mark.parametrize("script", PROGRAMS)
+def test_every_program_tells_its_version(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, script, "--version"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{versions()}\n"
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert done.stdout.startswith(f"pix2pixhd {ours}, PyTorch {torch.__version__.split('+')[0]}")
+
+
+def test_an_installed_version_is_that_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "__file__", str(tmp_path / "pix2pixhd/engine/program.py"))
+    monkeypatch.setattr(program.metadata, "version", {"pix2pixhd": "7", "torch": "8"}.__getitem__)
+    assert versions().startswith("pix2pixhd 7, PyTorch 8, Python 3.")
+
+
+@pytest.mark.parametrize(("rank", "printed"), [("0", "read\n"), ("1", "")])
+def test_of_several_processes_the_first_prints_what_parsing_finds(
+    rank: str, printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in world.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["train.py", "a"])
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        assert parse_command_line(lambda argv: [print("read"), argv][1]) == ["a"]
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert capsys.readouterr().out == printed

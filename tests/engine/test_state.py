@@ -165,7 +165,9 @@ def test_damaged_state(key: str, damage: str, tmp_path: Path) -> None:
     if damage != "missing":
         state[key] = {} if damage == "empty" else None
     save_tensors(state, file)
-    with pytest.raises(UserError, match=r"latest_state\.pth"):
+    lacks = rf"incomplete, it has no {key}; remove the file to go on from the weights alone, with"
+    message = {"format": "format (None|{}), this", "processes": "incomplete"}.get(key, lacks)
+    with pytest.raises(UserError, match=rf"latest_state\.pth: {message}"):
         run.restore()
 
 

@@ -49,6 +49,7 @@ def test_help_lists_every_flag_and_loads_no_library(program: str, options: type)
     assert done.returncode == 0
     assert done.stderr == "[]\n"
     listed = set(done.stdout.replace(",", " ").split())
+    assert "--version" in listed
     for name, default in flat(options()).items():
         assert f"--{name}" in listed
         if default is True:

@@ -337,12 +337,21 @@ def test_a_program_that_uses_a_run_is_a_dataclass_and_a_line(save: Save) -> None
     assert len(error_lines(lambda: parse_for_run(EvaluateOptions, ["--ngf", "9"]))) == 1
 
 
-def test_features_of_a_run_without_options_are_of_instances(save: Save) -> None:
-    assert parse_encode([]).model.instance_feat
-    model = parse_encode(["--label_feat"]).model
-    assert (model.instance_feat, model.label_feat) == (False, True)
+FOR_RUNS_WITH_FEATURES = [
+    (parse_encode, "", "the run has no encoder: it was trained without --instance_feat and"),
+    (parse_test, "--styles 2", "--styles 2: the run was trained without features; leave it out"),
+    (parse_test, "--style_from a.png", "--style_from a.png: the run was trained without features"),
+    (parse_test, "--use_encoded_image", "--use_encoded_image: the run was trained without"),
+]
+
+
+@pytest.mark.parametrize(("parse", "line", "problem"), FOR_RUNS_WITH_FEATURES)
+def test_what_only_a_run_with_features_can_do(
+    parse: Callable[[list[str]], object], line: str, problem: str, save: Save
+) -> None:
+    parse(line.split())  # of a run that nothing is known of yet: see engine.published
     save("")
-    assert error_lines(lambda: parse_encode([]))[0].startswith("the run has no encoder")
+    assert error_lines(lambda: parse(line.split()))[0].startswith(problem)
 
 
 def test_gpus_are_the_launchers_where_there_is_one(save: Save) -> None:
@@ -431,6 +440,7 @@ def test_saved_options_are_read_back(
 def test_texts() -> None:
     texts = options_texts(replaced(TrainOptions(), {"flip": False, "ngf": 8}))
     values = json.loads(texts["options.json"])
+    assert values.pop("cwd") == str(Path.cwd())
     assert values == flat(replaced(TrainOptions(), {"flip": False, "ngf": 8}))
     first, *lines, last = texts["opt.txt"].splitlines()
     assert (first, last) == (
@@ -440,3 +450,14 @@ def test_texts() -> None:
     assert lines == sorted(lines)
     assert {"no_flip: True", "no_lsgan: False", "ngf: 8", "fp16: False"} < set(lines)
     assert len(lines) == len(values)
+
+
+def test_what_argv_switches_off_takes_its_weights_along(save: Save) -> None:
+    save("--vgg_weights vgg.pth")
+    assert parse_train(["--continue_train"]).loss.vgg_weights == "vgg.pth"
+    assert parse_train(["--continue_train", "--vgg_loss"]).loss.vgg_weights == "vgg.pth"
+    loss = parse_train(["--continue_train", "--no_vgg_loss"]).loss
+    assert (loss.vgg_loss, loss.vgg_weights) == (False, None)
+    words = "--continue_train --no_vgg_loss --vgg_weights other.pth"
+    [line] = error_lines(lambda: parse_train(words.split()))
+    assert line.startswith("--vgg_weights with --no_vgg_loss")

@@ -137,7 +137,8 @@ def test_damaged_files_give_user_errors_and_nothing_else(tmp_path: Path) -> None
     for content in damaged_files(seed=1):
         file.write_bytes(content)
         try:
-            load_tensors(file)  # a changed byte may leave a readable file
+            load_tensors(file, mapped=True)  # a changed byte may leave a readable file
+            load_tensors(file)
         except UserError as error:
             refused += 1
             assert "weights.pth" in str(error)
@@ -169,6 +170,32 @@ def test_weights_load_in_any_format_and_precision(
     for name, weight in target.state_dict().items():
         assert weight.dtype == torch.float32
         assert torch.equal(weight, state[name].float())
+
+
+@pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("prefix", ["module.", "module.module."])
+def test_names_lose_what_data_parallel_puts_before_them(
+    prefix: str, new_format: bool, tmp_path: Path
+) -> None:
+    source, file = network(), tmp_path / "weights.pth"
+    state = {prefix + name: w for name, w in source.state_dict().items()}
+    file.write_bytes(serialised(state, _use_new_zipfile_serialization=new_format))
+    load_network(network(), file)
+    assert load_matching(network(), file)[1] == []
+    assert load_tensors(file, mapped=True).keys() == source.state_dict().keys()
+    save_tensors(state | {"other": torch.zeros(1)}, file)  # then it is a name like any other
+    assert load_tensors(file).keys() == {*state, "other"}
+
+
+def test_a_mapped_file_tells_its_shapes_and_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    save_tensors({"a": torch.full((1000, 7), 3.0)}, file)
+    content = bytearray(file.read_bytes())
+    content[content.index(torch.full((2,), 3.0).numpy().tobytes())] ^= 1
+    file.write_bytes(content)
+    assert load_tensors(file, mapped=True)["a"].shape == (1000, 7)
+    with pytest.raises(UserError, match="has changed since it was written"):
+        load_tensors(file)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""Published weights: what the networks of a run are that has weights, but no saved options."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from pix2pixhd.engine.world import read_world
+from pix2pixhd.models import uses_features
+from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.options.base_options import ModelOptions, TrainedRunOptions
+from pix2pixhd.options.fields import flat, replaced
+from pix2pixhd.options.parsing import as_flag, refuse
+from pix2pixhd.options.saved import options_file, require_paths
+from pix2pixhd.util.checkpoint import load_tensors, network_file, require_epoch
+from pix2pixhd.util.errors import UserError
+
+RunUser = TypeVar("RunUser", bound=TrainedRunOptions)
+Shapes = dict[str, tuple[int, ...]]  # of convolutions' weights, by name without .weight
+Changes = list[dict[str, Any]]  # of options, by name
+
+DEFAULT = ModelOptions()
+COLOURS = (1, 3)  # channels of images, as a rule
+
+
+def completed(options: RunUser, epoch: str) -> RunUser:
+    """The options, with what the weights tell of a run that has no saved options; prints what that
+    is. What depends on the run, and parsing could not know, is checked.
+
+    Raises:
+        UserError: there is no such run or epoch, a path that its options name leads nowhere, the
+            weights do not tell all, or the options do not suit the networks.
+    """
+    folder = options.run.folder
+    require_epoch(folder, epoch)
+    require_paths(options)
+    if options_file(options.run):
+        return options
+    files = {name: network_file(folder, epoch, name) for name in "GE"}
+    # Their shapes alone: values stay on the disk.
+    weights = {name: load_tensors(f, mapped=True) for name, f in files.items() if f.is_file()}
+    try:
+        model, lines = read_architecture(weights["G"], weights.get("E"), options.model)
+    except UserError as error:
+        raise UserError(f"{files['G']}: {error}") from None
+    if read_world().is_main:
+        for line in lines:
+            print(f"{folder}: has no saved options; by its weights, {line}", flush=True)
+    options = replace(options, model=model)
+    refuse([*options.problems(), *options.run_problems()])
+    return options
+
+
+def read_architecture(
+    weights_G: Mapping[str, Any], weights_E: Mapping[str, Any] | None, model: ModelOptions
+) -> tuple[ModelOptions, list[str]]:
+    """What networks these are, by the names and shapes of their weights.
+
+    Options that are not at their defaults stay as they are, even if the weights contradict them:
+    loading then lists the tensors that differ. Dropout leaves no trace, nor does it change what is
+    rendered. Of a generator of another kind than `global` and `local`, all is left as it is.
+
+    Args:
+        weights_G: the generator's state dict, without "module." before its names.
+        weights_E: the encoder's, if there is one.
+        model: what the user said.
+
+    Returns:
+        The options, and lines for the user on what was read.
+
+    Raises:
+        UserError: the input's channels can be one thing or another; lists the flags that say which.
+    """
+    read = _read_generator(_convolutions(weights_G), weights_G)
+    if not read or model.netG not in (DEFAULT.netG, read["netG"]):
+        return model, []
+    channels = read.pop("channels")
+    read |= _read_encoder(_convolutions(weights_E or {}))
+    known = _where_default(model, read)
+    kinds: Changes = [{}]
+    if not uses_features(model):
+        kinds = [{"instance_feat": True}, {"label_feat": True}]
+        kinds = kinds if "feat_num" in read else [{}, *kinds]
+    known = _with_input(known, channels, kinds)
+    flags = _as_flags({n: v for n, v in _changes(known, DEFAULT).items() if read.get(n) == v})
+    networks = f"the networks are of {flags}" if flags else "the networks are the default ones"
+    if _channels(known) != channels:  # loading complains
+        return known, [networks]
+    return known, [f"{networks}; {channels} input channels: {_in_words(known)}"]
+
+
+def _convolutions(weights: Mapping[str, Any]) -> Shapes:
+    return {
+        name.removesuffix(".weight"): tuple(tensor.shape)
+        for name, tensor in weights.items()
+        if isinstance(tensor, Tensor) and tensor.dim() == 4 and name.endswith(".weight")
+    }
+
+
+def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a generator, and the `channels` of its input; empty if it is of neither kind.
+
+    Convolutions of 7x7 are the first and the last, those of 3x3 outside of residual blocks halve
+    the resolution or double it.
+    """
+    enhancers = max((int(n) for n in _numbers(shapes, r"model(\d+)_1\.1")), default=0)
+    outermost = (f"model{enhancers}_1", f"model{enhancers}_2") if enhancers else ("model", "model")
+    first, last = f"{outermost[0]}.1", _last(shapes, outermost[1])
+    if not ("model.1" in shapes and first in shapes and last is not None):
+        return {}
+    options = {
+        "netG": "local" if enhancers else "global",
+        "ngf": shapes[first][0],
+        "channels": shapes[first][1],
+        "output_nc": shapes[last][0],
+        "n_downsample_global": _halvings(shapes),
+        "n_blocks_global": len(_numbers(shapes, r"model\.(\d+)\.conv_block\.1")),
+        # Instance normalisation has no weights.
+        "norm": "batch" if f"{outermost[0]}.2.weight" in weights else "instance",
+    }
+    if enhancers:
+        blocks = _numbers(shapes, r"model1_2\.(\d+)\.conv_block\.1")
+        options |= {"n_local_enhancers": enhancers, "n_blocks_local": len(blocks)}
+    return options
+
+
+def _read_encoder(shapes: Shapes) -> dict[str, Any]:
+    last = _last(shapes, "model")
+    if "model.1" not in shapes or last is None:
+        return {}
+    sizes = {"feat_num": shapes[last][0], "nef": shapes["model.1"][0]}
+    return sizes | {"n_downsample_E": _halvings(shapes)}
+
+
+def _numbers(shapes: Shapes, pattern: str) -> set[str]:
+    return {found[1] for name in shapes if (found := re.fullmatch(pattern, name))}
+
+
+def _last(shapes: Shapes, module: str) -> str | None:
+    """The name of the output's convolution."""
+    wide = [name for name in shapes if re.fullmatch(rf"{module}\.\d+", name)]
+    wide = [name for name in wide if shapes[name][2:] == (7, 7) and not name.endswith(".1")]
+    return wide[0] if len(wide) == 1 else None
+
+
+def _halvings(shapes: Shapes) -> int:
+    names = (name for name in shapes if re.fullmatch(r"model\.\d+", name))
+    return sum(shapes[name][2:] == (3, 3) for name in names) // 2
+
+
+def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptions:
+    """The options with the values, but for those that are not at their defaults."""
+    changes = {n: v for n, v in values.items() if getattr(model, n) == getattr(DEFAULT, n)}
+    return replaced(model, changes)
+
+
+def _channels(model: ModelOptions) -> int:
+    """Of the generator's input."""
+    maps = condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
+    return maps + (model.feat_num if uses_features(model) else 0)
+
+
+def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOptions:
+    """The options as they are with the first of the `kinds` of features, if that makes so many
+    channels; or else the only other ones that do, unless flags are at odds with that."""
+    first = replace(model, **kinds[0])
+    if _channels(first) == channels:
+        return first
+    found = [replace(model, **changes) for changes in _inputs(model, channels, kinds)]
+    if len(found) > 1:
+        ways = sorted((_changes(one, model) for one in found), key=len)
+        ways = [{n: v for n, v in way.items() if kinds[0].get(n) != v} for way in ways]
+        raise UserError(
+            f"the generator takes {channels} input channels, and the weights do not say what they "
+            f"are; also give {', or '.join(map(_as_flags, ways))}"
+        )
+    return found[0] if found else first
+
+
+def _inputs(model: ModelOptions, channels: int, kinds: Changes) -> Iterator[dict[str, Any]]:
+    """Changes, where the options are at their defaults, that make so many channels."""
+    for kind, instance in itertools.product(kinds, sorted({model.instance, False}, reverse=True)):
+        one = replace(model, instance=instance, **kind)
+        is_guess = bool(kind) and {} in kinds  # there is no encoder to show that there are features
+        # Features per instance stand for both kinds where there are instances.
+        if instance != one.instance_feat and (one.instance_feat or kind.get("label_feat")):
+            continue
+        rest = channels - _channels(one) + (one.label_nc or one.input_nc)
+        for changes in _as_labels_or_image(one, rest):
+            if rest > 0 and not (is_guess and changes):
+                yield {"instance": instance, **kind, **changes}
+
+
+def _as_labels_or_image(model: ModelOptions, rest: int) -> Iterator[dict[str, Any]]:
+    """What the `rest` of the channels can be: labels, an image, or labels and a further image."""
+    has_default_image = model.input_nc == DEFAULT.input_nc
+    if (model.label_nc or model.input_nc) == rest:
+        yield {}
+    elif model.label_nc == 0 and has_default_image:
+        yield {"input_nc": rest}
+    elif model.label_nc == DEFAULT.label_nc:
+        if has_default_image:
+            yield {"label_nc": rest}
+        is_image = rest in COLOURS if has_default_image else rest == model.input_nc
+        if is_image and not model.label_feat:
+            yield {"label_nc": 0, "input_nc": rest}
+    elif 0 < model.label_nc < rest and model.extra_nc == 0:
+        yield {"extra_nc": rest - model.label_nc}
+
+
+def _changes(model: ModelOptions, before: ModelOptions) -> dict[str, Any]:
+    return {n: v for n, v in flat(model).items() if v != getattr(before, n)}
+
+
+def _as_flags(values: Mapping[str, Any]) -> str:
+    return " ".join(as_flag(name, value) for name, value in values.items())
+
+
+def _in_words(model: ModelOptions) -> str:
+    """What the channels of the input are."""
+    is_one_hot = model.label_nc > 0
+    parts = [f"{model.label_nc} labels" if is_one_hot else f"an image of {model.input_nc}"]
+    parts += ["the boundaries of instances"] if model.instance else []
+    parts += [f"a further image of {model.extra_nc}"] if model.extra_nc else []
+    parts += [f"{model.feat_num} features"] if uses_features(model) else []
+    return ", ".join(parts)
