@@ -20,14 +20,15 @@ import numpy as np
 from PIL import Image
 
 from pix2pixhd.data import transforms
-from pix2pixhd.data.decode import Header, is_whole, opened
+from pix2pixhd.data.decode import Header
+from pix2pixhd.data.opening import is_whole, opened
 from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few
 from pix2pixhd.data.problems import FEATURES_AGAIN
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 
 ARRAY = "feat.npy"  # as the archive names it
-EXTENSIONS = IMAGE_EXTENSIONS | {".npz"}
+EXTENSIONS = IMAGE_EXTENSIONS - {".npy"} | {".npz"}
 MODES = {1: "L", 3: "RGB"}  # Pillow's modes of the pictures that hold so many features
 
 

@@ -12,7 +12,9 @@ from pix2pixhd.util.errors import UserError
 
 Scenes = dict[str, dict[str, list[Path]]]  # folder -> scene -> its files
 
-IMAGE_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".npy"}
+)
 
 # How many names a message shows before it goes on with a count.
 SHOWN = 5

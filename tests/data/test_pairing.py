@@ -25,7 +25,7 @@ def pairs(root: Path, *folders: str) -> list[tuple[str, ...]]:
 
 def test_lists_images_of_all_sub_folders_sorted_by_path(tmp_path: Path) -> None:
     images = ["b.png", "a-b/1.jpg", "a/2.PNG", "a/10.tif", "B.jpeg", "a.bmp"]
-    touch(tmp_path, *images, ".hidden.png", ".cache/x.png", "notes.txt", "a/feat.npy")
+    touch(tmp_path, *images, ".hidden.png", ".cache/x.png", "notes.txt", "a/feat.npz")
     expected = sorted(str(tmp_path / name) for name in images)
     assert [str(path) for path in list_images(tmp_path)] == expected
 
@@ -61,11 +61,11 @@ def test_pipes_and_devices_are_no_images(tmp_path: Path, ending: str) -> None:
         ("train_img", r"train_img: no such folder; \S+ holds notes, train_label; check --dataroot"),
         ("no/where", r"no/where: no such folder; there is no \S+/no either; check --dataroot"),
         ("train_label", r"train_label: no images \(an empty folder\), expected files of .*\.png"),
-        ("notes", r"notes: no images \(only .md, .npy\), expected files of"),
+        ("notes", r"notes: no images \(only .md, .npz\), expected files of"),
     ],
 )
 def test_missing_and_empty_folders(tmp_path: Path, folder: str, message: str) -> None:
-    touch(tmp_path, "notes/a.md", "notes/b.npy")
+    touch(tmp_path, "notes/a.md", "notes/b.npz")
     (tmp_path / "train_label").mkdir()
     with pytest.raises(UserError, match=message):
         list_images(tmp_path / folder)
