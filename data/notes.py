@@ -148,7 +148,7 @@ def _ranges(dataset: AlignedDataset, samples: list[Facts]) -> Iterator[str]:
             high = max(sample.extremes[name][1] for sample in alike)
             flag = "--value_range" if name == "image" else "--input_range"
             start = f"warning: {alike[0].files[name].parent}: {_plural(dataset, name)} have values "
-            if of_floats and (low < 0 or high > 1):
+            if of_floats and low < high and (low < 0 or high > 1):
                 # With the sign, a minus would pass for another flag's.
                 limits = f"{flag}={low:.6g},{high:.6g}"
                 yield f"{start}{low:.6g} to {high:.6g}, cut off outside 0 to 1; give {limits}"

@@ -27,7 +27,7 @@ def photographs(root: Path, values: np.ndarray, folder: str = "img", ending: str
 
 
 DEEP = np.zeros((1, 8, 16), np.uint16)
-FLOAT = np.zeros((1, 8, 16), np.float32)
+FLOAT = np.eye(8, 16, dtype=np.float32)[None]
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ FLOAT = np.zeros((1, 8, 16), np.float32)
         (DEEP + 8191, {}, "of 65535; give --value_range 0,8191"),
         (DEEP + 8192, {}, None),
         (DEEP, {}, None),
-        (FLOAT + 1, {}, None),
-        (FLOAT + 1.5, {}, "1.5 to 1.5, cut off outside 0 to 1; give --value_range=1.5,1.5"),
-        (FLOAT - 0.5, {}, "-0.5 to -0.5, cut off outside 0 to 1; give --value_range=-0.5,-0.5"),
-        (FLOAT + 1.5, {"value_range": "0,2"}, None),
+        (FLOAT, {}, None),
+        (FLOAT * 2, {}, "0 to 2, cut off outside 0 to 1; give --value_range=0,2"),
+        (FLOAT - 0.5, {}, "-0.5 to 0.5, cut off outside 0 to 1; give --value_range=-0.5,0.5"),
+        (FLOAT * 2, {"value_range": "0,2"}, None),
     ],
 )
 def test_ranges(
