@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -149,9 +150,11 @@ def _ranges(dataset: AlignedDataset, samples: list[Facts]) -> Iterator[str]:
             flag = "--value_range" if name == "image" else "--input_range"
             start = f"warning: {alike[0].files[name].parent}: {_plural(dataset, name)} have values "
             if of_floats and low < high and (low < 0 or high > 1):
-                # With the sign, a minus would pass for another flag's.
-                limits = f"{flag}={low:.6g},{high:.6g}"
-                yield f"{start}{low:.6g} to {high:.6g}, cut off outside 0 to 1; give {limits}"
+                step = 10.0 ** (math.floor(math.log10(high - low)) - 1)  # other files may have more
+                black, white = math.floor(low / step) * step, math.ceil(high / step) * step
+                # Without the equals sign, a minus would pass for another flag's.
+                limits = f"{flag}={black:g},{white:g}"
+                yield f"{start}{low:.4g} to {high:.4g}, cut off outside 0 to 1; give {limits}"
             elif not of_floats and 0 < high < SLIVER * 65535:
                 white = 2 ** int(high).bit_length() - 1  # cameras have 10, 12 or 14 bits
                 yield f"{start}{low} to {high} of 65535; give {flag} 0,{white}"
