@@ -124,8 +124,7 @@ def tiff_file(path: Path, channels: int | None) -> ArrayFile:
         height, width = shape[:2] if last else shape[-2:]
         ends = zip(page.dataoffsets, page.databytecounts, strict=True)
         whole = max((sum(end) for end in ends), default=0) <= path.stat().st_size
-        kinds = [int(kind) for kind in page.extrasamples]
-        of_gray = page.samplesperpixel == 2 and kinds[0] in ALPHA
+        of_gray = page.samplesperpixel == 2 and any(int(k) in ALPHA for k in page.extrasamples)
         alpha = of_gray or (photometric == "RGB" and page.samplesperpixel == 4)
         orientation = int(page.tags.valueof(274, default=1))
 

@@ -63,6 +63,8 @@ def write(path: Path, planes: np.ndarray, how: str) -> Path:
         tifffile.imwrite(path, planes, imagej=True, metadata={"axes": "CYX"})
     elif how == "rgb tif":
         tifffile.imwrite(path, pixels, photometric="rgb", planarconfig="contig")
+    elif how == "gray tif":
+        tifffile.imwrite(path, pixels, extrasamples=["unassalpha"], **CONTIG)
     elif how == "npy":
         np.save(path, pixels)
     elif how == "npy of planes":
@@ -169,6 +171,15 @@ def test_transparency_is_dropped_or_taken(tmp_path: Path, how: str, dtype: Any) 
     assert read_header(path, photo=True, what="image", channels=3).alpha
     np.testing.assert_array_equal(read_photo(path, 3), planes[:3])
     np.testing.assert_array_equal(read_photo(path, 1), with_channels(planes[:3], 1))
+
+
+@pytest.mark.parametrize("how", ["png", "gray tif"])
+def test_transparency_of_gray(tmp_path: Path, how: str) -> None:
+    planes = values(2, np.uint16)
+    path = write(tmp_path / f"a.{ending(how)}", planes, how)
+    assert read_header(path, photo=True, what="image", channels=1).alpha
+    for channels, expected in ((1, planes[:1]), (3, planes[[0, 0, 0]]), (2, planes)):
+        np.testing.assert_array_equal(read_photo(path, channels), expected)
 
 
 @pytest.mark.parametrize("how", ["tif of pages", "tif of ImageJ"])
