@@ -120,6 +120,8 @@ def tiff_file(path: Path, channels: int | None) -> ArrayFile:
                 f"{path}: a TIFF of unusual pixels ({kind}), expected gray, RGB or plain channels; "
                 "save it so, or as .npy"
             )
+        if 0 in shape:
+            raise ValueError("no pixels")
         last = len(shape) == 3 and axes.endswith("S")
         height, width = shape[:2] if last else shape[-2:]
         ends = zip(page.dataoffsets, page.databytecounts, strict=True)
@@ -131,6 +133,8 @@ def tiff_file(path: Path, channels: int | None) -> ArrayFile:
     def read() -> np.ndarray:
         with tifffile.TiffFile(path) as tiff:
             values = tiff.series[0].asarray() if stacked else tiff.pages.first.asarray()
+        if values.shape != shape:
+            raise ValueError(f"{values.shape} in place of {shape} values")
         return _planes(values, last)
 
     _check_pixels(width, height)

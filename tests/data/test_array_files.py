@@ -302,6 +302,18 @@ def test_unusable_tiff(tmp_path: Path, colours: str, message: str) -> None:
         read_photo(path, 3)
 
 
+def test_a_tiff_without_its_height(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((8, 9), np.float16), metadata=None, compression="deflate")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        type_of_height = tiff.pages.first.tags["ImageLength"].offset + 2
+    content[type_of_height : type_of_height + 2] = b"\0\0"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.tif: damaged, .*no pixels"):
+        read_photo(path, 3)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy"])
 def test_too_many_pixels(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     save_values(values(3, np.uint16), tmp_path / name)
