@@ -21,7 +21,7 @@ import PIL
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing, writing
 
-FORMAT = 2  # to be raised when the pixels made from a file, or the way they are kept, change
+FORMAT = 3  # to be raised when the pixels made from a file, or the way they are kept, change
 
 # The first type that holds all values exactly, else their own. Unsigned ones tell what white is.
 NARROW = {"i": (np.uint8, np.uint16), "f": (np.float16,)}

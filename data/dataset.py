@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from pix2pixhd.data import feature_maps, problems, transforms
 from pix2pixhd.data.cache import Cache, ResizedMap
-from pix2pixhd.data.decode import Header, read_header, read_ids, read_photo
+from pix2pixhd.data.decode import Header, decode_photo, planes_of, read_header, read_ids
 from pix2pixhd.data.layouts import find_layout
 from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, pair_files
+from pix2pixhd.options.base_options import ValueRange
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 
@@ -22,32 +26,37 @@ from pix2pixhd.util.errors import UserError
 IGNORE = 255
 IGNORE_WIDE = -1
 
-Map = Image.Image | np.ndarray  # as its file has it; of features float32 [feat_num,H,W]
+Map = Image.Image | np.ndarray  # as its file has it; [C,H,W] of features and deep photographs
 
 
 class AlignedDataset(Dataset[Batch]):
     """Reads `<dataroot>/<phase>_label`, `_inst` and `_img`; `_A`, `_inst` and `_B` if label_nc = 0.
 
-    With read_features also `_feat`, whose files `data.feature_maps` describes. Cityscapes is read
-    as it is downloaded, too: `data.layouts` finds the files.
+    With extra_nc also `_extra`, photographs too; with read_features also `_feat`, whose files
+    `data.feature_maps` describes. Cityscapes is read as it is downloaded, too: `data.layouts` finds
+    the files.
 
     A sample is a batch of one, which a model takes as it is:
 
     - `label`: uint8 [1,1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
       with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
     - `inst`: int32 [1,1,H,W], any numbers; None without the model's `instance`.
-    - `image`: uint8 [1,output_nc,H,W]; None if there is no folder of them.
+    - `image`: [1,output_nc,H,W], uint8 or uint16 as its file has it; but of more than 8 bits with a
+      range, and of floating point, float32 in [-1,1]. None if there is no folder of them.
+    - `extra`: the same, [1,extra_nc,H,W]; None if that is 0.
     - `feat`: float32 [1,feat_num,H,W], mostly in [-1,1]; None without read_features.
     - `path`: the label map's file.
 
     Attributes:
         files: those of each sample, map -> path; a program that takes only some samples keeps
             only theirs.
+        photos: maps that are photographs -> their channels.
 
     Raises:
         UserError: on making the set, a folder missing or empty, files unpaired, or no place for
             the cache; on reading from it, what `data.validate` looks for: a file that is damaged,
-            of another size than its partners, or with labels outside the range.
+            of another aspect ratio than its partners (another size, if nothing is scaled), of
+            another number of channels, or with labels outside the range.
     """
 
     def __init__(
@@ -56,14 +65,16 @@ class AlignedDataset(Dataset[Batch]):
         dataroot: str | Path,  # folder that holds the folders of maps
         phase: str,  # first part of those folders' names: train, test, ...
         label_nc: int,  # number of labels; 0: labels are photographs
-        input_nc: int,  # channels of such photographs, 1 or 3
-        output_nc: int,  # channels of the real images, 1 or 3
+        input_nc: int,  # channels of such photographs
+        output_nc: int,  # channels of the real images
+        extra_nc: int,  # channels of further input images; 0: none
         use_instance: bool,  # read instance maps
         resize_or_crop: str,  # a name that `data.transforms` knows
         load_size: int,  # width in pixels to scale to
         fine_size: int,  # side in pixels of the crop
         flip: bool,  # mirror at random; only if is_train
         ignore_label: int | None,  # value in label maps for "nothing known here"
+        ranges: Mapping[str, ValueRange | None],  # photograph -> black and white above 8 bits
         max_size: int | None,  # use only the first so many samples
         cache: str | Path | None,  # folder to keep resized maps in
         feat_num: int,  # channels of feature maps
@@ -77,14 +88,12 @@ class AlignedDataset(Dataset[Batch]):
         self.resize_or_crop, self.load_size, self.fine_size = resize_or_crop, load_size, fine_size
         self.ignore_label, self.flip = ignore_label, flip and is_train
         self.cache = None if cache is None else Cache(cache)
-        self.photos = {"image": output_nc}  # maps that are photographs -> their channels
+        self.is_train, self.ranges = is_train, ranges
+        self.photos = {"image": output_nc}
         if label_nc == 0:
             self.photos["label"] = input_nc
-        if not {1, 3}.issuperset(self.photos.values()):
-            raise UserError(
-                f"--input_nc {input_nc}, --output_nc {output_nc}: must be 1 or 3; "
-                "files of other numbers of channels cannot be read"
-            )
+        if extra_nc:
+            self.photos["extra"] = extra_nc
         self.layout = find_layout(self.dataroot, phase, label_nc)
         self.files = self._find(needs_image, read_features)[:max_size]
 
@@ -95,6 +104,8 @@ class AlignedDataset(Dataset[Batch]):
             wanted["inst"] = IMAGE_EXTENSIONS
         if needs_image or self.layout.folder("image").is_dir():
             wanted["image"] = IMAGE_EXTENSIONS
+        if "extra" in self.photos:
+            wanted["extra"] = IMAGE_EXTENSIONS
         if read_features:
             wanted["feat"] = feature_maps.EXTENSIONS
         found, missing = [], []
@@ -112,6 +123,7 @@ class AlignedDataset(Dataset[Batch]):
         """What to do if there is no folder of such maps, where the layout does not know."""
         hints = {
             "inst": "give --no_instance to do without instance maps",
+            "extra": "give --extra_nc 0 to do without further input images",
             "feat": f"make the feature maps with {problems.MAKE_FEATURES}",
         }
         return hints.get(name, "")
@@ -125,8 +137,14 @@ class AlignedDataset(Dataset[Batch]):
 
     @property
     def image_bits(self) -> Literal[8, 16, 32]:
-        """Bits of each value of the real images, 32 being floating point: those of the first."""
-        return 8
+        """Bits of each value of the real images, 32 being floating point: those of the first.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        path = self.files[0].get("image")
+        dtype = np.dtype(np.uint8) if path is None else self.read_header("image", path).dtype
+        return 32 if dtype.kind == "f" else 16 if dtype == np.uint16 else 8
 
     def __getitem__(self, key: int | tuple[int, int]) -> Batch:
         """Read a sample, by its index and the number that makes its random draw.
@@ -136,33 +154,42 @@ class AlignedDataset(Dataset[Batch]):
         """
         index, counter = key if isinstance(key, tuple) else (key, key)
         files = self.files[index]
-        maps = {name: self._resized_map(name, path) for name, path in files.items()}
-        problems.check_sizes(files, {name: size for name, (_, size) in maps.items()})
+        label = self._resized_map("label", files["label"])
+        size = _size(label.planes)
+        others = {name: path for name, path in files.items() if name != "label"}
+        maps = {"label": label} | {
+            name: self._resized_map(name, path, size) for name, path in others.items()
+        }
+        sizes = {name: source_size for name, (_, source_size) in maps.items()}
+        problems.check_sizes(files, sizes, self.resize_or_crop)
         # Seeded for each sample: workers share no generator, and need none.
         drawn = transforms.draw_crop_and_flip(
             np.random.default_rng((self.seed, counter)),
-            _size(maps["label"].planes),
-            self.output_size(maps["label"].source_size),
+            size,
+            self.output_size(label.source_size),
             flip=self.flip,
         )
         tensors = {
             name: transforms.crop_and_flip(planes, drawn, self._dtype(name, planes))[None]
             for name, (planes, _) in maps.items()
         }
-        return Batch(path=[str(files["label"])], **tensors)
+        return Batch(
+            path=[str(files["label"])], **{n: self._in_range(n, t) for n, t in tensors.items()}
+        )
 
     def read_header(self, name: str, path: Path) -> Header:
         """What the file of a map tells without decoding it; see `data.decode.read_header`."""
         if name == "feat":
             return feature_maps.read_header(path, self.feat_num)
-        return read_header(path, photo=name in self.photos, what=kind_of(name))
+        channels = self.photos.get(name)
+        return read_header(path, photo=channels is not None, what=kind_of(name), channels=channels)
 
     def read_map(self, name: str, path: Path) -> Map:
         """One map of a sample as the file has it; of a label map, the values are checked."""
         if name == "feat":
             return feature_maps.read_feature_map(path, self.feat_num)
         if name in self.photos:
-            return read_photo(path, self.photos[name])
+            return decode_photo(path, self.photos[name], kind_of(name))
         ids = read_ids(path, kind_of(name))
         if name == "label":
             self._check_labels(path, ids)
@@ -179,14 +206,20 @@ class AlignedDataset(Dataset[Batch]):
             values = np.unique(pixels).tolist()
         problems.check_labels(path, values, count, self.ignore_label)
 
-    def resize_map(self, name: str, values: Map) -> np.ndarray:
-        """[C,H,W] of one map of a sample, resized; of label maps, the ignored value replaced."""
-        size = transforms.resized_size(_size(values), self.resize_or_crop, self.load_size)
+    def resize_map(self, name: str, values: Map, size: transforms.Size | None = None) -> np.ndarray:
+        """[C,H,W] of one map of a sample, resized; of label maps, the ignored value replaced.
+
+        Args:
+            size: to resize to, width and height: those of the label map, which has None.
+        """
+        if size is None:
+            size = transforms.resized_size(_size(values), self.resize_or_crop, self.load_size)
         if isinstance(values, np.ndarray):
-            return feature_maps.resized(values, size)
+            return (feature_maps.resized if name == "feat" else transforms.resize_planes)(
+                values, size
+            )
         if name in self.photos:
-            photo = np.asarray(transforms.resize(values, size, Image.Resampling.BICUBIC))
-            return photo[None] if photo.ndim == 2 else photo.transpose(2, 0, 1)
+            return planes_of(transforms.resize(values, size, Image.Resampling.BICUBIC))
         ids = np.asarray(transforms.resize(values, size, Image.Resampling.NEAREST))
         if name == "label" and self.ignore_label is not None:
             ignored = ids == self.ignore_label
@@ -198,18 +231,34 @@ class AlignedDataset(Dataset[Batch]):
         """Width and height of the sample that is made from files of `size`."""
         return transforms.output_size(size, self.resize_or_crop, self.load_size, self.fine_size)
 
-    def _resized_map(self, name: str, path: Path) -> ResizedMap:
-        """One map of a sample, from the cache if there is one."""
+    def _in_range(self, name: str, pixels: Tensor) -> Tensor:
+        """Photographs as floats in [-1,1] where their type does not tell which value is white: that
+        is then the device's work."""
+        if name not in self.photos or pixels.dtype == torch.uint8:
+            return pixels
+        limits = self.ranges[name]
+        if limits is None and pixels.dtype == torch.uint16:
+            return pixels
+        return transforms.to_float(pixels, *(limits or (0, 1)))
+
+    def _resized_map(
+        self, name: str, path: Path, size: transforms.Size | None = None
+    ) -> ResizedMap:
+        """One map of a sample, from the cache if there is one; `size` as for resize_map."""
 
         def make() -> ResizedMap:
             values = self.read_map(name, path)
-            return ResizedMap(self.resize_map(name, values), _size(values))
+            return ResizedMap(self.resize_map(name, values, size), _size(values))
 
-        return make() if self.cache is None else self.cache.get(path, self._content(name), make)
+        if self.cache is None:
+            return make()
+        return self.cache.get(path, self._content(name, size), make)
 
-    def _content(self, name: str) -> str:
+    def _content(self, name: str, size: transforms.Size | None) -> str:
         """All that a resized map depends on besides the file and its kind of pixels."""
         resize_key = transforms.resize_key(self.resize_or_crop, self.load_size)
+        if size is not None:
+            resize_key = f"{size[0]}x{size[1]}"
         if name in self.photos:
             return f"photo, {resize_key}, {self.photos[name]} channels"
         details = ""
@@ -220,12 +269,12 @@ class AlignedDataset(Dataset[Batch]):
         return f"{name}, {resize_key}{details}"
 
     def _dtype(self, name: str, planes: np.ndarray) -> np.dtype:
-        """What a sample has of a map. Photographs stay as they were decoded: their type tells which
+        """What is cropped of a map. Photographs stay as they were decoded: their type tells which
         value is white, and it is the device that makes floats of them."""
+        if planes.dtype.kind == "f":  # from the cache perhaps of 16 bits
+            return np.dtype(np.float32)
         if name in self.photos:
             return planes.dtype
-        if name == "feat":
-            return np.dtype(np.float32)
         wide = name == "inst" or self.label_nc > 255
         return np.dtype(np.int32 if wide else np.uint8)
 

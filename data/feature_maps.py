@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from pix2pixhd.data import transforms
-from pix2pixhd.data.decode import Header, is_whole, opened
+from pix2pixhd.data.decode import Header
+from pix2pixhd.data.opening import is_whole, opened
 from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few
 from pix2pixhd.data.problems import FEATURES_AGAIN
 from pix2pixhd.util.errors import UserError

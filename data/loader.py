@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from pix2pixhd.data import problems
+from pix2pixhd.data import problems, transforms
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 
@@ -93,11 +93,30 @@ def collate(samples: list[Batch | UserError]) -> Batch | UserError:
     for path, size in zip(paths, sizes, strict=True):
         if size != sizes[0]:
             return UserError(problems.batch_sizes(Path(path), size, Path(paths[0]), sizes[0]))
+    sound = _of_one_depth(sound)
     # In a worker, PyTorch's stacking writes straight into memory shared with the main process.
     return Batch(
         path=paths,
         **default_collate([sample.map(lambda maps: maps[0]).tensors() for sample in sound]),
     )
+
+
+def _of_one_depth(samples: list[Batch]) -> list[Batch]:
+    """The samples, of maps that some have in 8 bits and others in more all as floating point."""
+    maps = [sample.tensors() for sample in samples]
+    types = {name: {tensors[name].dtype for tensors in maps} for name in maps[0]}
+    if mixed := [name for name, kinds in types.items() if len(kinds) > 1]:
+        return [
+            Batch(path=sample.path, **tensors | {name: _as_float(tensors[name]) for name in mixed})
+            for sample, tensors in zip(samples, maps, strict=True)
+        ]
+    return samples
+
+
+def _as_float(pixels: torch.Tensor) -> torch.Tensor:
+    if pixels.is_floating_point():
+        return pixels
+    return transforms.to_float(pixels, 0, torch.iinfo(pixels.dtype).max)
 
 
 def _start_worker(worker: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pix2pixhd.data import transforms
 from pix2pixhd.util.errors import UserError
 
 MAKE_FEATURES = "python precompute_feature_maps.py --name <the run with the encoder>"
@@ -42,16 +43,28 @@ def check_labels(
     )
 
 
-def check_sizes(files: dict[str, Path], sizes: dict[str, tuple[int, int]]) -> None:
-    """Refuse maps of one sample that differ in size (width, height)."""
+def check_sizes(
+    files: dict[str, Path], sizes: dict[str, tuple[int, int]], resize_or_crop: str
+) -> None:
+    """Refuse maps of one sample that differ in size (width, height), unless all are scaled and have
+    the same aspect ratio."""
     width, height = sizes["label"]
-    same = "all maps of a sample must have the same size"
+    scales = resize_or_crop not in ("crop", "none")
     for name, size in sizes.items():
-        if size != (width, height):
-            raise UserError(
-                f"{files[name]}: {size[0]}x{size[1]} pixels, expected {width}x{height} as in "
-                f"{files['label']}; {FEATURES_AGAIN if name == 'feat' else same}"
-            )
+        same_aspect = transforms.same_aspect(size, (width, height))
+        if size == (width, height) or (scales and same_aspect):
+            continue
+        if name == "feat":
+            fix = FEATURES_AGAIN
+        elif same_aspect:
+            mode = "scale_width" + "_and_crop" * (resize_or_crop == "crop")
+            fix = f"give --resize_or_crop {mode}, which scales each map on its own to --loadSize"
+        else:
+            fix = "all maps of a sample must show the same scene whole, in one aspect ratio"
+        raise UserError(
+            f"{files[name]}: {size[0]}x{size[1]} pixels, expected {width}x{height} as in "
+            f"{files['label']}{' or the same aspect ratio' if scales else ''}; {fix}"
+        )
 
 
 def batch_sizes(one: Path, size: tuple[int, int], other: Path, size_: tuple[int, int]) -> str:

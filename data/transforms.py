@@ -70,6 +70,34 @@ def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.
     return image if image.size == size else image.resize(size, resample)
 
 
+def resize_planes(planes: np.ndarray, size: Size) -> np.ndarray:
+    """Scale a photograph [C,H,W] as `resize` does, BICUBIC: its planes one by one, as no channel is
+    transparency to weigh the others with. More than 8 bits are scaled as floating point."""
+    if (planes.shape[2], planes.shape[1]) == size:
+        return planes
+    dtype = np.uint8 if planes.dtype == np.uint8 else np.float32
+    images = [Image.fromarray(plane.astype(dtype, copy=False)) for plane in planes]
+    scaled = np.stack(
+        [np.asarray(resize(image, size, Image.Resampling.BICUBIC)) for image in images]
+    )
+    if planes.dtype == np.uint16:
+        return np.rint(scaled).clip(0, 65535).astype(np.uint16)
+    return scaled
+
+
+def same_aspect(size: Size, other: Size) -> bool:
+    """Whether the smaller size is the larger one scaled, up to the rounding of one side."""
+    (w, h), (width, height) = sorted((size, other), key=lambda s: s[0] * s[1])
+    return abs(width * h / height - w) < 1 or abs(height * w / width - h) < 1
+
+
+def to_float(pixels: Tensor, black: float, white: float) -> Tensor:
+    """Levels as float32 in [-1,1], what is outside `black` and `white` being cut off. For whole
+    types from 0 to their largest value bit for bit what `models.conditioning` makes of them."""
+    values = pixels.float().sub_(black).div_((white - black) / 2).sub_(1)
+    return values.clamp_(-1, 1)
+
+
 def crop_and_flip(planes: np.ndarray, drawn: CropAndFlip, dtype: np.dtype) -> Tensor:
     """A resized map cropped and flipped as drawn.
 

@@ -16,8 +16,9 @@ from typing import Literal, NamedTuple, TypeVar
 from tqdm import tqdm
 
 from pix2pixhd.data import problems
-from pix2pixhd.data.dataset import AlignedDataset, kind_of
+from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.decode import Header
+from pix2pixhd.data.notes import Extremes, Facts, extremes, notes
 from pix2pixhd.util.errors import UserError
 
 Result = TypeVar("Result")
@@ -48,8 +49,8 @@ def validate_dataset(
         batch_size: images that will be stacked, and so must agree in size.
 
     Returns:
-        Warnings, to be printed: one line for each thing that is likely a mistake, but can be
-        trained with.
+        Lines to be printed: a warning for each thing that is likely a mistake, but can be trained
+        with, and a note for what is done to files that are not plainly what was asked for.
 
     Raises:
         UserError: the problems, one line each; of those alike only a few and the number of the
@@ -65,13 +66,19 @@ def validate_dataset(
     # What ends too early may yet decode, as some writers leave out a format's last bytes.
     suspect = {n for n in numbers if not all(header.whole for header in headers[n].of.values())}
     decoded = [n for n in sorted(spread | suspect) if not headers[n].problems]
-    for lines in _in_threads(partial(_pixel_problems, dataset), decoded, "image"):
+    known: dict[int, dict[str, Extremes]] = {}
+    results = _in_threads(partial(_decode, dataset), decoded, "image")
+    for number, (of_pixels, lines) in zip(decoded, results, strict=True):
+        known[number] = of_pixels
         found += lines
     if found:
         lines = _grouped(found)
         more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         raise UserError(lines[:SHOWN] + more)
-    return _warnings(dataset, headers)
+    return notes(
+        dataset,
+        [Facts(dataset.files[n], headers[n].of, known.get(n, {})) for n in numbers],
+    )
 
 
 def _read_headers(dataset: AlignedDataset, number: int) -> _Headers:
@@ -80,15 +87,24 @@ def _read_headers(dataset: AlignedDataset, number: int) -> _Headers:
     headers, found = _each(dataset.read_header, files)
     if not found:
         try:
-            problems.check_sizes(files, {name: header.size for name, header in headers.items()})
+            problems.check_sizes(
+                files,
+                {name: header.size for name, header in headers.items()},
+                dataset.resize_or_crop,
+            )
         except UserError as error:
             found = error.problems
     return _Headers(headers, found)
 
 
-def _pixel_problems(dataset: AlignedDataset, number: int) -> list[str]:
-    """Decode the maps of a sample, as training will."""
-    return _each(dataset.read_map, dataset.files[number])[1]
+def _decode(dataset: AlignedDataset, number: int) -> tuple[dict[str, Extremes], list[str]]:
+    """Decode the maps of a sample, as training will: what their values are, and the problems."""
+
+    def values(name: str, path: Path) -> Extremes | None:
+        return extremes(dataset, name, dataset.read_map(name, path))
+
+    found, lines = _each(values, dataset.files[number])
+    return {name: known for name, known in found.items() if known is not None}, lines
 
 
 def _each(
@@ -114,24 +130,6 @@ def _different_sizes(dataset: AlignedDataset, headers: list[_Headers]) -> list[s
         return []
     (size, path), (other_size, other), *_ = first.items()
     return [problems.batch_sizes(other, other_size, path, size)]
-
-
-def _warnings(dataset: AlignedDataset, headers: list[_Headers]) -> list[str]:
-    """A line for each kind of map that is kept in a lossy format though its values are exact."""
-    lossy: dict[str, list[Path]] = {}
-    for files, sample in zip(dataset.files, headers, strict=True):
-        for name, header in sample.of.items():
-            if header.lossy:
-                lossy.setdefault(name, []).append(files[name])
-    lines = []
-    for name, paths in lossy.items():
-        kind, more = kind_of(name), f", the first of {len(paths)}" if len(paths) > 1 else ""
-        lines.append(
-            f"warning: {paths[0]}: this {kind} map is a JPEG{more}; JPEG changes values along "
-            f"edges, where training then sees {kind}s that nobody drew; make the {kind} maps again "
-            "as PNG"
-        )
-    return lines
 
 
 def _grouped(lines: list[str]) -> list[str]:

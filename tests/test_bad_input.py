@@ -52,7 +52,7 @@ def mask_of_255(data: Path) -> None:
 
 
 def colour_label(data: Path) -> None:
-    Image.new("RGB", (32, 16)).save(data / LABEL)
+    Image.new("RGB", (32, 16), "red").save(data / LABEL)
 
 
 def truncated(data: Path) -> None:
@@ -75,7 +75,7 @@ DATA_FAULTS: list[tuple[Callable[[Path], None], tuple[str, ...]]] = [
     (other_size, (IMAGE, "30x16", "32x16")),
     (label_too_large, (LABEL, "7", "--label_nc")),
     (mask_of_255, (LABEL, "255", "--label_nc 2")),
-    (colour_label, (LABEL, "--label_nc 0")),
+    (colour_label, (LABEL, "prepare_labels.py", "--label_nc 0")),
     (truncated, (IMAGE,)),
     (no_bytes, (IMAGE, "empty")),
     (text, (IMAGE,)),

@@ -131,7 +131,7 @@ def test_maps_that_no_longer_agree_in_size(
     root = make_set(count=1, size=(40, 24))
     cached = open_set(root, cache=folder, resize_or_crop="resize_and_crop")
     cached[0]
-    Image.fromarray(pixels("inst", 0, (41, 24))).save(root / "train_inst/000.png")
+    Image.fromarray(pixels("inst", 0, (50, 24))).save(root / "train_inst/000.png")
     for _ in range(2):
-        with pytest.raises(UserError, match="41x24 pixels, expected 40x24"):
+        with pytest.raises(UserError, match="50x24 pixels, expected 40x24"):
             cached[0]

@@ -194,7 +194,11 @@ def test_sizes_that_differ(make_set: MakeSet, open_set: OpenSet, folder: str) ->
         (("A", "B"), {"instance": False}, ["train_label: .*--label_nc 0", "train_img: "]),
         (("label", "img"), {"label_nc": 0, "instance": False}, ["_A: .*--label_nc", "_B: "]),
         (("label", "inst", "img"), {"phase": "val"}, ["_label", "_inst", "val_img: no such"]),
-        (("label", "inst", "img"), {"output_nc": 4}, ["--output_nc 4: must be 1 or 3"]),
+        (
+            ("label", "inst", "img"),
+            {"extra_nc": 3},
+            ["_extra: no such .*--extra_nc 0"],
+        ),
     ],
 )
 def test_sets_that_cannot_be_opened(

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from pix2pixhd.data.decode import read_header, read_ids, read_photo
+from pix2pixhd.data.decode import decode_photo, read_header, read_ids, read_photo
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image import save_values
 
 
 def saved(path: Path, pixels: Any, **options: Any) -> Path:
@@ -85,24 +86,28 @@ RED = (200, 10, 10)
         (Image.new("L", (2, 1), 77), (77, 77, 77)),
         (Image.new("1", (2, 1), 1), (255, 255, 255)),
         (palette(np.zeros((1, 2), np.uint8)), RED),
-        (Image.fromarray(np.full((1, 2), 200 * 257, np.uint16)), (200, 200, 200)),
     ],
     ids=lambda value: getattr(value, "mode", ""),
 )
 def test_photographs_of_any_kind(tmp_path: Path, image: Image.Image, pixel: Any) -> None:
     path = saved(tmp_path / "photo.png", image)
-    assert read_photo(path, 3).mode == "RGB"
-    assert read_photo(path, 3).getpixel((1, 0)) == pixel
-    assert read_photo(path, 1).mode == "L"
-    assert read_photo(path, 1).getpixel((1, 0)) == Image.new("RGB", (1, 1), pixel).convert(
-        "L"
-    ).getpixel((0, 0))
+    gray = Image.new("RGB", (1, 1), pixel).convert("L").getpixel((0, 0))
+    for channels, expected in ((3, list(pixel)), (1, [gray])):
+        photo = read_photo(path, channels)
+        assert photo.dtype == np.uint8 and photo.shape == (channels, 1, 2)
+        assert photo[:, 0, 1].tolist() == expected
 
 
 @pytest.mark.filterwarnings("error")
 def test_transparent_palette_drops_transparency(tmp_path: Path) -> None:
     path = saved(tmp_path / "p.png", palette(np.zeros((1, 2), np.uint8)), transparency=b"\x00\x80")
-    assert read_photo(path, 3).getpixel((0, 0)) == RED
+    assert read_photo(path, 3)[:, 0, 0].tolist() == list(RED)
+    assert read_photo(path, 4)[:, 0, 0].tolist() == [*RED, 0]
+
+
+def test_what_pillow_decoded_is_not_copied(tmp_path: Path) -> None:
+    path = saved(tmp_path / "photo.png", BYTES)
+    assert isinstance(decode_photo(path, 3), Image.Image)
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.tif"])
@@ -118,7 +123,7 @@ def test_photographs_are_turned_upright(tmp_path: Path, name: str, orientation: 
     exif[ExifTags.Base.Orientation] = orientation
     path = saved(tmp_path / name, np.ascontiguousarray(lying[::rows, ::columns]), exif=exif)
     assert read_header(path, photo=True, what="image").size == (32, 16)
-    np.testing.assert_allclose(np.asarray(read_photo(path, 3)), upright, atol=8)
+    np.testing.assert_allclose(read_photo(path, 3), upright.transpose(2, 0, 1), atol=8)
 
 
 def test_orientation_of_identifiers_is_ignored(tmp_path: Path) -> None:
@@ -132,19 +137,39 @@ def test_orientation_of_identifiers_is_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pixels", "what", "message"),
     [
-        (np.zeros((2, 2, 3), np.uint8), "label", r"has 3 channels \(RGB\), .*--label_nc 0"),
-        (np.zeros((2, 2, 4), np.uint8), "instance", r"has 4 channels \(RGBA\), .*--no_instance"),
+        (Image.new("CMYK", (2, 2)), "label", "has 4 channels, .*--label_nc 0"),
+        (Image.new("CMYK", (2, 2)), "instance", "has 4 channels, .*--no_instance"),
         (np.zeros((2, 2), np.float32), "instance", "instance map holds floating-point numbers"),
-        (np.zeros((2, 2), np.float32), "image", "photograph holds floating-point numbers"),
         (np.zeros((2, 2), np.int32), "image", "photograph holds 32-bit numbers"),
     ],
 )
-def test_unusable_kinds(tmp_path: Path, pixels: np.ndarray, what: str, message: str) -> None:
+def test_unusable_kinds(tmp_path: Path, pixels: Any, what: str, message: str) -> None:
     path = saved(tmp_path / "map.tif", pixels)
     with pytest.raises(UserError, match=rf"map\.tif: this .*{message}"):
         read_header(path, photo=what == "image", what=what)
     with pytest.raises(UserError, match=message):
         read_photo(path, 3) if what == "image" else read_ids(path, what)
+
+
+GRAY = np.stack([BYTES] * 3, axis=2)
+ALPHA = np.full_like(BYTES, 7)[..., None]
+
+
+@pytest.mark.parametrize("pixels", [GRAY, np.concatenate([GRAY, ALPHA], axis=2)])
+def test_gray_colours_are_the_numbers_they_show(tmp_path: Path, pixels: np.ndarray) -> None:
+    path = saved(tmp_path / "ids.png", pixels)
+    assert read_header(path, photo=False, what="label").channels == pixels.shape[2]
+    np.testing.assert_array_equal(np.asarray(read_ids(path, "label")), BYTES)
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_one_pixel_of_another_colour(tmp_path: Path, channel: int) -> None:
+    pixels = GRAY.copy()
+    pixels[1, 2, channel] = 9
+    path = saved(tmp_path / "ids.png", pixels)
+    command = rf"python datasets/prepare_labels\.py --in {tmp_path} --out <folder>"
+    with pytest.raises(UserError, match=rf"ids\.png: .*3 channels, .*{command}; .*--label_nc 0$"):
+        read_ids(path, "label")
 
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
@@ -157,21 +182,29 @@ def test_whole_files_are_known_as_such(tmp_path: Path, name: str) -> None:
     assert read_header(saved(tmp_path / name, BYTES), photo=True, what="image").whole
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.npy", "16.png", "16.tif"])
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @pytest.mark.filterwarnings("ignore")
 @given(data=st.data())
 def test_damage_anywhere_is_read_or_a_users_error(
     tmp_path: Path, name: str, data: st.DataObject
 ) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (16, 16), np.uint8)
-    content = bytearray(saved(tmp_path / f"whole_{name}", noise).read_bytes())
+    noise = np.random.default_rng(0).integers(0, 255, (3, 16, 16), np.uint8)
+    whole = tmp_path / f"whole_{name}"
+    if name == "a.jpg":
+        saved(whole, noise[0])
+    else:
+        save_values(noise.astype(np.uint16) * 257 if name.startswith("16") else noise[:1], whole)
+    content = bytearray(whole.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / name
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
-    for read in (lambda: read_photo(path, 3), lambda: read_ids(path, "label")):
+    for read in (
+        lambda: read_photo(path, 3).shape == (3, *read_photo(path, 3).shape[1:]),
+        lambda: read_ids(path, "label").mode in ("L", "I"),
+    ):
         try:
-            assert read().mode in ("RGB", "L", "I")
+            assert read()
         except UserError as error:
             assert str(error).startswith(f"{path}: ")

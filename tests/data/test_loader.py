@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pix2pixhd.data.sampler import EpochSampler
 from pix2pixhd.options.base_options import DataOptions, ModelOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image import save_values
 
 MakeSet = Callable[..., Path]
 
@@ -128,26 +130,37 @@ def test_photographs_travel_as_bytes(
             assert batch.label.nbytes == 2 * (1 if label_nc else 3) * 8 * 8
 
 
-def test_wider_photographs_keep_their_type(
-    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once files of 16 bits are decoded as such, nothing on the way narrows even dark ones."""
-    data = options(make_set(), cache=str(tmp_path / "cache"))
+def save_deep(root: Path, number: int, values: np.ndarray) -> None:
+    save_values(values, root / f"train_img/{number:03}.tif")
+    (root / f"train_img/{number:03}.png").unlink()
+
+
+def test_wider_photographs_keep_their_type(make_set: MakeSet, tmp_path: Path) -> None:
+    """Nothing on the way narrows even dark ones."""
+    root = make_set(count=2)
+    dark = np.arange(2 * 3 * 8 * 16, dtype=np.uint16).reshape(2, 3, 8, 16) % 256
+    for number, values in enumerate(dark):
+        save_deep(root, number, values)
+    data = options(root, cache=str(tmp_path / "cache"), resize_or_crop="none", flip=False)
     dataset = create_dataset(data, ModelOptions(), phase="train", seed=0, is_train=True)
-    resize_map = dataset.resize_map
-
-    def wide(name: str, values: Any) -> np.ndarray:
-        planes = resize_map(name, values)
-        return planes.astype(np.uint16) if name == "image" else planes
-
-    monkeypatch.setattr(dataset, "resize_map", wide)
-    narrow = create_dataset(
-        options(dataset.dataroot), ModelOptions(), phase="train", seed=0, is_train=True
-    )
     for _ in range(2):  # when the cache is filled, and from it
-        (batch,) = [collate([dataset[0], dataset[1]])]
+        batch = collate([dataset[0], dataset[1]])
         assert batch.image.dtype == torch.uint16
-        assert torch.equal(batch.image[0].int(), narrow[0].image[0].int())
+        np.testing.assert_array_equal(batch.image, dark)
+
+
+def test_photographs_of_several_depths_make_a_batch(make_set: MakeSet) -> None:
+    """Of whichever order: white is white."""
+    root = make_set(count=3)
+    whites = (np.uint8(255), np.uint16(65535), np.float32(1))
+    for number, white in enumerate(whites):
+        save_deep(root, number, np.full((3, 8, 16), white))
+    data = options(root, resize_or_crop="none")
+    dataset = create_dataset(data, ModelOptions(), phase="train", seed=0, is_train=True)
+    for order in permutations(range(3), 2):
+        batch = collate([dataset[n] for n in order])
+        assert batch.image.dtype == torch.float32
+        assert (batch.image == 1).all()
 
 
 def test_pinning_pins_every_map(make_set: MakeSet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def damage(path: Path, how: str) -> None:
                 "out of range": np.full((8, 16), 9, np.uint8),
                 "mask": np.eye(8, 16, dtype=np.uint8) * 255,
                 "unknown": np.eye(8, 16, dtype=np.uint8) * 254 + 1,
-                "colours": np.zeros((8, 16, 3), np.uint8),
+                "colours": pixels("img", 0, (16, 8)),
                 "floats": np.zeros((8, 16), np.float32),
             }[how]
         ).save(path, format="TIFF")
@@ -54,7 +54,7 @@ def damage(path: Path, how: str) -> None:
         ("label", "out of range", r"label 9 found, expected 0 to 4 \(.*; give --label_nc 10"),
         ("label", "mask", "label 255 found, .*did you mean --label_nc 2 with values 0 and 1"),
         ("label", "unknown", "label 255 found, .*--ignore_label 255"),
-        ("label", "colours", r"label map has 3 channels \(RGB\), expected one; .*--label_nc 0"),
+        ("label", "colours", r"label map has 3 channels, expected one, .*--label_nc 0"),
         ("label", "short", "damaged, .*copy it here again"),
         ("inst", "large", "32x16 pixels, expected 16x8 as in .*train_label/002.png; "),
         ("inst", "floats", "instance map holds floating-point numbers, expected whole ones; "),

@@ -1,12 +1,16 @@
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import (
     label_to_image,
     save_image,
     save_thumbnail,
+    save_values,
     tensor_to_image,
     thumbnail_size,
 )
@@ -48,6 +52,36 @@ def test_the_suffix_names_the_format(tmp_path, name, kind):
     with Image.open(tmp_path / name) as opened:
         assert opened.format == kind
         assert np.abs(np.asarray(opened).astype(int) - image).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", ["a/b.png", "a.tif", "a.npy"])
+def test_values_are_written_as_they_are(tmp_path, name, channels, dtype):
+    """As other programs read them: the channels last, three of them being colours."""
+    values = (np.random.default_rng(0).random((channels, 4, 6)) * 255).astype(dtype)
+    values[0, 0, 0] = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    path = tmp_path / name
+    if path.suffix == ".png" and (channels == 5 or dtype == np.float32):
+        with pytest.raises(AssertionError):
+            save_values(values, path)
+        assert not path.exists()
+        return
+    save_values(values, path)
+    read = {".png": imagecodecs.imread, ".tif": tifffile.imread, ".npy": np.load}[path.suffix]
+    pixels = read(path)
+    assert pixels.dtype == dtype
+    np.testing.assert_array_equal(pixels, values[0] if channels == 1 else values.transpose(1, 2, 0))
+    if path.suffix == ".tif":
+        with tifffile.TiffFile(path) as tiff:
+            assert len(tiff.pages) == 1
+            assert (tiff.pages[0].photometric.name == "RGB") == (channels == 3)
+
+
+def test_values_that_cannot_be_written_leave_the_old_ones(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        save_values(np.zeros((1, 2, 2), np.uint16), tmp_path / "file/a.tif")
 
 
 def test_thumbnails_shrink_and_never_grow(tmp_path):
