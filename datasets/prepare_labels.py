@@ -56,7 +56,7 @@ def parser() -> common.Parser:
         "--min_share",
         type=_percent,
         metavar="PERCENT",
-        help="of the pixels, that a colour must have to be found as a label (default: 0.005 in "
+        help="of the pixels, that a colour must have to be found as a label (default: 0.002 in "
         "pictures with JPEG's noise, else none)",
     )
     add("--renumber", action="store_true", help="give labels with gaps the numbers 0 to n - 1")
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         problems += error.problems
     for line in output.warnings:
         print(f"warning: {line}", file=sys.stderr)
-    _tell(asked, output, len(source.items) - len(problems) + len(source.problems))
+    _tell(asked, output)
     if problems:
         raise UserError(problems)
 
@@ -180,11 +180,11 @@ def _write_labels(asked: argparse.Namespace, request: Request, table: Table) -> 
     write_table(path, table)
 
 
-def _tell(asked: argparse.Namespace, output: Output, count: int) -> None:
+def _tell(asked: argparse.Namespace, output: Output) -> None:
     """What was written, and what to do next."""
     table = output.source.table
     folders = " and ".join(map(str, output.folders()))
-    print(f"wrote {count} maps to {folders}; labels in {asked.out / 'labels.json'}")
+    print(f"maps written: {output.written:,}, to {folders}; labels: {asked.out / 'labels.json'}")
     photos = asked.out / f"{asked.phase}_img"
     if not photos.is_dir():
         print(f"put the photographs into {photos}, named as the label maps")

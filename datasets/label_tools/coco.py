@@ -14,6 +14,7 @@ from label_tools.rle import decode_rle
 from label_tools.source import Drawing, Item, Request, Source, label_numbers, read_json, safe_name
 from label_tools.table import BACKGROUND, Label, Table
 from pix2pixhd.data.decode import opened
+from pix2pixhd.data.pairing import first_few
 from pix2pixhd.util.errors import UserError
 
 
@@ -54,11 +55,11 @@ def coco_source(request: Request) -> Source:
     ]
     empty = sum(not by_image[image["id"]] for image in content["images"])
     report = [
-        f"{len(items)} pictures, {sum(map(len, by_image.values())):,} shapes of "
-        f"{len(numbers)} categories; the largest are drawn first, so that small ones stay in sight"
+        f"pictures: {len(items):,}, shapes: {sum(map(len, by_image.values())):,}, categories: "
+        f"{len(numbers)}; the largest are drawn first, so that small ones stay in sight"
     ]
-    report += [f"{empty} pictures have no shapes: all of them is {BACKGROUND}"] if empty else []
-    warnings = [f"{without:,} annotations have no segmentation: left out"] if without else []
+    report += [f"pictures without a shape, all {BACKGROUND}: {empty}"] if empty else []
+    warnings = [f"annotations without a segmentation, left out: {without:,}"] if without else []
     return Source(table, items, report, warnings, has_parts=True)
 
 
@@ -74,9 +75,11 @@ def panoptic_source(request: Request) -> Source:
     table, numbers = _categories(content, request)
     things = {c["id"] for c in content["categories"] if c.get("isthing", 1)}
     for annotation in content["annotations"]:
-        for segment in annotation.get("segments_info", ()):
+        _check_keys(request, "annotation", annotation, {"image_id", "file_name", "segments_info"})
+        for segment in annotation["segments_info"]:
+            _check_keys(request, "segment", segment, {"id"})
             _check_category(request, segment.get("category_id"), segment, numbers)
-    _check_images(request, content, {a.get("image_id") for a in content["annotations"]})
+    _check_images(request, content, {a["image_id"] for a in content["annotations"]})
     names = {image["id"]: _name(image) for image in content["images"]}
     items = [
         Item(
@@ -85,7 +88,7 @@ def panoptic_source(request: Request) -> Source:
         )
         for annotation in content["annotations"]
     ]
-    report = [f"{len(items)} pictures of {len(numbers)} categories, {len(things)} of them things"]
+    report = [f"pictures: {len(items):,}, categories: {len(numbers)}, of things: {len(things)}"]
     return Source(table, items, report, has_parts=True)
 
 
@@ -102,6 +105,8 @@ def _load(request: Request) -> dict[str, Any]:
 def _categories(content: dict[str, Any], request: Request) -> tuple[Table, dict[Any, int]]:
     """The table, and the label of each category id: in the order of their ids, behind the
     background, or as the given table names them."""
+    for category in content["categories"]:
+        _check_keys(request, "category", category, {"id", "name"})
     categories = sorted(content["categories"], key=lambda category: category["id"])
     if request.table:
         table, by_name = label_numbers([c["name"] for c in categories], request)
@@ -112,6 +117,14 @@ def _categories(content: dict[str, Any], request: Request) -> tuple[Table, dict[
         colours = (tuple(colour),) if isinstance(colour, list) and len(colour) == 3 else ()
         labels.append(Label(category["name"], colours, category["id"]))
     return Table(tuple(labels)), {c["id"]: n for n, c in enumerate(categories, 1)}
+
+
+def _check_keys(request: Request, what: str, item: dict[str, Any], keys: set[str]) -> None:
+    if missing := keys - item.keys():
+        raise UserError(
+            f"{request.path}: {what} {item.get('id', '')} has no {', '.join(sorted(missing))}; "
+            "export the file again"
+        )
 
 
 def _check_category(request: Request, category: Any, owner: Any, numbers: dict[Any, int]) -> None:
@@ -126,16 +139,12 @@ def _check_images(request: Request, content: dict[str, Any], used: Any) -> None:
     """All pictures have what it takes, and no annotation is of another."""
     known = set()
     for image in content["images"]:
-        if not {"id", "file_name", "width", "height"} <= image.keys():
-            raise UserError(
-                f"{request.path}: image {image.get('id')} lacks one of id, file_name, width and "
-                "height; export it again"
-            )
+        _check_keys(request, "image", image, {"id", "file_name", "width", "height"})
         known.add(image["id"])
     if missing := [identity for identity in used if identity not in known]:
         raise UserError(
-            f"{request.path}: annotations of image {missing[0]} (and {len(missing) - 1} more), "
-            "which is not among the images; export it again"
+            f"{request.path}: annotations of images that are not among the images: "
+            f"{first_few(map(str, missing))}; export it again"
         )
 
 

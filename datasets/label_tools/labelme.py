@@ -57,7 +57,7 @@ def labelme_source(request: Request) -> Source:
         Item(name_below(folder, file), partial(_draw, file, content, numbers))
         for file, content in contents.items()
     ]
-    report = [f"{len(contents)} files, labels {_listed(table.names)}; later shapes cover earlier"]
+    report = [f"files: {len(contents):,}; later shapes cover earlier ones; {_listed(table.names)}"]
     return Source(table, items, report, problems=problems, has_parts=True)
 
 
@@ -66,7 +66,7 @@ def is_labelme(content: Any) -> bool:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(f"{number} {name}" for number, name in enumerate(names))
+    return "labels: " + ", ".join(f"{number} {name}" for number, name in enumerate(names))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -105,8 +105,11 @@ def _size(path: Path, content: dict[str, Any]) -> tuple[int, int]:
         return size  # type: ignore[return-value]
     picture = path.parent / str(content.get("imagePath") or "").replace("\\", "/")
     if content.get("imageData"):
-        with Image.open(io.BytesIO(base64.b64decode(content["imageData"]))) as image:
-            return image.size
+        try:
+            with Image.open(io.BytesIO(base64.b64decode(content["imageData"]))) as image:
+                return image.size
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: imageData is no picture ({error}); save it anew") from error
     if picture.is_file():
         with opened(picture) as image:
             return image.size

@@ -14,6 +14,7 @@ import common
 from label_tools.instances import MOST, components, instance_ids
 from label_tools.source import Drawing, Item, Source
 from label_tools.table import IGNORED
+from pix2pixhd.data.pairing import first_few
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 
@@ -33,6 +34,7 @@ class Output:
     phase: str
     instances: list[int] | None
     min_size: int = 1
+    written: int = 0
     ignored: bool = False  # some pixels have got no label
     warnings: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -53,8 +55,8 @@ class Output:
         counts = Counter(item.name for item in self.source.items)
         if twice := [name for name, count in counts.items() if count > 1]:
             raise UserError(
-                f"{len(twice)} names stand for more than one file ({twice[0]}), which would be "
-                "written over one another; rename them"
+                f"several files are called {first_few(twice)} but for their "
+                "endings, and would be written over one another; rename them"
             )
         targets = [self._label_path(item) for item in self.source.items]
         if self.instances is not None:
@@ -82,10 +84,11 @@ class Output:
         common.save_png(
             Image.fromarray(label.astype(np.uint16 if wide else np.uint8)), self._label_path(item)
         )
-        with self._lock:
-            self.ignored |= bool(mask.any())
         if self.instances is not None:
             self._write_instances(item, drawing, mask)
+        with self._lock:
+            self.written += 1
+            self.ignored |= bool(mask.any())
 
     def _write_instances(self, item: Item, drawing: Drawing, mask: np.ndarray) -> None:
         assert self.instances is not None
@@ -104,8 +107,8 @@ class Output:
         if too_many:
             with self._lock:
                 self.warnings.append(
-                    f"{path}: {too_many} instances more than the {MOST} of a label that ids can "
-                    "tell apart, the smallest, keep the plain label; --min_size leaves specks out"
+                    f"{path}: ids tell {MOST} instances of a label apart; beyond them, the "
+                    f"smallest keep the plain label: {too_many}; --min_size leaves specks out"
                 )
 
     @property

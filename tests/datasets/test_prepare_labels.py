@@ -6,12 +6,15 @@ import base64
 import io
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from shared_data import shared
 
 from pix2pixhd.data.decode import read_ids
 from pix2pixhd.options.parsing import parse_train
@@ -142,14 +145,26 @@ def test_noise_of_jpeg_is_told_from_labels(
         for seed in range(8)
     ]
     assert np.mean(right) > 0.97
-    assert "other colours, on " in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"unknown colours on .* give --nearest"):
+    assert "other colours: " in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"unknown colours: .* give --nearest"):
         prepare(paths, "--phase", "val")
     prepare(paths, "--phase", "val", "--nearest")
     for seed in range(8):
         np.testing.assert_array_equal(
             read(paths[1] / f"val_label/{seed}.png"), read(paths[1] / f"train_label/{seed}.png")
         )
+
+
+def test_labels_of_real_streets_are_found_in_jpeg(paths: tuple[Path, Path]) -> None:
+    colours = label_palette(12)
+    for file in sorted(shared("camvid", "train_label").iterdir())[::12]:
+        write(paths[0] / f"{file.stem}.jpg", colours[read(file)], quality=75)
+    prepare(paths)
+    found = np.array([entry["color"] for entry in labels_of(paths[1])], float)
+    distance = np.linalg.norm(found[:, None] - colours[None], axis=-1)
+    assert len(found) == 12
+    assert sorted(distance.argmin(1)) == list(range(12))
+    assert distance.min(1).max() < 8
 
 
 def test_smooth_edges_are_told_from_labels(paths: tuple[Path, Path]) -> None:
@@ -173,7 +188,7 @@ def test_few_colours_of_exact_pictures_are_all_labels(
     write(paths[0] / "1.png", picture)
     prepare(paths)
     assert len(labels_of(paths[1])) == 3
-    assert "1 of the colours never fill 2x2 pixels (#c90909)" in capsys.readouterr().err
+    assert "colours that never fill 2x2 pixels: #c90909;" in capsys.readouterr().err
     (paths[1] / "labels.json").unlink()
     prepare(paths, "--min_share", "0.1", "--overwrite")
     assert len(labels_of(paths[1])) == 2
@@ -201,8 +216,8 @@ def test_unknown_colours(paths: tuple[Path, Path], tmp_path: Path) -> None:
         prepare(paths, *given)
     assert not paths[1].exists()
     assert error.value.problems[0] == (
-        f"{paths[0]}/1.png: colour 0,0,255 (#0000ff) is not in {table}: 3 pixels of 1 files; "
-        "nearest is sky, 5 levels away"
+        f"{paths[0]}/1.png: colour 0,0,255 (#0000ff) is not in {table} (pixels: 3, files: 1); "
+        "nearest is sky, at a distance of 5"
     )
     prepare(paths, *given, "--nearest")
     assert read(paths[1] / "train_label/1.png")[0].tolist() == [1, 1, 1, 0]
@@ -303,7 +318,7 @@ def test_more_instances_than_ids_keep_the_plain_label(
     ids = read(paths[1] / "train_inst/1.png")
     assert sorted(np.unique(ids)) == [0, 1, *range(1001, 2000)]
     assert ids[4, 5] == 1001
-    assert "600 instances more than the 999" in capsys.readouterr().err
+    assert "the smallest keep the plain label: 600;" in capsys.readouterr().err
 
 
 # --- labelme -------------------------------------------------------------------------------------
@@ -453,6 +468,7 @@ def test_coco(paths: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> N
     crowd = {"counts": [0, 200, 400], "size": [20, 30]}
     file = coco(
         paths[0] / "instances_train.json",
+        annotation(3, [box(40, 2, 44, 4)], 4),  # outside
         annotation(3, [box(12, 2, 14, 4)], 4),
         annotation(18, [box(10, 0, 20, 10), box(10, 12, 20, 14)], 120),
         annotation(18, crowd, 200, iscrowd=1),
@@ -479,7 +495,7 @@ def test_coco(paths: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> N
     ]
     printed = capsys.readouterr()
     assert "the largest are drawn first" in printed.out
-    assert "1 annotations have no segmentation: left out" in printed.err
+    assert "annotations without a segmentation, left out: 1" in printed.err
 
 
 def test_ids_beyond_16_bits_go_to_tiff(paths: tuple[Path, Path]) -> None:
@@ -553,7 +569,15 @@ def test_a_damaged_file_is_named_and_the_others_are_done(
         (line,) = error.value.problems
         assert bad in line
         assert [path.name for path in (here[1] / "train_label").iterdir()] == ["1.png"]
-        assert "wrote 1 maps" in capsys.readouterr().out
+        assert "maps written: 1," in capsys.readouterr().out
+
+
+def test_the_program_ends_with_2_and_one_line(tmp_path: Path) -> None:
+    program = Path(__file__).parents[2] / "datasets" / "prepare_labels.py"
+    command = [sys.executable, str(program), "--in", "nowhere", "--out", "set"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: nowhere: no such file or folder; check --in\n"
 
 
 TABLE = [{"name": "a", "color": [1, 2, 3]}]
@@ -599,11 +623,19 @@ def test_bad_input(paths: tuple[Path, Path], tmp_path: Path) -> None:
     coco(file, annotation(5, [box(0, 0, 9, 9)]))
     assert "annotation 1 is of category 5" in complaint(where=file)
     coco(file, annotation(3, [box(0, 0, 9, 9)], image_id=77))
-    assert "annotations of image 77" in complaint(where=file)
+    assert "not among the images: 77" in complaint(where=file)
     coco(file, annotation(3, []))
     assert "no annotation has a segmentation" in complaint(where=file)
     coco(file, {"image_id": 9, "file_name": "9.png", "segments_info": []})
     assert "a: no such folder" in complaint(where=file)
+    coco(file, {"image_id": 9, "segments_info": []})
+    assert "has no file_name" in complaint("--masks", str(tmp_path), where=file)
+    coco(file, annotation(3, [box(0, 0, 9, 9)]), categories=[{"id": 3}])
+    assert "category 3 has no name" in complaint(where=file)
+    coco(file, annotation(3, [box(0, 0, 9, 9)]), images=[{"id": 9, "file_name": "1.jpg"}])
+    assert "image 9 has no height, width" in complaint(where=file)
+    file.write_text('{"a": 1}')
+    assert "neither a file of labelme (shapes) nor of COCO" in complaint(where=file)
     file.unlink()
     write(paths[0] / "1.png", blocks(1))
     assert "--instances bus: no such label; there are 0 0, 1 1" in complaint("--instances", "bus")
@@ -612,7 +644,7 @@ def test_bad_input(paths: tuple[Path, Path], tmp_path: Path) -> None:
     write(paths[0] / "2.png", PALETTE[blocks(1)])
     assert "give --from colours or --from labels" in complaint()
     write(paths[0] / "1.jpg", PALETTE[blocks(1)])
-    assert "1 names stand for more than one file (1)" in complaint("--from", "colours")
+    assert "several files are called 1 but" in complaint("--from", "colours")
 
 
 @pytest.mark.parametrize(
