@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from pix2pixhd.data.survey import Survey, same_files, spread, survey_dataset
 from pix2pixhd.data.validate import validate_dataset
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.check_options import CheckOptions, as_flags, not_default
-from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.fields import flat, replaced
 from pix2pixhd.options.parsing import uncropped
 from pix2pixhd.pages.cut_out import cut_out
 from pix2pixhd.pages.data_page import IMAGE_WIDTH, DataPage, LabelExample, Sample
@@ -63,6 +64,7 @@ def check(options: CheckOptions, told: Collection[str] = ()) -> DataReport:
     except UserError as error:
         problems += error.problems
     labels = label_set(options.model.label_nc, options.data.label_names)
+    is_known = "label_nc" in {*told, *(name for suggestion in found for name in suggestion.flags)}
     others = {name: photographs(options, name) for name in PHASES if name != phase}
     warnings += advice.worth_a_look(survey, labels, options.data.ignore_label)
     warnings += repeated_files(
@@ -75,8 +77,8 @@ def check(options: CheckOptions, told: Collection[str] = ()) -> DataReport:
         [line.removeprefix("warning: ") for line in warnings],
         list(advice.notes(survey, labels)),
         label_rows(survey, labels, options.data.ignore_label),
-        [(" ".join(as_flags(suggestion.flags)), suggestion.reason) for suggestion in found],
-        next_command(options, told, has_images="image" in dataset.files[0]),
+        [flags_and_reason(suggestion, options) for suggestion in found],
+        next_command(options, told, dataset) if is_known else [],
     )
     print(report.text(), end="")
     if options.report.json:
@@ -99,24 +101,20 @@ def open_dataset(
     only_images = (root / f"{phase}_A").is_dir() and not (root / f"{phase}_label").is_dir()
     if "label_nc" not in told and only_images:
         options = replaced(options, {"label_nc": 0})
-    problems: list[str] = []
-    needs_image = phase == "train"
-    for changes, needs in (
-        ({}, needs_image),
-        ({"instance": False}, needs_image),
-        ({"instance": False}, False),
-    ):
-        changes = {name: value for name, value in changes.items() if name not in told}
+    problems: list[str] | None = None
+    for needs_image, instance in product((phase == "train", False), (True, False)):
+        changes = {} if instance or "instance" in told else {"instance": False}
         tried = replaced(options, changes)
         try:
-            found = create_dataset(tried.data, tried.model, phase=phase, needs_image=needs)
+            found = create_dataset(tried.data, tried.model, phase=phase, needs_image=needs_image)
         except UserError as error:
-            problems = error.problems
+            problems = problems or error.problems
             failure = error
             continue
-        # A remedy that has been taken makes no problem of it.
-        lines = [line for line in problems if tried.model.instance or "--no_instance" not in line]
-        return tried, found, lines
+        # What is mended by a flag that was taken is no problem.
+        lines = problems or []
+        mended = set() if tried.model.instance else {n for n in lines if "--no_instance" in n}
+        return tried, found, [line for line in lines if line not in mended]
     raise failure
 
 
@@ -161,20 +159,13 @@ def facts(
             kinds = survey.values[name].dtypes if name in survey.values else ()
             yield what, ", ".join([*shown, *more, *channels, *kinds])
     if use := survey.instances:
-        named = sum(use.named.per_image) > 0
-        regions = use.named if named else use.all
+        regions = use.named if sum(use.named.per_image) else use.all
         middle, most = int(np.median(regions.per_image)), max(regions.per_image)
         small, median, large = (f"{regions.quantile(share):,}" for share in (0.1, 0.5, 0.9))
         yield (
             "instances",
             f"{middle:,} in an image (median), at most {most:,}; of {median} pixels (median), "
-            f"a tenth up to {small}, a tenth from {large}"
-            + (
-                f"; those with ids of 1000 and more, {use.misnamed:,} of "
-                f"{sum(use.named.per_image):,} name another label than the label map"
-                if named
-                else ""
-            ),
+            f"a tenth up to {small}, a tenth from {large}",
         )
     compared = [f"{name} ({count:,})" for name, count in others.items() if count]
     if with_images and compared:
@@ -196,14 +187,24 @@ def label_rows(survey: Survey, labels: LabelSet, ignore_label: int | None) -> li
     return rows
 
 
-def next_command(options: CheckOptions, told: Collection[str], *, has_images: bool) -> list[str]:
+def flags_and_reason(suggestion: advice.Suggestion, options: CheckOptions) -> tuple[str, str]:
+    """A suggestion in words, and whether the options say otherwise."""
+    taken = flat(options)
+    other = {name: taken[name] for name, v in suggestion.flags.items() if taken[name] != v}
+    contrary = f"; you gave {' '.join(as_flags(other))}" if other else ""
+    return " ".join(as_flags(suggestion.flags)), suggestion.reason + contrary
+
+
+def next_command(
+    options: CheckOptions, told: Collection[str], dataset: AlignedDataset
+) -> list[str]:
     """The words of the command line that takes the data set."""
-    phase = options.report.phase
+    phase, has_images = options.report.phase, "image" in dataset.files[0]
     flags = {"name": options.run.name if "name" in told else options.set_name}
     flags["dataroot"] = options.data.dataroot
     if phase != "train":
         flags["phase"] = phase
-    if not has_images or phase in ("test", "val"):
+    if phase in ("test", "val") or (not has_images and phase != "train"):
         return ["python", "test.py", *as_flags(flags)]
     return ["python", "train.py", *as_flags(flags | not_default(options.data, options.model))]
 

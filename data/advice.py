@@ -16,6 +16,7 @@ from pix2pixhd.util.labels import CITYSCAPES, LabelSet
 
 RARE_IMAGES, RARE_PIXELS = 0.01, 0.0001  # a label that occurs in less is near empty
 UNKNOWN = 255  # what label maps of bytes have for "nothing known here"
+MOST_LABELS = 65_536  # that --label_nc admits
 STRIDE = 32  # sizes that no generator of ours has to pad
 MISNAMED = 0.01  # share of instances that name another label, from which on it is no accident
 
@@ -35,9 +36,11 @@ def suggestions(survey: Survey, data: DataOptions, model: ModelOptions) -> list[
         found.append(Suggestion({"label_nc": 0}, "inputs are images"))
         found += _channels(survey, "label", "input_nc", "input images")
     elif survey.labels:
-        found.append(_label_nc(survey))
+        found += _label_nc(survey)
     if not model.instance:
-        found.append(Suggestion({"instance": False}, "there are no instance maps"))
+        found.append(
+            Suggestion({"instance": False}, "there are no instance maps, or not one for each image")
+        )
     elif (use := survey.instances) and use.repeats == len(use.all.per_image):
         reason = "instance maps hold nothing that the label maps do not show"
         found.append(Suggestion({"instance": False}, reason))
@@ -48,7 +51,7 @@ def suggestions(survey: Survey, data: DataOptions, model: ModelOptions) -> list[
     return found
 
 
-def _label_nc(survey: Survey) -> Suggestion:
+def _label_nc(survey: Survey) -> Iterator[Suggestion]:
     """The number of labels, and the label to ignore."""
     values = sorted(survey.labels)
     flags: dict[str, Any] = {}
@@ -65,7 +68,8 @@ def _label_nc(survey: Survey) -> Suggestion:
     is_cityscapes = survey.first.stem.endswith("_labelIds") and label_nc <= len(CITYSCAPES)
     if is_cityscapes or label_nc == len(CITYSCAPES) - 1:
         label_nc, reason = len(CITYSCAPES), "labels are as those of Cityscapes"
-    return Suggestion({"label_nc": min(label_nc, 65_536), **flags}, reason)
+    if label_nc <= MOST_LABELS:
+        yield Suggestion({"label_nc": label_nc, **flags}, reason)
 
 
 def _sizes(survey: Survey, data: DataOptions) -> Iterator[Suggestion]:
@@ -189,7 +193,7 @@ def leaks(groups: list[list[Path]], ours: Collection[Path]) -> Iterator[str]:
 
 def notes(survey: Survey, labels: LabelSet) -> Iterator[str]:
     """Lines about what is good to know."""
-    if survey.decoded < survey.images:
+    if survey.labels and survey.decoded < survey.images:
         yield f"labels and instances are of {survey.decoded:,} of {survey.images:,} images"
     rare = [
         n for n, use in sorted(survey.labels.items()) if n < len(labels) and is_rare(use, survey)

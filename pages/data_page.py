@@ -71,7 +71,7 @@ class DataPage:
                 _add_facts("Flags that suit it", report.suggestions, code=True)
                 if report.command:
                     with tags.section():
-                        tags.h2("Next")
+                        tags.h2(report.next_heading)
                         tags.pre("\n".join(command_lines(report.command)))
                 for number, sample in enumerate(samples):
                     pictures = [

@@ -47,8 +47,13 @@ class DataReport:
     @property
     def verdict(self) -> str:
         """The exit code in words."""
-        words = ("Sound: training takes it.", "Training takes it, but look at the warnings.")
-        return (*words, "Training would refuse it.")[self.exit_code]
+        words = ("Sound.", "Usable, but look at the warnings.", "Not usable as it is.")
+        return words[self.exit_code]
+
+    @property
+    def next_heading(self) -> str:
+        """Above the command."""
+        return "Next, once the problems are solved" if self.problems else "Next"
 
     def figures(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
@@ -79,7 +84,7 @@ class DataReport:
             for flags, reason in self.suggestions:
                 yield from _wrapped(reason, f"  {flags:{room}}", " " * (room + 2))
         if self.command:
-            yield from ("", "Next", *command_lines(self.command))
+            yield from ("", self.next_heading, *command_lines(self.command))
 
 
 def command_lines(words: Sequence[str]) -> list[str]:
@@ -101,7 +106,7 @@ def command_lines(words: Sequence[str]) -> list[str]:
 def _bar_line(row: LabelRow, longest: float) -> str:
     note = f" ({row.note})" if row.note else ""
     room = WIDTH - 17 - BAR
-    name = f"{row.label:>6} {row.name}"[: room - len(note)] + note
+    name = f"{row.label:>6} {row.name}".rstrip()[: room - len(note)] + note
     bar = "#" * round(row.share / longest * BAR)
     return f"{name:{room}}{percent(row.share):>8}{row.images:>8,} {bar}".rstrip()
 
