@@ -63,10 +63,7 @@ def test_a_command_stays_one_when_it_is_typed():
     words += [f"--flag{number}" for number in range(20)]
     lines = command_lines(words)
     assert len(lines) > 2 and all(len(line) <= 80 for line in lines if "long" not in line)
-    assert shlex.split("\n".join(lines).replace("\\\n", "")) == [
-        *words,
-        *(f"--flag{n}" for n in range(20)),
-    ]
+    assert shlex.split("\n".join(lines).replace("\\\n", "")) == words
 
 
 @pytest.mark.parametrize(
