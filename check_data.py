@@ -34,6 +34,7 @@ from pix2pixhd.util.files import replacing
 from pix2pixhd.util.image import label_to_image, tensor_to_image
 from pix2pixhd.util.labels import IGNORED, LabelSet, label_set
 
+WARNING = "warning: "  # how a line of the check begins that is not just a note
 SAMPLES = 4  # shown on the page
 FEWEST, MOST = 4, 12  # labels of which the page shows an example
 SIZES = 4  # sizes that are listed
@@ -56,16 +57,19 @@ def check(options: CheckOptions, told: Collection[str] = ()) -> DataReport:
     for suggestion in found:
         changes = {name: v for name, v in suggestion.flags.items() if name not in told}
         options = replaced(options, changes)
-    warnings: list[str] = []
+    lines: list[str] = []
     try:
-        dataset = create_dataset(options.data, options.model, phase=phase, needs_image=False)
-        mode, batch_size = options.report.check_data, options.data.batchSize
-        warnings = validate_dataset(dataset, mode, batch_size=batch_size)
+        is_train, mode = phase == "train", options.report.check_data
+        dataset = create_dataset(
+            options.data, options.model, phase=phase, is_train=is_train, needs_image=False
+        )
+        lines = validate_dataset(dataset, mode, batch_size=options.data.batchSize)
     except UserError as error:
         problems += error.problems
     labels = label_set(options.model.label_nc, options.data.label_names)
     is_known = "label_nc" in {*told, *(name for suggestion in found for name in suggestion.flags)}
     others = {name: photographs(options, name) for name in PHASES if name != phase}
+    warnings = [line[len(WARNING) :] for line in lines if line.startswith(WARNING)]
     warnings += advice.worth_a_look(survey, labels, options.data.ignore_label)
     warnings += repeated_files(
         dataset, survey, [path for paths in others.values() for path in paths]
@@ -74,8 +78,11 @@ def check(options: CheckOptions, told: Collection[str] = ()) -> DataReport:
         f"{options.set_name}, phase {phase}",
         list(facts(dataset, survey, {name: len(paths) for name, paths in others.items()})),
         problems,
-        [line.removeprefix("warning: ") for line in warnings],
-        list(advice.notes(survey, labels)),
+        warnings,
+        [
+            *(line.removeprefix("note: ") for line in lines if not line.startswith(WARNING)),
+            *advice.notes(survey, labels),
+        ],
         label_rows(survey, labels, options.data.ignore_label),
         [flags_and_reason(suggestion, options) for suggestion in found],
         next_command(options, told, dataset) if is_known else [],

@@ -17,6 +17,7 @@ from pix2pixhd.util.labels import CITYSCAPES, LabelSet
 RARE_IMAGES, RARE_PIXELS = 0.01, 0.0001  # a label that occurs in less is near empty
 UNKNOWN = 255  # what label maps of bytes have for "nothing known here"
 MOST_LABELS = 65_536  # that --label_nc admits
+SLIVER = 1 / 8  # of a range: from there on, it is used
 STRIDE = 32  # sizes that no generator of ours has to pad
 MISNAMED = 0.01  # share of instances that name another label, from which on it is no accident
 
@@ -118,11 +119,13 @@ def _value_ranges(survey: Survey) -> Iterator[Suggestion]:
 
 
 def value_range(dtypes: Mapping[str, int], low: float, high: float) -> str | None:
-    """LOW,HIGH that suits values which use little of their type's range, or more; else None."""
+    """LOW,HIGH that suits values which use a sliver of their type's range, or exceed it; else None.
+
+    Rounded outwards: for 16 bits to those of a camera, else to two digits.
+    """
     if set(dtypes) == {"uint16"}:
-        bits = max(1, math.ceil(math.log2(high + 1)))
-        return f"0,{2**bits - 1}" if bits < 16 else None
-    if set(dtypes) != {"float32"} or not low < high or (low >= 0 and 0.5 < high <= 1):
+        return f"0,{2 ** max(1, int(high).bit_length()) - 1}" if high < SLIVER * 65535 else None
+    if set(dtypes) != {"float32"} or not low < high or (low >= 0 and SLIVER < high <= 1):
         return None
     digit = 10 ** (math.floor(math.log10(high - low)) - 1)
     bottom = 0 if 0 <= low < (high - low) / 2 else math.floor(low / digit) * digit

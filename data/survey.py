@@ -143,8 +143,10 @@ def survey_dataset(dataset: AlignedDataset, *, sample: bool = False) -> Survey:
             _add(survey, number, dataset.files[number]["label"], count)
     for name in dataset.photos:
         files = [sample_files[name] for sample_files in dataset.files if name in sample_files]
-        shown = in_threads(photo_values, spread(files, PHOTOS), "photographs")
-        survey.values[name] = sum(shown, ValueUse())
+        use = photos_values(spread(files, PHOTOS))
+        if not sample and use.dtypes.keys() - {"uint8"}:  # their range is to be known
+            use = photos_values(files)
+        survey.values[name] = use
     return survey
 
 
@@ -185,6 +187,11 @@ def count_ids(ids: np.ndarray) -> dict[int, int]:
     else:
         values, counts = np.unique(ids, return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def photos_values(paths: Sequence[Path]) -> ValueUse:
+    """The values of photographs, but for those that cannot be read."""
+    return sum(in_threads(photo_values, paths, "photographs"), ValueUse())
 
 
 def photo_values(path: Path) -> ValueUse:
