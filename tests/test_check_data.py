@@ -222,3 +222,15 @@ def test_cityscapes(tmp_path: Path) -> None:
     outcome = run_check("--dataroot", data, "--no_page", "--max_dataset_size", "2")
     assert outcome.code == 0 and "26 car" in outcome.out and "--label_nc 35" in outcome.out
     assert command(outcome)[1:5] == ["--name", "cityscapes_sample", "--dataroot", str(data)]
+
+
+def test_notes_of_the_check_are_no_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["note: just so", "warning: look here"]
+    monkeypatch.setattr(check_data, "validate_dataset", lambda *_, **__: lines[:])
+    outcome = look_at(write_tiny_data(tmp_path), "--no_page")
+    assert outcome.code == 1 and "Warnings\n  - look here" in outcome.out
+    lines.pop()
+    outcome = look_at(tmp_path / "data", "--no_page")
+    assert outcome.code == 0 and "Notes\n  - just so" in outcome.out
