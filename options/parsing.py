@@ -14,6 +14,7 @@ from pix2pixhd.options.base_options import (
     ProgramOptions,
     TrainedRunOptions,
 )
+from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
 from pix2pixhd.options.fields import flat, replaced, types_of
@@ -103,6 +104,17 @@ def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
 parse_test = partial(parse_for_run, TestOptions)
 parse_encode = partial(parse_for_run, EncodeOptions)
 parse_precompute = partial(parse_for_run, PrecomputeOptions)
+
+
+def parse_check(argv: Sequence[str]) -> tuple[CheckOptions, set[str]]:
+    """Options of `check_data.py`, and the names of those that argv, or a run that it names, says.
+
+    The rest is for the program to find out. Raises UserError as `parse_for_run`.
+    """
+    options, told = read_argv(argv, CheckOptions()), _given(argv)
+    if "name" in told and (saved := saved_options(options.run)):
+        options, told = _inherit(options, argv, saved, _INHERITED), told | _INHERITED
+    return _sound(options), told
 
 
 def _inherit(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pix2pixhd.options.base_options import ProgramOptions
+from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
 from pix2pixhd.options.fields import flat
@@ -34,6 +35,7 @@ ENTRY_SCRIPTS = {
     "test.py": TestOptions,
     "encode_features.py": EncodeOptions,
     "precompute_feature_maps.py": PrecomputeOptions,
+    "check_data.py": CheckOptions,
 }
 
 
