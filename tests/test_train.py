@@ -175,7 +175,14 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     assert (run_dir / "iter.txt").read_text() == "3\n0\n"
 
 
-LAST_ONLY = ("--niter", "2", "--niter_decay", "0", "--pool_size", "2")  # frequencies of 100 images
+LAST_ONLY = (
+    "--niter",
+    "2",
+    "--niter_decay",
+    "0",
+    "--pool_size",
+    "2",
+)  # frequencies: 100
 TEXTS = {
     0: ("finished, 2 epochs", "finished: 2 epochs; weights: {run}/latest_net_G.pth; page: {page}"),
     6: (
