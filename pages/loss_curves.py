@@ -83,7 +83,7 @@ def _draw_chart(axes: Axes, name: str, curve: Curve) -> None:
     axes.set_title(name, loc="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
     axes.set_xlabel("images seen", fontsize=9, color=FAINT, loc="right")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 12000 images: 12k
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(colors=FAINT, labelsize=10, length=0)

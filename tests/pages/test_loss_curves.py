@@ -87,15 +87,16 @@ def test_sparse_scalars_are_a_line_with_markers_at_their_own_steps(tmp_path, mon
 
 @pytest.mark.filterwarnings("error")
 def test_a_lone_loss_is_a_point_that_can_be_seen(tmp_path, monkeypatch):
-    """All that there is of a run of 16 images."""
+    """All that there is of a short run."""
     drawn: list[Axes] = []
     draw = loss_curves._draw_chart
     monkeypatch.setattr(
         loss_curves, "_draw_chart", lambda axes, *rest: (drawn.append(axes), draw(axes, *rest))
     )
-    log(tmp_path / "metrics.jsonl", 16, G_GAN=0.5)
+    log(tmp_path / "metrics.jsonl", 1, G_GAN=0.5)
     draw_curves(tmp_path / "metrics.jsonl", tmp_path / "curves.png")
     for axes in drawn:
+        assert all(tick == int(tick) for tick in axes.get_xticks())  # there is no half an image
         [line] = axes.lines
         assert (line.get_marker(), line.get_markersize(), line.get_alpha()) == ("o", 6, None)
     assert len(drawn) == 2
