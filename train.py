@@ -16,20 +16,19 @@ if __name__ == "__main__":
 
 import dataclasses
 import sys
-import time
+from typing import NoReturn
 
-from torch import Tensor
-
-from pix2pixhd.engine.distributed import mean, shut_down, wrap_ddp
+from pix2pixhd.engine.distributed import shut_down, wrap_ddp
 from pix2pixhd.engine.optimizers import learning_rate
-from pix2pixhd.engine.render import Pictures, Rendering, batches_on
+from pix2pixhd.engine.render import batches_on
+from pix2pixhd.engine.run_log import StepLog, open_logger, where_results_are
 from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.stop_signal import StopSignal
-from pix2pixhd.engine.training import Run, build, open_logger, opened_folder, save_options
+from pix2pixhd.engine.training import Run, build, opened_folder, save_options
 from pix2pixhd.options.train_options import TrainOptions
-from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.logger import Logger
+from pix2pixhd.util.words import counted
 
 
 def train(options: TrainOptions) -> None:
@@ -43,7 +42,7 @@ def train(options: TrainOptions) -> None:
     last_epoch = schedule.niter + schedule.niter_decay
     with opened_folder(run) as progress:
         if progress.epoch > last_epoch:
-            done = f"{options.run.name} has trained its {last_epoch} epochs"
+            done = f"{options.run.name} has finished its {counted(last_epoch, 'epoch')}"
             run.runtime.print_rank0(f"{done}; raise --niter to go on")
             return
         save_options(run)
@@ -53,52 +52,53 @@ def train(options: TrainOptions) -> None:
                 run.optimizers.set_learning_rate(lr)
                 train_outermost_alone(run, epoch <= options.run.niter_fix_global)
                 logger.start_epoch(epoch, last_epoch, run.order.epoch_size, progress.images_done)
-                progress = train_epoch(run, progress, logger, stop)
+                progress = train_epoch(run, progress, logger, stop, is_last=epoch == last_epoch)
                 logger.end_epoch()
                 save_epoch(run, progress, is_last=epoch == last_epoch)
                 evaluate(run, epoch, progress.step, logger)
             run.state.wait()
+            logger.end_run(is_finished=True)
+            logger.say(f"finished: {counted(last_epoch, 'epoch')}; {where_results_are(run)}")
     run.vote.settle()
 
 
-def train_epoch(run: Run, progress: Progress, logger: Logger, stop: StopSignal) -> Progress:
-    """Train on what is left of an epoch; log, show and save as often as the options say.
+def train_epoch(
+    run: Run, progress: Progress, logger: Logger, stop: StopSignal, is_last: bool
+) -> Progress:
+    """Train on what is left of an epoch; log, show and save as often as the options say, and in any
+    case after the last step of all.
 
     Returns:
         Where the next epoch begins.
     """
     options, images = run.options, run.options.data.batchSize
     run.order.start(progress.epoch, progress.images_done)
-    lap = time.monotonic(), progress.images_done
+    log = StepLog(run, logger, progress)
     for batch in batches_on(run.runtime.device, run.loader):
         fake, terms = train_step(run.model, run.optimizers, run.runtime, batch, run.recipe)
         progress = dataclasses.replace(progress, images_done=progress.images_done + images)
-        step = progress.step
         logger.advance(images)
-        if crossed(options.log.print_freq, step, images):
-            values = mean(terms, run.runtime.world)
-            now = time.monotonic(), progress.images_done
-            logger.log_losses(
-                epoch=progress.epoch,
-                iter=progress.images_done,
-                step=step,
-                lr=run.optimizers.learning_rate,
-                terms=values,
-                seconds_per_image=(now[0] - lap[0]) / (now[1] - lap[1]),
-            )
-            lap = now
-        if crossed(options.log.display_freq, step, images) and run.runtime.world.is_main:
-            logger.log_pictures(progress.epoch, step, progress_pictures(run, batch, fake))
+        log.log(progress, batch, fake, terms)
         signal_number = run.vote.cast(stop.received or 0)
-        if crossed(options.log.save_latest_freq, step, images) or signal_number:
+        if crossed(options.log.save_latest_freq, progress.step, images) or signal_number:
             run.state.save(progress)
+        if signal_number or (is_last and progress.images_done == run.order.epoch_size):
+            log.log(progress, batch, fake, terms, is_last=True)
         if signal_number:
-            run.state.wait()
-            logger.say(f"stopped and saved after {step} images; --continue_train goes on")
-            logger.close()
-            shut_down(128 + signal_number)
-            sys.exit(128 + signal_number)
+            end_early(run, progress, logger, 128 + signal_number)
     return Progress(progress.epoch + 1, before=progress.step)
+
+
+def end_early(run: Run, progress: Progress, logger: Logger, code: int) -> NoReturn:
+    """End the program with this exit code as soon as what is being saved is on the disk."""
+    run.state.wait()
+    logger.end_run(is_finished=False)
+    images = counted(progress.step, "image")
+    logger.say(f"stopped and saved after {images}; --continue_train goes on")
+    logger.say(where_results_are(run))
+    logger.close()
+    shut_down(code)
+    sys.exit(code)
 
 
 def train_outermost_alone(run: Run, alone: bool) -> None:
@@ -121,12 +121,6 @@ def save_epoch(run: Run, progress: Progress, is_last: bool) -> None:
         run.state.save(progress, epochs=[str(finished), "latest"])
     elif is_last:
         run.state.save(progress)
-
-
-def progress_pictures(run: Run, batch: Batch, fake: Tensor) -> Pictures:
-    """The first sample of a training batch, and the held-out one as the generator is now."""
-    shown = Rendering(batch, fake).pictures(run.labels)
-    return shown | run.validation.pictures(run.model, run.runtime, run.labels)
 
 
 def crossed(frequency: int, step: int, images: int) -> bool:

@@ -55,5 +55,10 @@ def memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak_gpu_memory(device: torch.device) -> float | None:
+    """GiB of a CUDA device that this process's tensors took at most until now; None elsewhere."""
+    return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else None
+
+
 def gib(count: float) -> str:
     return f"{count / 2**30:,.1f} GiB"

@@ -62,7 +62,8 @@ def _is_at(folder: Path, descriptor: int) -> bool:
 
 
 def set_run_aside(folder: Path) -> list[str]:
-    """Rename the folder of an earlier run to `<folder>.1` (or 2, ...), if it got anywhere.
+    """Rename the folder of an earlier run, if it got anywhere, by when it last wrote something:
+    `<folder>.2026-11-24_1412`, and `_2` and so on where that is taken.
 
     Returns:
         The line that says so, if there was such a run.
@@ -70,12 +71,15 @@ def set_run_aside(folder: Path) -> list[str]:
     Raises:
         UserError: the folder cannot be renamed, or a process trains in it.
     """
-    traces = ("*_net_*.pth", "latest_state.pth", "metrics.jsonl", "web/images/*")
-    if not any(any(folder.glob(trace)) for trace in traces):
+    patterns = ("*_net_*.pth", "latest_state.pth", "metrics.jsonl", "web/images/*")
+    traces = [path for pattern in patterns for path in folder.glob(pattern)]
+    if not traces:
         return []
-    names = (folder.with_name(f"{folder.name}.{number}") for number in itertools.count(1))
+    written = time.localtime(max(path.lstat().st_mtime for path in traces))
+    name = f"{folder.name}.{time.strftime('%Y-%m-%d_%H%M', written)}"
+    names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
     with locked(folder):  # nobody trains in it
-        aside = next(name for name in names if not name.exists())
+        aside = next(path for path in map(folder.with_name, names) if not path.exists())
         with writing(aside):
             folder.rename(aside)
     return [f"{folder}: held an earlier run, now in {aside} (--continue_train goes on with a run)"]

@@ -33,6 +33,7 @@ from pix2pixhd.util.checkpoint import (
     save_text,
 )
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.words import counted
 
 STATE = "latest_state.pth"
 
@@ -177,8 +178,12 @@ class TrainingState:
         note = f"{self.folder}: weights of epoch {epoch} without optimizers; those start afresh"
         return progress, [note, *lines]
 
-    def start_from(self, folder: Path, epoch: str) -> list[str]:
-        """Take what fits from another run's weights; the lines tell what was taken, what not.
+    def start_from(self, folder: Path, epoch: str, is_verbose: bool = False) -> list[str]:
+        """Take what fits from another run's weights.
+
+        Returns:
+            Lines that tell how many tensors of each network were taken and how many are new, and
+            if verbose also which.
 
         Raises:
             UserError: there are no such weights, or nothing in the generator fits.
@@ -193,15 +198,14 @@ class TrainingState:
                 else:
                     lines.append(f"{file}: not there, network {name} starts afresh")
                 continue
-            taken, left = load_matching(network, file)
+            taken, new = load_matching(network, file)
             if name == "G" and not taken:
                 raise UserError(f"{file}: not one tensor fits; check the flags of the architecture")
-            if not left:
-                lines.append(f"{file}: all {len(taken)} tensors of network {name} taken")
-                continue
-            names = f": {', '.join(taken)}" if taken else ""
-            lines.append(f"{file}: {len(taken)} tensors taken{names}")
-            lines.append(f"{file}: {len(left)} tensors start afresh: {', '.join(left)}")
+            count = f"{len(taken)} of {counted(len(taken) + len(new), 'tensor')}"
+            lines.append(f"{name}: {count} taken from {file}; {len(new)} new")
+            if is_verbose:
+                both = {"taken": taken, "new": new}
+                lines += [f"{name}: {what}: {', '.join(which)}" for what, which in both.items()]
         return lines
 
     @property

@@ -1,4 +1,4 @@
-"""What a training run is made of: data, networks, optimizers, state and logs."""
+"""What a training run is made of: data, networks, optimizers and state."""
 
 from __future__ import annotations
 
@@ -30,15 +30,12 @@ from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
-from pix2pixhd.options.fields import flat, replaced
+from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.saved import options_texts
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
-from pix2pixhd.pages.training_page import TrainingPage
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet, label_set
-from pix2pixhd.util.log_files import METRICS, LogFiles, rewind_logs
-from pix2pixhd.util.logger import Console, Logger, Sink
-from pix2pixhd.util.tensorboard import TensorBoard, require_tensorboard
+from pix2pixhd.util.tensorboard import require_tensorboard
 
 
 @dataclass
@@ -55,6 +52,7 @@ class Run:
     state: TrainingState
     vote: Vote  # on whether to stop
     labels: LabelSet
+    image_bits: int  # of each value of the photographs
     recipe: Recipe = PIX2PIXHD
 
 
@@ -97,10 +95,19 @@ def build(options: TrainOptions) -> Run:
         options.schedule.beta1,
         scale_gradients=runtime.dtype == torch.float16,
     )
-    folder = options.run.folder
-    state = TrainingState(folder, model, optimizers, runtime.world)
-    vote = Vote(runtime.world)
-    return Run(options, runtime, loader, order, validation, model, optimizers, state, vote, labels)
+    return Run(
+        options=options,
+        runtime=runtime,
+        loader=loader,
+        order=order,
+        validation=validation,
+        model=model,
+        optimizers=optimizers,
+        state=TrainingState(options.run.folder, model, optimizers, runtime.world),
+        vote=Vote(runtime.world),
+        labels=labels,
+        image_bits=dataset.image_bits,
+    )
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:
@@ -183,8 +190,8 @@ def open_data(options: TrainOptions, runtime: Runtime) -> tuple[AlignedDataset, 
     )
     if dropped := len(dataset) % data.batchSize:
         runtime.print_rank0(
-            f"{dropped} of {len(dataset)} images are left out of each epoch, "
-            f"as they do not fill a batch of {data.batchSize}"
+            f"each epoch leaves out {dropped} of {len(dataset)} images: "
+            f"a batch takes {data.batchSize}"
         )
     return dataset, loader
 
@@ -201,7 +208,8 @@ def load_start(run: Run) -> Progress:
         run.runtime.print_rank0(*notes)
         run.order.start(progress.epoch, progress.images_done)
     elif schedule.load_pretrain:
-        lines = run.state.start_from(Path(schedule.load_pretrain), schedule.which_epoch)
+        source, is_verbose = Path(schedule.load_pretrain), run.options.run.verbose
+        lines = run.state.start_from(source, schedule.which_epoch, is_verbose)
         run.runtime.print_rank0(*lines)
     if progress.before is None:
         before = (progress.epoch - 1) * run.order.epoch_size
@@ -240,34 +248,3 @@ def save_options(run: Run) -> None:
     """Write the options into the run's folder; a run that goes on may have been given new ones."""
     if run.runtime.world.is_main:
         write_all(run.state.folder, options_texts(run.options))
-
-
-def open_logger(run: Run, progress: Progress) -> Logger:
-    """The run's logger; on resume, what was logged after the progress is set aside.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
-    if not run.runtime.world.is_main:
-        return Logger()
-    options, folder = run.options, run.state.folder
-    is_resumed = options.schedule.continue_train
-    told = []
-    if is_resumed:
-        told = [
-            f"going on in epoch {progress.epoch}, after {progress.step} images",
-            *rewind_logs(
-                folder, epoch=progress.epoch, images_done=progress.images_done, step=progress.step
-            ),
-        ]
-    sinks: list[Sink] = [Console(), LogFiles(folder)]
-    if options.run.tf_log:
-        resumed_at = progress.step if is_resumed else None
-        sinks.append(TensorBoard(folder / "logs", flat(options), resumed_at))
-    if options.log.html:
-        width = options.run.display_winsize
-        sinks.append(TrainingPage(folder / "web", options.run.name, width, folder / METRICS))
-    logger = Logger(sinks)
-    for line in told:
-        logger.say(line)
-    return logger

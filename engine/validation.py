@@ -91,7 +91,7 @@ def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
         try:
             dataset, sample = _opened(options, phase, needs_image=bool(metrics))
         except UserError as error:
-            reasons.append(f"no held-out images from {phase}_*: {error.problems[0]}")
+            reasons.append(error.problems[0])
             continue
         return _shared(options, runtime, dataset, sample, metrics)
     if metrics:
@@ -100,7 +100,10 @@ def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
             f"({'; '.join(reasons) or f'no test_* or val_* in {options.data.dataroot}'}); add some "
             "to test_label and test_img, or leave the flag out"
         )
-    runtime.print_rank0(*reasons)
+    if reasons:
+        # Without what to do about it: nothing needs to be done.
+        why = ", ".join(reason.partition(";")[0] for reason in reasons)
+        runtime.print_rank0(f"no held-out images are shown while training ({why})")
     return Validation()
 
 

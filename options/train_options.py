@@ -57,7 +57,7 @@ class ScheduleOptions:
     continue_train: bool = False
     """Go on where the run was stopped; takes the run's own options where none are given."""
     load_pretrain: str = ""
-    """Folder of weights to start from; what fits is taken and listed, what does not is too."""
+    """Folder of weights to start from: what fits is taken, and counted; --verbose names it."""
     which_epoch: str = "latest"
     """Weights that --continue_train and --load_pretrain take: latest, or an epoch's number."""
     phase: str = "train"

@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from pix2pixhd.util.files import replacing
 from pix2pixhd.util.log_files import Record, read_records
 
-NO_CURVES = ("epoch", "iter", "step", "time")
+NO_CURVES = ("epoch", "iter", "step", "time", "gpu_memory_gib")
 COLUMNS = 3
 MOST = 300  # charts; Matplotlib draws no picture that is higher than 65,536 pixels
 INK, FAINT, GRID = "#39424b", "#6b7580", "#e9ecef"
@@ -83,7 +83,7 @@ def _draw_chart(axes: Axes, name: str, curve: Curve) -> None:
     axes.set_title(name, loc="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
     axes.set_xlabel("images seen", fontsize=9, color=FAINT, loc="right")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 12000 images: 12k
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(colors=FAINT, labelsize=10, length=0)
@@ -91,15 +91,17 @@ def _draw_chart(axes: Axes, name: str, curve: Curve) -> None:
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
     steps, values = curve.steps, curve.values
+    size = float(np.clip(60 / math.sqrt(len(values)), 1, 6))
     if not curve.is_of_steps:
         # Between its own extremes: how a distance or a likeness moves is small beside its size.
-        size = float(np.clip(60 / math.sqrt(len(values)), 1, 6))
         axes.plot(steps, values, "o-", color=CURVE, markersize=size, linewidth=1.5)
         return
     low, high = _limits(values)
     axes.set_ylim(low, high)
-    if name == "lr":
-        axes.plot(steps, values, color=RATE, linewidth=2)
+    if name == "lr" or len(values) == 1:  # a lone point is no line
+        marker = "o" if len(values) == 1 else ""
+        colour = RATE if name == "lr" else CURVE
+        axes.plot(steps, values, marker=marker, color=colour, markersize=size, linewidth=2)
         return
     axes.plot(steps, values, ".", color=CURVE, alpha=0.35, markersize=4, markeredgewidth=0)
     clipped = np.clip(values, low, high)  # a spike should be a bump in the line, not a tower

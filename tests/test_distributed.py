@@ -102,6 +102,22 @@ def test_saved_by_two_and_continued_by_one(tmp_path: Path) -> None:
     assert [line["step"] for line in metrics(run_dir)] == list(range(2, 8 * int(epochs) + 1, 2))
 
 
+def test_two_processes_that_stop_log_their_last_step_together(tmp_path: Path) -> None:
+    """Losses are means over both, so both must come to take them."""
+    write_tiny_data(tmp_path)
+    flags = ("--batchSize", "2", "--niter", "100000", "--print_freq", "1000000", *TWO)
+    stopped = python("train.py", *tiny_run(tmp_path), *flags)
+    assert stopped.stdout is not None
+    while "End of epoch 1 " not in stopped.stdout.readline():
+        assert stopped.poll() is None
+    stopped.send_signal(signal.SIGTERM)
+    out, err = stopped.communicate(timeout=60)
+    assert (stopped.returncode, err) == (143, "")
+    [line] = metrics(tmp_path / "ck/tiny")
+    assert f"stopped and saved after {line['step']} images" in out
+    assert list(tmp_path.glob(f"ck/tiny/web/images/epoch{line['epoch']:03d}_*.jpg"))
+
+
 def test_a_run_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     """kill -9 under torchrun, which starts all anew: no hole in the log, the same result."""
     write_tiny_data(tmp_path, count=8)
@@ -119,7 +135,7 @@ def test_a_run_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     assert [line["step"] for line in metrics(state.parent)] == list(range(2, 97, 2))
     for line, expected in zip(losses(state.parent), losses(tmp_path / "ck/whole"), strict=True):
         assert line == pytest.approx(expected, rel=1e-2)  # forty steps of Adam amplify rounding
-    assert not (tmp_path / "ck/killed.1").exists()
+    assert not list(tmp_path.glob("ck/killed.*"))
 
 
 def test_a_restart_of_our_launcher_goes_on_too(tmp_path: Path) -> None:
@@ -136,7 +152,7 @@ def test_a_restart_of_our_launcher_goes_on_too(tmp_path: Path) -> None:
     out = finish(torchrun)
     assert "going on in epoch" in out
     assert [line["step"] for line in metrics(state.parent)] == list(range(2, 97, 2))
-    assert not (tmp_path / "ck/tiny.1").exists()
+    assert not list(tmp_path.glob("ck/tiny.*"))
 
 
 def documented(program: str, words: str) -> str:
@@ -271,7 +287,7 @@ def test_two_processes_do_not_train_the_same_run(
             outcome = run_train(*flags, *more)
             assert outcome.code == 2
             assert "another process is training" in outcome.err
-    assert not (tmp_path / "ck/tiny.1").exists()
+    assert not list(tmp_path.glob("ck/tiny.*"))
 
 
 def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None:

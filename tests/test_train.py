@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -174,6 +175,108 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     assert (run_dir / "iter.txt").read_text() == "3\n0\n"
 
 
+LAST_ONLY = (
+    "--niter",
+    "2",
+    "--niter_decay",
+    "0",
+    "--pool_size",
+    "2",
+)  # frequencies: 100
+TEXTS = {
+    0: ("finished, 2 epochs", "finished: 2 epochs; weights: {run}/latest_net_G.pth; page: {page}"),
+    6: (
+        "stopped after 2 of 4 images of epoch 2 of 2; --continue_train goes on",
+        "stopped and saved after 6 images; --continue_train goes on\n"
+        "weights: {run}/latest_net_G.pth; page: {page}",
+    ),
+}
+
+
+@pytest.mark.parametrize("stop_at", TEXTS)
+def test_a_short_run_has_its_last_losses_and_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    write_tiny_data(tmp_path)
+    with monkeypatch.context() as patch:
+        if stop_at:
+            stop_at_step(patch, stop_at)
+        outcome = run_train(*tiny_run(tmp_path), *LAST_ONLY)
+    run_dir, last = tmp_path / "ck/tiny", stop_at or 8
+    page = run_dir / "web/index.html"
+    assert outcome.out.startswith(
+        f"training on 4 images: 4 steps an epoch, 2 epochs\npage of the run: {page}\n"
+    )
+    state, words = TEXTS[stop_at]
+    assert words.format(run=run_dir, page=page) in outcome.out
+    assert f" tiny {state} Epoch 2, {last} images seen " in page_words(run_dir)
+    assert [line["step"] for line in metrics(run_dir)] == [last]
+    assert len(list(run_dir.glob("web/images/epoch002_*.jpg"))) == 3
+    losses = (run_dir / "loss_log.txt").read_text().splitlines()[1:]
+    assert [line.partition(", time")[0] for line in losses] == [f"(epoch: 2, iters: {last - 4}"]
+    if stop_at:
+        where = ("--name", "tiny", "--checkpoints_dir", tmp_path / "ck")
+        assert run_train(*where, "--continue_train").code == 0
+        assert run_train(*tiny_run(tmp_path, "whole"), *LAST_ONLY).code == 0
+        assert same_weights(run_dir, tmp_path / "ck/whole")
+        assert [line["step"] for line in metrics(run_dir)] == [6, 8]
+        assert without_time(metrics(run_dir))[1:] == without_time(metrics(tmp_path / "ck/whole"))
+        assert "finished, 2 epochs" in page_words(run_dir)
+
+
+def test_a_step_that_was_logged_and_shown_is_not_again_at_the_end(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path)
+    flags = ("--print_freq", "4", "--display_freq", "8", "--niter", "2", "--niter_decay", "0")
+    assert run_train(*tiny_run(tmp_path), *flags, "--no_html").code == 0
+    assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == [4, 8]
+
+
+def test_the_page_of_a_run_that_an_error_ended(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=1)
+    (tmp_path / "ck/tiny/iter.txt").mkdir(parents=True)  # so that saving fails
+    outcome = run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0")
+    assert outcome.code == 2
+    assert "training on 1 image: 1 step an epoch, 1 epoch\n" in outcome.out
+    assert "broken off after 1 of 1 image of epoch 1 of 1; " in page_words(tmp_path / "ck/tiny")
+
+
+def test_gpu_memory_and_the_options_that_were_given_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pix2pixhd.engine.run_log.peak_gpu_memory", lambda device: 3.25)
+    write_tiny_data(tmp_path)
+    flags = (*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--debug")
+    for more in ((), ("--continue_train", "--no_debug", "--niter", "2")):
+        assert run_train(*flags, *more).code == 0
+    lines = metrics(tmp_path / "ck/tiny")
+    assert [line["gpu_memory_gib"] for line in lines] == 8 * [3.25]
+    assert "gpu" not in (tmp_path / "ck/tiny/loss_log.txt").read_text()
+    words = page_words(tmp_path / "ck/tiny")
+    assert "3.2 GiB of GPU memory at most" in words
+    networks = "--label_nc 5 --ngf 4 --n_downsample_global 2 --n_blocks_global 1"
+    assert f"python train.py --name tiny --dataroot {tmp_path}/data" in words
+    assert networks in words and "--no_vgg_loss" in words
+    assert "--continue_train" not in words and "--output_bits" not in words
+
+
+def page_words(run_dir: Path) -> str:
+    """The text of a run's page, without markup."""
+    return " ".join(re.sub("<.*?>", "", (run_dir / "web/index.html").read_text()).split())
+
+
+def stop_at_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """SIGTERM once that many images are seen, whether or not anything is logged of them."""
+    advance, seen = Logger.advance, [0]
+
+    def advance_and_stop(self: Logger, images: int) -> None:
+        advance(self, images)
+        seen[0] += images
+        if seen[0] == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Logger, "advance", advance_and_stop)
+
+
 def test_a_finished_run_says_so(tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
     assert run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0").code == 0
@@ -191,8 +294,10 @@ def test_a_new_run_of_an_old_name_loses_nothing(tmp_path: Path) -> None:
     flags = (*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0")
     run_train(*flags)
     before = (tmp_path / "ck/tiny/latest_net_G.pth").read_bytes()
-    assert "tiny.1" in run_train(*flags, "--seed", "1").out
-    assert (tmp_path / "ck/tiny.1/latest_net_G.pth").read_bytes() == before
+    out = run_train(*flags, "--seed", "1").out
+    [aside] = tmp_path.glob("ck/tiny.*")
+    assert str(aside) in out
+    assert (aside / "latest_net_G.pth").read_bytes() == before
     assert (tmp_path / "ck/tiny/latest_net_G.pth").read_bytes() != before
 
 
@@ -224,9 +329,10 @@ def test_load_pretrain_tells_what_it_took(tmp_path: Path) -> None:
         *tiny_run(tmp_path, "local"), *short, *local, "--load_pretrain", tmp_path / "ck/global"
     )
     assert outcome.code == 0, outcome.err
-    taken, fresh, discriminators = outcome.out.splitlines()[:3]
-    assert "model.1.weight" in taken and "model1_1.1.weight" in fresh
-    assert "all 8 tensors of network D taken" in discriminators
+    generator, discriminators = outcome.out.splitlines()[:2]
+    assert re.fullmatch(r"G: 14 of 26 tensors taken from \S+latest_net_G.pth; 12 new", generator)
+    assert re.fullmatch(r"D: 8 of 8 tensors taken from \S+latest_net_D.pth; 0 new", discriminators)
+    assert "model.1.weight" not in outcome.out
 
 
 @pytest.mark.parametrize("option", ["--no_lsgan", "--no_ganFeat_loss", "--norm=batch"])
@@ -303,7 +409,8 @@ def test_a_run_killed_before_its_first_save_is_set_aside_too(tmp_path: Path) -> 
     run_dir.mkdir(parents=True)
     (run_dir / "metrics.jsonl").write_text("{}\n")
     run_train(*tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0", "--print_freq", "4")
-    assert (tmp_path / "ck/tiny.1/metrics.jsonl").read_text() == "{}\n"
+    [aside] = tmp_path.glob("ck/tiny.*")
+    assert (aside / "metrics.jsonl").read_text() == "{}\n"
     assert len(metrics(run_dir)) == 1
 
 

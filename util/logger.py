@@ -17,8 +17,10 @@ from contextlib import AbstractContextManager
 import numpy as np
 from tqdm import tqdm
 
+from pix2pixhd.util.words import counted
+
 # What is said of scalars beside their values. Only those of a training step have `iter`.
-PLACE = ("epoch", "iter", "step", "time", "lr")
+PLACE = ("epoch", "iter", "step", "time", "lr", "gpu_memory_gib")
 
 Scalars = Mapping[str, float]
 Images = Mapping[str, np.ndarray]  # uint8 [H,W,3] by name
@@ -65,6 +67,14 @@ class Sink:
         for sink in self.sinks:
             sink.say(message)
 
+    def end_run(self, is_finished: bool) -> None:
+        """The run has trained its last epoch, or else was asked to stop; and all is saved.
+
+        A run that is closed without being told so ended over an error.
+        """
+        for sink in self.sinks:
+            sink.end_run(is_finished)
+
     def close(self) -> None:
         """Write what is pending; closing twice does no harm."""
         for sink in self.sinks:
@@ -92,6 +102,7 @@ class Logger(Sink, AbstractContextManager["Logger"]):
         lr: float,
         terms: Scalars,
         seconds_per_image: float,
+        gpu_memory_gib: float | None = None,
     ) -> None:
         """Log the losses of a training step.
 
@@ -101,8 +112,10 @@ class Logger(Sink, AbstractContextManager["Logger"]):
             lr: learning rate.
             terms: losses by name, in the order to show them; they may be NaN.
             seconds_per_image: time of a training step over its images.
+            gpu_memory_gib: the most that was taken of the GPU's memory until now.
         """
-        place = dict(zip(PLACE, (epoch, iter, step, seconds_per_image, lr), strict=True))
+        known = (epoch, iter, step, seconds_per_image, lr, gpu_memory_gib)
+        place = {name: v for name, v in zip(PLACE, known, strict=True) if v is not None}
         self.log_values(place, terms)
 
     def log_scalars(self, step: int, values: Scalars, *, epoch: int | None = None) -> None:
@@ -160,10 +173,11 @@ class Console(Sink):
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad and is_of_step and not self._said_not_finite:
             self._said_not_finite = True
+            images = counted(int(place["step"]), "image")
             self.say(
-                f"warning: {', '.join(bad)} not finite in epoch {place['epoch']}, after "
-                f"{place['step']} images; training has probably diverged: go back to an earlier "
-                "checkpoint, with a lower learning rate or full precision"
+                f"warning: {', '.join(bad)} not finite in epoch {place['epoch']}, after {images}; "
+                "training has probably diverged: go back to an earlier checkpoint, with a lower "
+                "learning rate or full precision"
             )
 
     def say(self, message: str) -> None:

@@ -33,8 +33,8 @@ class TensorBoard(Sink):
         self._writer.add_text("options", "\n".join("| {} | {} |".format(*row) for row in rows))
 
     def log_values(self, place: Scalars, values: Scalars) -> None:
-        rate = {"lr": place["lr"]} if "lr" in place else {}
-        for name, value in {**values, **rate}.items():
+        more = {name: place[name] for name in ("lr", "gpu_memory_gib") if name in place}
+        for name, value in {**values, **more}.items():
             self._writer.add_scalar(name, value, place["step"])
 
     def log_pictures(self, epoch: int, step: int, pictures: Images) -> None:

@@ -9,7 +9,7 @@ import torch
 from programs import run_test, run_train, tiny_run, write_tiny_data
 from torch import nn
 
-from pix2pixhd.engine.memory import memory_of, require_memory
+from pix2pixhd.engine.memory import memory_of, peak_gpu_memory, require_memory
 from pix2pixhd.util.errors import UserError
 
 CPU = torch.device("cpu")
@@ -56,3 +56,9 @@ def test_rendering_refuses_them_too(tmp_path: Path) -> None:
     )
     assert outcome.code == 2
     assert "would take" in outcome.err
+
+
+def test_gpu_memory_is_asked_of_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**30)
+    assert peak_gpu_memory(torch.device("cuda", 0)) == 3.0
+    assert peak_gpu_memory(torch.device("cpu")) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -22,14 +23,16 @@ def test_a_folder_without_weights_stays(tmp_path: Path) -> None:
     assert (folder / "opt.txt").exists()
 
 
-def test_earlier_runs_are_numbered(tmp_path: Path) -> None:
+def test_earlier_runs_carry_the_date_of_their_last_file(tmp_path: Path) -> None:
     folder = tmp_path / "run.name"
-    for number in (1, 2):
-        write_all(folder, {"latest_net_G.pth": f"run {number}"})
+    for number, ending in enumerate(("", "_2", "_3")):
+        write_all(folder, {"latest_net_G.pth": f"run {number}", "metrics.jsonl": ""})
+        then = time.mktime((2026, 11, 24, 14, 12, 30, 0, 0, -1))
+        os.utime(folder / "latest_net_G.pth", (then, then))
+        os.utime(folder / "metrics.jsonl", (then - 86_400, then - 86_400))
         (line,) = set_run_aside(folder)
-        aside = tmp_path / f"run.name.{number}"
-        assert str(aside) in line
-        assert "--continue_train" in line
+        aside = tmp_path / f"run.name.2026-11-24_1412{ending}"
+        assert f"now in {aside} (--continue_train" in line
         assert not folder.exists()
         assert (aside / "latest_net_G.pth").read_text() == f"run {number}"
 
@@ -51,7 +54,7 @@ def test_a_folder_that_cannot_be_renamed(tmp_path: Path, monkeypatch: pytest.Mon
 
     write_all(tmp_path / "run", {"latest_net_G.pth": ""})
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(UserError, match=r"run\.1: cannot be written \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"run\.20[-0-9_]+: cannot .* \(Permission denied\)"):
         set_run_aside(tmp_path / "run")
 
 
@@ -103,4 +106,4 @@ def test_a_run_killed_within_its_first_save_is_set_aside(tmp_path: Path) -> None
     (tmp_path / "run").mkdir()
     (tmp_path / "run/latest_state.pth").write_bytes(b"")
     assert set_run_aside(tmp_path / "run")
-    assert (tmp_path / "run.1/latest_state.pth").exists()
+    assert list(tmp_path.glob("run.20*/latest_state.pth"))

@@ -254,7 +254,8 @@ def test_starting_from_other_weights_says_what_was_taken(tmp_path: Path) -> None
     assert len(lines) == 2
     for letter, line in zip("GD", lines, strict=True):
         count = len(run.model.saved_networks()[letter].state_dict())
-        assert line.endswith(f"4_net_{letter}.pth: all {count} tensors of network {letter} taken")
+        file = tmp_path / f"4_net_{letter}.pth"
+        assert line == f"{letter}: {count} of {count} tensors taken from {file}; 0 new"
 
 
 def test_starting_a_local_enhancer_from_a_global_generator(tmp_path: Path) -> None:
@@ -264,12 +265,17 @@ def test_starting_a_local_enhancer_from_a_global_generator(tmp_path: Path) -> No
     network_file(tmp_path, "latest", "D").unlink()
     run = new_run(tmp_path / "new", netG="local", ngf=2)
     before = {name: weight.clone() for name, weight in run.model.netG.state_dict().items()}
-    taken, left, missing = run.start_from(tmp_path, "latest")
+    counts, taken, new, missing = run.start_from(tmp_path, "latest", is_verbose=True)
     assert "latest_net_D.pth: not there, network D starts afresh" in missing
+    inner = sum(name.startswith("model.") for name in before)
+    assert counts.startswith(f"G: {inner} of {len(before)} tensors taken from {tmp_path}")
+    assert counts.endswith(f"latest_net_G.pth; {len(before) - inner} new")
+    quiet = new_run(tmp_path / "quiet", netG="local", ngf=2).start_from(tmp_path, "latest")
+    assert quiet == [counts, missing]
     for name, weight in run.model.netG.state_dict().items():
-        inner = name.startswith("model.")
-        assert name in (taken if inner else left).split(": ", 2)[-1].split(", ")
-        assert torch.equal(weight, (source.model.netG.state_dict() if inner else before)[name])
+        is_inner = name.startswith("model.")
+        assert name in (taken if is_inner else new).split(": ", 2)[-1].split(", ")
+        assert torch.equal(weight, (source.model.netG.state_dict() if is_inner else before)[name])
 
 
 def test_training_goes_on_while_a_save_is_written(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from programs import metrics, run_train, tiny_run, write_tiny_data
+from tiny_models import CPU
 
+from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine import training
 from pix2pixhd.engine.run_folder import locked
 from pix2pixhd.engine.world import World
-from pix2pixhd.options.train_options import LossOptions
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.train_options import LossOptions, TrainOptions
 
 QUICK = ("--niter_decay", "0", "--print_freq", "1", "--no_html")
 
@@ -79,3 +83,28 @@ def test_only_a_local_enhancer_can_train_alone(tmp_path: Path) -> None:
     assert outcome.code == 2
     assert "--niter_fix_global 1 with --netG global" in outcome.err
     assert not (tmp_path / "ck").exists()
+
+
+@pytest.mark.parametrize(("channels", "has_vgg"), [(1, True), (3, True), (4, False)])
+def test_vgg_looks_at_one_or_three_channels(
+    channels: int, has_vgg: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = {"output_nc": channels, "vgg_weights": "vgg.pth"}
+    options = training.without_unusable_vgg(replaced(TrainOptions(), flags), CPU)
+    assert options.loss.vgg_loss == has_vgg
+    assert options.loss.vgg_weights == ("vgg.pth" if has_vgg else None)
+    assert not list(options.problems())
+    said = capsys.readouterr().out
+    assert said.startswith("" if has_vgg else "--output_nc 4: training without the perceptual loss")
+    assert len(said.splitlines()) == (0 if has_vgg else 1)
+
+
+@pytest.mark.parametrize(("flags", "bits"), [((), 16), (("--output_bits", "8"), 8)])
+def test_results_have_the_depth_of_the_photographs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], bits: int
+) -> None:
+    write_tiny_data(tmp_path)
+    monkeypatch.setattr(AlignedDataset, "image_bits", 16)
+    outcome = run_train(*tiny_run(tmp_path), *QUICK, "--niter", "1", *flags)
+    assert outcome.code == 0, outcome.err
+    assert json.loads((tmp_path / "ck/tiny/options.json").read_text())["output_bits"] == bits

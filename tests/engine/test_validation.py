@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from pix2pixhd.engine.world import World
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.util.errors import UserError
 
+FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 ONE_EPOCH = ("--niter", "1", "--niter_decay", "0", "--no_html")
 
 
@@ -129,3 +132,40 @@ def test_damaged_held_out_images_are_told_before_training(with_test: bool, tmp_p
     assert outcome.code == 2
     assert "scene_2.png" in outcome.err
     assert not (tmp_path / "ck").exists()
+
+
+def without_photographs(held_out: Path) -> None:
+    shutil.rmtree(held_out / "test_img")
+
+
+def without_instances(held_out: Path) -> None:
+    shutil.rmtree(held_out / "test_inst")
+
+
+def damaged(held_out: Path) -> None:
+    file = held_out / "test_label/scene_0.png"
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "flags", "said"),
+    [
+        (without_photographs, (), ""),  # the page shows them without
+        (without_photographs, FEATURES, "{data}/test_img: no such folder"),
+        (without_instances, (), "{data}/test_inst: no such folder"),
+        (damaged, (), "{data}/test_label/scene_0.png: "),
+    ],
+)
+def test_held_out_images_that_cannot_be_shown_are_told_calmly(
+    tmp_path: Path, spoil: Callable[[Path], None], flags: tuple[str, ...], said: str
+) -> None:
+    write_tiny_data(tmp_path)
+    spoil(write_tiny_data(tmp_path, phase="test"))
+    outcome = run_train(*tiny_run(tmp_path), *ONE_EPOCH, *flags)
+    assert outcome.code == 0
+    lines = [line for line in outcome.out.splitlines() if "held-out" in line]
+    assert len(lines) == bool(said)
+    for line in lines:
+        reason = said.format(data=tmp_path / "data")
+        assert line.startswith(f"no held-out images are shown while training ({reason}")
+        assert line.endswith(")") and "check" not in line and ";" not in line

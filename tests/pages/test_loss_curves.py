@@ -22,7 +22,7 @@ def log(path: Path, *steps: int, **terms: float) -> None:
 def test_each_scalar_has_its_own_steps_and_nulls_are_gaps(tmp_path):
     path = tmp_path / "metrics.jsonl"
     log(path, 1, G_GAN=1.0)
-    append_record(path, {"epoch": 1, "step": 1, "FID": 30.0})
+    append_record(path, {"epoch": 1, "step": 1, "FID": 30.0, "gpu_memory_gib": 5.0})
     log(path, 2, G_GAN=float("nan"), G_VGG=3.0)
     append_record(path, {"step": 3, "FID": float("nan")})
     curves = read_curves(path)
@@ -83,6 +83,23 @@ def test_sparse_scalars_are_a_line_with_markers_at_their_own_steps(tmp_path, mon
     assert line.get_xydata().tolist() == [[25, 90], [50, 60], [100, 50]]
     assert line.get_marker() == "o" and line.get_linestyle() == "-"
     assert drawn["FID"].get_xlim() == drawn["G_GAN"].get_xlim()  # one axis of images for all
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_lone_loss_is_a_point_that_can_be_seen(tmp_path, monkeypatch):
+    """All that there is of a short run."""
+    drawn: list[Axes] = []
+    draw = loss_curves._draw_chart
+    monkeypatch.setattr(
+        loss_curves, "_draw_chart", lambda axes, *rest: (drawn.append(axes), draw(axes, *rest))
+    )
+    log(tmp_path / "metrics.jsonl", 1, G_GAN=0.5)
+    draw_curves(tmp_path / "metrics.jsonl", tmp_path / "curves.png")
+    for axes in drawn:
+        assert all(tick == int(tick) for tick in axes.get_xticks())  # there is no half an image
+        [line] = axes.lines
+        assert (line.get_marker(), line.get_markersize(), line.get_alpha()) == ("o", 6, None)
+    assert len(drawn) == 2
 
 
 HOSTILE = (

@@ -1,14 +1,19 @@
+import datetime
 import os
 import re
+import shutil
 import struct
+import subprocess
+import time
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pixhd.pages.training_page import TrainingPage
+from pix2pixhd.pages.training_page import TELL_IF_KILLED, TrainingPage
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.labels import label_set
 
 HEADER = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)  # a decompression bomb
 HUGE_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + HEADER + struct.pack(">I", zlib.crc32(HEADER))
@@ -16,8 +21,9 @@ HUGE_PNG += b"\0\0\0\0IDAT"
 WHAT = ("input_label", "synthesized_image", "real_image")
 
 
-def new_page(folder, title="name", **kwargs):
-    return TrainingPage(folder, title, 512, folder / "metrics.jsonl", **kwargs)
+def new_page(folder, title="name", **changes):
+    usual = {"labels": label_set(35), "command": "python train.py --netG local"}
+    return TrainingPage(folder, title, 512, folder / "metrics.jsonl", **usual | changes)
 
 
 def pictures(shade=0):
@@ -26,6 +32,11 @@ def pictures(shade=0):
 
 def page_text(folder):
     return (folder / "index.html").read_text()
+
+
+def state(folder):
+    """Return the line on how far the run is, without markup."""
+    return re.sub("<[^>]*>", "", re.search(r'<p class="state">(.*?)</p>', page_text(folder))[1])
 
 
 def shown(folder):
@@ -152,3 +163,86 @@ def test_pictures_that_cannot_be_written_leave_a_page_that_can_be_closed(tmp_pat
     with pytest.raises(UserError, match="images"):
         page.log_pictures(1, 100, pictures())
     page.close()
+
+
+ENDS = {
+    "finished, 200 epochs": lambda page: page.end_run(True),
+    "stopped after 3 of 16 images of epoch 2 of 200; --continue_train goes on":
+        lambda page: page.end_run(False),
+    "broken off after 3 of 16 images of epoch 2 of 200; --continue_train goes on from the last "
+    "save, if there is one": lambda page: None,  # an error
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ENDS)
+def test_the_page_tells_how_the_run_ended(tmp_path, words):
+    page = new_page(tmp_path)
+    page.start_epoch(2, 200, 16, 2)
+    page.advance(1)
+    ENDS[words](page)
+    page.close()
+    assert state(tmp_path) == words
+    assert "<script" not in page_text(tmp_path) and "while it runs" not in page_text(tmp_path)
+
+
+def test_a_running_page_is_written_every_so_often_and_says_so(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("pix2pixhd.pages.training_page.time.monotonic", lambda: now[0])
+    page = new_page(tmp_path)
+    assert state(tmp_path) == "starting"
+    page.start_epoch(1, 2, 100)
+    said = []
+    for _ in range(100):
+        now[0] += 1
+        page.advance(1)
+        said.append(state(tmp_path))
+    assert [step for step in range(1, 100) if said[step] != said[step - 1]] == [29, 59, 89]
+    assert said[-1] == "running, 45 % of 2 epochs, about 2 min left"
+    assert "about every 30 s while it runs" in page_text(tmp_path)
+    now[0] += 3000
+    page.advance(10)
+    assert ", about every 5 min while it runs" in page_text(tmp_path)  # as steps take longer
+
+
+def test_gpu_memory_and_how_the_run_was_started_are_on_the_page(tmp_path):
+    page = new_page(tmp_path)
+    assert "GPU" not in page_text(tmp_path)
+    page.log_values({"step": 1, "gpu_memory_gib": 5.31}, {})
+    page.write()
+    text = page_text(tmp_path)
+    assert "5.3 GiB of GPU memory" in text
+    assert re.search(r"<details[^>]* open", text) and "python train.py --netG local" in text
+    new_page(tmp_path, command="python train.py " + 50 * "--netG local ")
+    assert not re.search(r"<details[^>]* open", page_text(tmp_path))
+
+
+@pytest.mark.parametrize(("label_nc", "caption"), [(35, "input label"), (0, "input image")])
+def test_captions_say_what_an_input_is_and_labels_have_a_legend(tmp_path, label_nc, caption):
+    page = new_page(tmp_path, labels=label_set(label_nc))
+    for epoch in (1, 2):
+        page.log_pictures(epoch, epoch, pictures())
+    text = page_text(tmp_path)
+    assert text.count(f"<figcaption>{caption}</figcaption>") == 2
+    assert text.count('class="legend"') == (1 if label_nc else 0)
+
+
+def test_held_out_pictures_have_a_row_of_their_own(tmp_path):
+    page = new_page(tmp_path)
+    shot = np.zeros((8, 16, 3), np.uint8)
+    names = ("input_label", "input_extra", "synthesized_image", "real_image")
+    page.log_pictures(1, 1, {what: shot for n in names for what in (n, f"held_out_{n}")})
+    assert "--columns: 4" in page_text(tmp_path)
+
+
+def test_a_reader_is_told_that_a_run_was_killed(tmp_path):
+    """By Chromium, where there is one: an old page of a run that still says that it is running."""
+    if not (browser := shutil.which("chromium")):
+        pytest.skip("no chromium here")
+    new_page(tmp_path).start_epoch(1, 2, 100)
+    for written, is_told in ((time.time() - 7200, True), (time.time(), False)):
+        when = datetime.datetime.fromtimestamp(written, datetime.UTC).isoformat()
+        page = re.sub(r'datetime="[^"]*"', f'datetime="{when}"', page_text(tmp_path))
+        (tmp_path / "old.html").write_text(page)
+        words = ("--headless", "--no-sandbox", "--dump-dom", (tmp_path / "old.html").as_uri())
+        seen = subprocess.run([browser, *words], capture_output=True, text=True, check=True).stdout
+        assert ("nothing was written for 2 h" in seen.replace(TELL_IF_KILLED, "")) == is_told

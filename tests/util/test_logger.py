@@ -43,6 +43,15 @@ def test_losses_go_to_both_logs_and_the_terminal(tmp_path, capsys):
     assert capsys.readouterr().out == line.rstrip() + "\n"
 
 
+def test_gpu_memory_goes_beside_the_losses_and_not_into_the_references_log(tmp_path, capsys):
+    with Logger([Console(), LogFiles(tmp_path)]) as logger:
+        losses = {"terms": TERMS, "seconds_per_image": 0.1, "gpu_memory_gib": 5.25}
+        logger.log_losses(epoch=1, iter=8, step=8, lr=2e-4, **losses)
+    place = {"epoch": 1, "iter": 8, "step": 8, "time": 0.1, "lr": 2e-4, "gpu_memory_gib": 5.25}
+    assert records(tmp_path) == [{**place, **TERMS}]
+    assert "gpu" not in capsys.readouterr().out + (tmp_path / "loss_log.txt").read_text()
+
+
 def test_any_scalar_at_any_step(tmp_path, capsys):
     with Logger([Console(), LogFiles(tmp_path)]) as logger:
         logger.log_scalars(1200, {"FID": np.float32(31.25), "mIoU": torch.tensor(0.5)}, epoch=3)
@@ -105,6 +114,7 @@ def test_every_sink_gets_everything_and_need_take_nothing(tmp_path, capsys, monk
         logger.log_pictures(1, 5, {})
         logger.say("hello")
         logger.end_epoch()
+        logger.end_run(True)
     methods = {name for name, _ in inspect.getmembers(Sink, inspect.isfunction)}
     for recorder in recorders:
         assert {call[0] for call in recorder.method_calls} == methods
@@ -118,11 +128,12 @@ def test_tensorboard_gets_scalars_pictures_and_options(tmp_path):
             for step in (2,) if resumed_at else (1, 2, 3):
                 log(logger, step)
             logger.log_scalars(2, {"FID": 30.0})
+            logger.log_values({"step": 2, "gpu_memory_gib": 5.25}, {})
             logger.log_pictures(1, 1, {"real_image": np.zeros((4, 4, 3), np.uint8)})
     events = accumulators.EventAccumulator(str(tmp_path)).Reload()
     # What was logged ahead of the save, steps 2 and 3, is gone.
     assert [event.step for event in events.Scalars("G_GAN")] == [1, 2]
-    assert {"lr", "FID"} <= set(events.Tags()["scalars"])
+    assert {"lr", "FID", "gpu_memory_gib"} <= set(events.Tags()["scalars"])
     assert events.Tags()["images"] == ["real_image"]
     assert any("options" in tag for tag in events.Tags()["tensors"])
 
