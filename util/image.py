@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
+import tifffile
 import torch
 from PIL import Image
 from torch import Tensor
@@ -28,6 +30,29 @@ def tensor_to_image(image: Tensor) -> np.ndarray:
     levels = ((image.float() + 1) * 127.5).nan_to_num(nan=0).round().clamp(0, 255)
     # To bytes before it leaves the device: a quarter of the traffic.
     return levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def image_to_values(
+    image: Tensor, bits: int, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Convert a network's image to values of the data's depth.
+
+    Args:
+        image: float [C,H,W] in [-1,1]; values outside are clipped, NaN becomes black.
+        bits: 8, 16 or 32, of each value.
+        value_range: what -1 and 1 become; None: 0 and 65535 for 16 bits, 0 and 1 for 32. For 8 bits
+            it is 0 and 255 always.
+
+    Returns:
+        [C,H,W] of uint8, uint16 (both rounded) or float32.
+    """
+    low, high = {8: (0, 255), 16: value_range or (0, 65535), 32: value_range or (0, 1)}[bits]
+    unit = (image.detach().float().nan_to_num(nan=-1).clamp(-1, 1) + 1) / 2
+    values = low + unit * (high - low)
+    if bits == 32:
+        return values.cpu().numpy()
+    dtype = {8: np.uint8, 16: np.uint16}[bits]
+    return values.round().clamp(0, 2**bits - 1).to(torch.int32).cpu().numpy().astype(dtype)
 
 
 def label_to_image(label: Tensor | np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -83,3 +108,21 @@ def thumbnail_size(width: int, height: int, limit: int) -> tuple[int, int]:
     """Return the width and height in pixels that fit into `limit` of width, never enlarged."""
     scale = min(1.0, limit / width)
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def save_values(values: np.ndarray, path: Path) -> None:
+    """Write [C,H,W] of uint8, uint16 or float32 without loss; path ends in .png or .tif.
+
+    A PNG holds one channel, of 8 or 16 bits, or three of 8. Raises UserError where the file cannot
+    be written.
+    """
+    with replacing(path) as file:
+        if path.suffix == ".png":
+            planes = values[0] if len(values) == 1 else values.transpose(1, 2, 0)
+            Image.fromarray(planes).save(file, "PNG", compress_level=3)
+        else:
+            planes = values[0] if len(values) == 1 else values
+            planar = None if len(values) == 1 else "separate"
+            encoded = io.BytesIO()  # as it wants a name or a stream without a descriptor
+            tifffile.imwrite(encoded, planes, planarconfig=planar, photometric="minisblack")
+            file.write(encoded.getbuffer())
