@@ -46,9 +46,6 @@ def test(options: TestOptions) -> Path:
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, labels, shown=len(dataset), total=total)
     gallery.reserve(row_name(str(files["label"]), options) for files in dataset.files)
-    if runtime.world.is_main:
-        gallery.plan()
-    barrier(runtime.world)
     warnings: list[str] = []
 
     def warn(line: str) -> None:
@@ -70,6 +67,9 @@ def test(options: TestOptions) -> Path:
             values = rendering.values(options.data, sample)
             gallery.add_pictures(writer, row_name(path, options), row, values)
 
+    if runtime.world.is_main:
+        gallery.plan()
+    barrier(runtime.world)
     # Processes read batches ahead and threads write files while the device renders. For tiles, the
     # maps stay in host memory.
     with ImageWriter() as writer:

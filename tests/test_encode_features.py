@@ -227,3 +227,9 @@ def test_ways_of_rendering_do_not_write_over_one_another(encoded: Path, tmp_path
     shown = np.asarray(Image.open(folders[style] / "images/style_from.png"))
     np.testing.assert_array_equal(shown, np.asarray(Image.open(photo)))
     assert "style of scene_1.png" in (folders[style] / "index.html").read_text()
+
+
+def test_a_mistake_leaves_no_folder(encoded: Path, tmp_path: Path) -> None:
+    flags = ("--results_dir", tmp_path / "results", "--cluster_path", "features_clustered_007.npy")
+    complaint(run_test(*where(encoded), *flags))
+    assert not (tmp_path / "results").exists()
