@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import tifffile
 import torch
 from PIL import Image
 from torch import Tensor
@@ -97,6 +96,41 @@ def save_image(image: np.ndarray, path: Path, *, quality: int = 92) -> None:
             picture.save(file, "JPEG", quality=quality, subsampling=0)
 
 
+def save_values(values: np.ndarray, path: Path) -> None:
+    """Write the values of an image whole or not at all, in the format that the suffix names.
+
+    Args:
+        values: [C,H,W], uint8, uint16 or float32. As .npy they are [H,W,C], of one channel [H,W].
+        path: ends in .png, for 1 to 4 channels of uint8 or uint16, of which the last of 2 or 4 is
+            then transparency to other programs; or in .tif or .npy. Its folder is made if need be.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    assert values.ndim == 3 and values.dtype in (np.uint8, np.uint16, np.float32), values.dtype
+    channels, suffix = len(values), path.suffix.lower()
+    pixels = np.ascontiguousarray(values[0] if channels == 1 else values.transpose(1, 2, 0))
+    encoded = BytesIO()
+    if suffix == ".npy":
+        np.save(encoded, pixels)
+    elif suffix in (".tif", ".tiff"):
+        from tifffile import imwrite  # here, as most runs write bytes
+
+        colours = "rgb" if channels == 3 else "minisblack"
+        planar = "contig" if channels > 1 else None
+        imwrite(encoded, pixels, photometric=colours, planarconfig=planar, compression="deflate")
+    else:
+        assert suffix == ".png" and channels <= 4 and values.dtype != np.float32, path
+        if values.dtype == np.uint8 or channels == 1:
+            Image.fromarray(pixels).save(encoded, "PNG", compress_level=3)
+        else:
+            from imagecodecs import png_encode
+
+            encoded.write(png_encode(pixels, level=3))
+    with replacing(path) as file:
+        file.write(encoded.getbuffer())
+
+
 def save_thumbnail(image: np.ndarray, path: Path, width: int) -> None:
     """Write `image`, shrunk to `width` pixels, or as it is when it is no wider (see save_image)."""
     size = thumbnail_size(image.shape[1], image.shape[0], width)
@@ -108,21 +142,3 @@ def thumbnail_size(width: int, height: int, limit: int) -> tuple[int, int]:
     """Return the width and height in pixels that fit into `limit` of width, never enlarged."""
     scale = min(1.0, limit / width)
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def save_values(values: np.ndarray, path: Path) -> None:
-    """Write [C,H,W] of uint8, uint16 or float32 without loss; path ends in .png or .tif.
-
-    A PNG holds one channel, of 8 or 16 bits, or three of 8. Raises UserError where the file cannot
-    be written.
-    """
-    with replacing(path) as file:
-        if path.suffix == ".png":
-            planes = values[0] if len(values) == 1 else values.transpose(1, 2, 0)
-            Image.fromarray(planes).save(file, "PNG", compress_level=3)
-        else:
-            planes = values[0] if len(values) == 1 else values
-            planar = None if len(values) == 1 else "separate"
-            encoded = io.BytesIO()  # as it wants a name or a stream without a descriptor
-            tifffile.imwrite(encoded, planes, planarconfig=planar, photometric="minisblack")
-            file.write(encoded.getbuffer())
