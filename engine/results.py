@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Mapping
@@ -135,10 +136,20 @@ def _clusters(options: TestOptions) -> Path:
 
 
 def _photo_name(photo: Path, phase: str) -> str:
-    """The photograph's name without its ending; with its folder's, where others may have it too."""
-    folder = photo.absolute().parent.name
-    is_clear = folder in (f"{phase}_img", f"{phase}_B") or photo.stem.startswith(folder)
-    return photo.stem if is_clear else f"{folder}_{photo.stem}"
+    """The photograph's name without its ending, the same in all layouts of a data set.
+
+    Its phase comes first, where that is not the one rendered, and then its folders, unless the name
+    begins with them.
+    """
+    path = photo.absolute().with_suffix("").as_posix()
+    found = re.fullmatch(r".*/(?:leftImg8bit/([^/]+)|([^/]+)_(?:img|B))/(.*)", path, re.DOTALL)
+    if found is None:
+        return photo.stem
+    of_photo = found[1] or found[2]
+    *folders, stem = found[3].split("/")
+    parts = [of_photo] * (of_photo != phase)
+    parts += [folder for folder in folders if not stem.startswith(folder)]
+    return "_".join([*parts, stem])
 
 
 def _style(options: TestOptions) -> Style | None:

@@ -222,7 +222,7 @@ def test_ways_of_rendering_do_not_write_over_one_another(encoded: Path, tmp_path
         outcome = run_test(*where(encoded), "--results_dir", tmp_path, *flags)
         assert outcome.code == 0, outcome.err
     folders = {folder.name: folder for folder in (tmp_path / "tiny").iterdir()}
-    style = "test_latest_style_train_img_scene_1"
+    style = "test_latest_style_train_scene_1"
     assert folders.keys() == {"test_latest_clusters_003", style, "test_latest_encoded"}
     shown = np.asarray(Image.open(folders[style] / "images/style_from.png"))
     np.testing.assert_array_equal(shown, np.asarray(Image.open(photo)))
