@@ -14,17 +14,17 @@ from pathlib import Path
 
 from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
-from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.distributed import barrier, gather
 from pix2pixhd.engine.published import completed
-from pix2pixhd.engine.render import Rendering, for_each_batch, synthesized_names, validate_once
+from pix2pixhd.engine.render import Rendering, for_each_batch, validate_once
+from pix2pixhd.engine.results import create_gallery
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.styles import create_feature_source, needs_encoder
-from pix2pixhd.engine.tiling import render_in_tiles, require_tile, window
+from pix2pixhd.engine.tiling import render_in_tiles, require_tile
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.test_options import TestOptions
-from pix2pixhd.pages.gallery import ResultsGallery
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image_writer import ImageWriter
@@ -46,7 +46,7 @@ def test(options: TestOptions) -> Path:
     labels = label_set(options.model.label_nc, options.data.label_names)
     model = load_model(options, runtime)
     dataset, total = open_dataset(options, runtime)
-    gallery = create_gallery(options, model, shown=len(dataset), total=total)
+    gallery = create_gallery(options, model, labels, shown=len(dataset), total=total)
     gallery.reserve(dataset.sample_name(files["label"]) for files in dataset.files)
     warnings: list[str] = []
 
@@ -66,8 +66,12 @@ def test(options: TestOptions) -> Path:
     def save(batch: Batch, rendering: Rendering) -> None:
         for sample, path in enumerate(batch.path):
             row = rendering.pictures(labels, sample)
-            gallery.add_pictures(writer, dataset.sample_name(path), row, results.image_format)
+            values = rendering.values(options.data, sample)
+            gallery.add_pictures(writer, dataset.sample_name(path), row, values)
 
+    if runtime.world.is_main:
+        gallery.plan()
+    barrier(runtime.world)
     # Processes read batches ahead and threads write files while the device renders. For tiles, the
     # maps stay in host memory.
     with ImageWriter() as writer:
@@ -116,29 +120,6 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
         )
     validate_once(dataset, runtime, batch_size=options.data.batchSize)
     return dataset, total
-
-
-def create_gallery(
-    options: TestOptions, model: Pix2PixHDModel, shown: int, total: int
-) -> ResultsGallery:
-    """An empty gallery in the results' folder, which says how many images it leaves out."""
-    run, results = options.run, options.results
-    note = f"{shown} images" if shown != 1 else "1 image"
-    if total > shown:
-        note = f"{shown} of {total} images; --how_many {shown} left out {total - shown}"
-    if results.tile is not None:
-        side, overlap = window(results.tile, model.netG.stride)
-        note += (
-            f"; those larger than {results.tile} pixels rendered in tiles of {side}, "
-            f"blended over {overlap}"
-        )
-    return ResultsGallery(
-        folder=Path(results.results_dir) / run.name / f"{results.phase}_{results.which_epoch}",
-        title=f"{run.name}: {results.phase}, epoch {results.which_epoch}",
-        columns=["input_label", "input_extra", *synthesized_names(results.styles), "real_image"],
-        image_width=run.display_winsize,
-        note=note,
-    )
 
 
 def main(options: TestOptions) -> None:

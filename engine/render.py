@@ -25,7 +25,7 @@ from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import DataOptions
 from pix2pixhd.util.batch import Batch
-from pix2pixhd.util.image import label_to_image, tensor_to_image
+from pix2pixhd.util.image import image_to_values, label_to_image, tensor_to_image
 from pix2pixhd.util.labels import LabelSet
 
 Item = TypeVar("Item")
@@ -33,6 +33,9 @@ Item = TypeVar("Item")
 Pictures = dict[str, np.ndarray]
 """uint8 [H, W, 3] by name: input_label, synthesized_image, and where there are such input_extra and
 real_image."""
+
+Values = dict[str, np.ndarray]
+"""[C, H, W] in the depth of the data, by the same names."""
 
 
 @functools.cache
@@ -151,7 +154,8 @@ def evaluating(model: Pix2PixHDModel) -> Iterator[None]:
 class Rendering:
     """A batch, [N, ...], and its synthesised images, which the device may still be at work on.
 
-    Pictures wait for these images alone, and not for what the device was given to do since.
+    Pictures and values wait for these images alone, and not for what the device was given to do
+    since.
     """
 
     def __init__(self, batch: Batch, *fakes: Tensor) -> None:
@@ -163,21 +167,44 @@ class Rendering:
 
     def pictures(self, labels: LabelSet, sample: int = 0) -> Pictures:
         """Those of one sample of the batch."""
+        with self._when_done():
+            label = self.batch.label[sample]
+            drawn = label_to_image(label, labels.colours) if len(labels) else photo_to_image(label)
+            shown = {"input_label": drawn}
+            if self.batch.extra is not None:
+                shown["input_extra"] = photo_to_image(self.batch.extra[sample])
+            return shown | {n: tensor_to_image(image) for n, image in self._outputs(sample).items()}
+
+    def values(self, data: DataOptions, sample: int = 0) -> Values:
+        """The synthesised images of one sample, and the real one as the networks saw it, in the
+        depth of the data; none where pictures tell as much, which is with three channels of 8 bits.
+        """
+        bits = data.output_bits or 8
+        if bits == 8 and self.fakes[0].shape[1] == 3:
+            return {}
+        with self._when_done():
+            return {
+                name: image_to_values(image, bits, data.ranges["image"])
+                for name, image in self._outputs(sample).items()
+            }
+
+    def _outputs(self, sample: int) -> dict[str, Tensor]:
+        """The synthesised images and the real one, float [C, H, W] in [-1, 1]."""
+        names, real = synthesized_names(len(self.fakes)), self.batch.image
+        fakes = {name: fake[sample] for name, fake in zip(names, self.fakes, strict=True)}
+        return fakes if real is None else fakes | {"real_image": image_to_float(real[sample])}
+
+    @contextlib.contextmanager
+    def _when_done(self) -> Iterator[None]:
         with torch.cuda.stream(side_stream(self.fakes[0].device) if self._done else None):
             if self._done:
                 # Only now: by then, the side stream may have been given copies of later batches.
                 self._done.wait()
-            label, real = self.batch.label[sample], self.batch.image
-            drawn = label_to_image(label, labels.colours) if len(labels) else _photo(label)
-            shown = {"input_label": drawn}
-            if self.batch.extra is not None:
-                shown["input_extra"] = _photo(self.batch.extra[sample])
-            for name, fake in zip(synthesized_names(len(self.fakes)), self.fakes, strict=True):
-                shown[name] = tensor_to_image(fake[sample])
-            return shown if real is None else shown | {"real_image": _photo(real[sample])}
+            yield
 
 
-def _photo(pixels: Tensor) -> np.ndarray:
+def photo_to_image(pixels: Tensor) -> np.ndarray:
+    """A photograph [C, H, W], in the types of a batch, as uint8 [H, W, 3]."""
     return tensor_to_image(image_to_float(pixels))
 
 

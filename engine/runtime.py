@@ -10,6 +10,7 @@ from torch import nn
 
 from pix2pixhd.engine.distributed import broadcast, initialise
 from pix2pixhd.engine.world import World, read_world
+from pix2pixhd.models import uses_features
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import ProgramOptions
 from pix2pixhd.options.fields import flat
@@ -181,6 +182,8 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     }
     if not isinstance(options, TrainOptions):
         advice["tf_log"] = "; TensorBoard logs are of trainings"
+    if not uses_features(options.model):
+        advice["cluster_path"] = "; the run was trained without features"
     if options.run.data_type == 8:
         advice["data_type"] = "; the networks compute in 32 bits"
     return [

@@ -87,8 +87,7 @@ def _style_of(
     image: Path, options: TestOptions, model: Pix2PixHDModel, runtime: Runtime
 ) -> ByLabel:
     """Features of the image's labels; those it does not show have the run's clusters, if any."""
-    data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
-    [batch] = create_loader(_dataset_of(image, options), data, seed=0, is_train=False)
+    batch = style_batch(image, options)
     with runtime.autocast():
         features = features_in_tiles(model, batch, options.results.tile or sys.maxsize)
     label = batch.label
@@ -97,6 +96,13 @@ def _style_of(
         label = named_labels(batch.inst)
     of_image = mean_features_by_label(features, label.to(features.device))
     return _clusters(options, needed=False) | of_image
+
+
+def style_batch(image: Path, options: TestOptions) -> Batch:
+    """The photograph for the style and its maps, a batch of one; UserError where there is none."""
+    data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
+    [batch] = create_loader(_dataset_of(image, options), data, seed=0, is_train=False)
+    return batch
 
 
 def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:

@@ -15,6 +15,7 @@ from docstring_parser import parse_from_object
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec
 from tyro.constructors import StructTypeInfo as TypeInfo
 
+from pix2pixhd.options.base_options import ProgramOptions, TrainedRunOptions
 from pix2pixhd.options.fields import Options
 from pix2pixhd.util.errors import UserError
 
@@ -60,8 +61,13 @@ def _with_flowing_help(info: TypeInfo) -> StructConstructorSpec | None:
         return None
     parameters = parse_from_object(info.type).params
     texts = {p.arg_name: " ".join(p.description.split()) for p in parameters if p.description}
+    hints = get_type_hints(info.type, include_extras=True)
+    if issubclass(info.type, TrainedRunOptions):
+        # The run brings those of all programs along: what this one does is what one looks for.
+        common = get_type_hints(ProgramOptions)
+        hints = dict(sorted(hints.items(), key=lambda hint: hint[0] in common))
     fields = (
         StructFieldSpec(name, kind, getattr(info.default, name), helptext=texts.get(name))
-        for name, kind in get_type_hints(info.type, include_extras=True).items()
+        for name, kind in hints.items()
     )
     return StructConstructorSpec(info.type, fields=tuple(fields))

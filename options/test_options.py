@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 from pix2pixhd.options.base_options import Count, TrainedRunOptions
 
@@ -20,7 +20,8 @@ class ResultOptions:
     how_many: Count = 50
     """Most images to render."""
     results_dir: str = "./results/"
-    """The gallery is written to <results_dir>/<name>/<phase>_<which_epoch>/index.html."""
+    """The gallery is written to <results_dir>/<name>/<phase>_<which_epoch>/index.html; where flags
+    change how images are rendered, the folder's name says so, as in test_latest_3styles."""
     image_format: Literal["png", "jpg"] = "png"
     """Format of the images: png keeps every value, jpg is about a tenth of the size."""
     plain_folders: bool = False
@@ -58,6 +59,14 @@ class TestOptions(TrainedRunOptions):
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
     results: ResultOptions = field(default_factory=ResultOptions)
+
+    def resolved(self) -> Self:
+        """As of every program; and results of more than 8 bits are computed in more than bf16 has,
+        unless another --precision is asked for."""
+        options = super().resolved()
+        if options.run.precision == "auto" and options.data.output_bits in (16, 32):
+            return replace(options, run=replace(options.run, precision="fp32"))
+        return options
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()

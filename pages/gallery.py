@@ -5,26 +5,48 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 from dominate import tags
 
-from pix2pixhd.pages.html import Picture, add_section, in_words, new_page, remove_stale, write_page
-from pix2pixhd.util.image import save_image, save_thumbnail, thumbnail_size
+from pix2pixhd.pages.html import (
+    Picture,
+    add_figure,
+    add_legend,
+    add_section,
+    in_words,
+    new_page,
+    remove_stale,
+    write_page,
+)
+from pix2pixhd.pages.result_files import keep_files, link_or_copy, plan_files
+from pix2pixhd.util.image import save_image, save_thumbnail, save_values, thumbnail_size
 from pix2pixhd.util.image_writer import ImageWriter
+from pix2pixhd.util.labels import LabelSet
 
 # At the end of a link it shows the rows of a page from the last to the first, see style.css.
 DESCENDING = "descending"
 
+# The name of the file of the photograph that the style is from; rows end in a column's name.
+STYLE = "style_from"
+
 
 class Row(NamedTuple):
-    """A sample and its pictures."""
+    """A sample, its pictures, and the paths of all their files."""
 
     name: str
     pictures: list[Picture]
+    files: list[str]
+
+
+class Style(NamedTuple):
+    """The photograph that the style of a rendering is from."""
+
+    name: str
+    image: np.ndarray  # uint8 [H,W,3]
 
 
 @dataclass
@@ -39,10 +61,16 @@ class ResultsGallery:
 
     folder: Path  # of the pages; pictures go to `images` in it, thumbnails to `images/thumbs`
     title: str
-    columns: list[str]  # the pictures of a row, in this order
+    columns: list[str]  # the pictures that a row may have, in this order
+    labels: LabelSet  # shown in a legend; without labels, captions say that the input is an image
     image_width: int = 512  # of the thumbnails and of pictures in the page, in pixels
     rows_per_page: int = 50
+    image_format: str = "png"  # or jpg
+    plain_folders: bool = False  # also put each picture into a folder of its column
     note: str = ""  # a line at the top, such as how many images were left out
+    date: str = ""  # of the rendering
+    command: str = ""  # that made it
+    style: Style | None = None
     rows: list[Row] = field(default_factory=list, init=False)  # to which others' may be added
     _stems: dict[str, str] = field(default_factory=dict, init=False)  # of each row's files
 
@@ -64,63 +92,109 @@ class ResultsGallery:
             taken.add(stem.casefold())
             self._stems[name] = stem
 
+    def plan(self) -> None:
+        """List the files to come, before any is written; one process does it for all of them.
+
+        Raises UserError where the folder cannot be written.
+        """
+        endings = {self.image_format, "png", "tif"}
+        stems = itertools.product(self._stems.values(), self.columns)
+        names = [*(f"{stem}_{what}" for stem, what in stems), STYLE]
+        files = [f"images/{name}.{ending}" for name in names for ending in endings]
+        files += [f"images/thumbs/{name}.jpg" for name in names]
+        if self.plain_folders:
+            of_plain = itertools.product(self.columns, self._stems.values(), endings)
+            files += [f"{what}/{stem}.{ending}" for what, stem, ending in of_plain]
+        plan_files(self.folder, files)
+
     def add_pictures(
         self,
         writer: ImageWriter,
         name: str,
         images: Mapping[str, np.ndarray],
-        image_format: str = "png",
+        values: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Save pictures as `images/<stem>_<column>.<format>` with thumbnails, and add their row.
+
+        Values go into the picture's own file where that can hold them, and else beside it.
 
         Args:
             writer: saves in the background; raises what went wrong with an earlier file.
             name: heading of the row, by which rows are sorted; may hold folders (a/b); reserved.
             images: uint8 [H,W,3] for each column of which there is one.
-            image_format: png or jpg.
+            values: of such an image, [C,H,W] of uint8, uint16 or float32, where the picture tells
+                less.
         """
         assert images.keys() <= set(self.columns), f"no such columns: {list(images)}"
-        stem, row = self._stems[name], Row(name, [])
-        for what in self.columns:
-            if what in images:
-                height, width = images[what].shape[:2]
-                picture = Picture(
-                    file=f"images/thumbs/{stem}_{what}.jpg",
-                    size=thumbnail_size(width, height, self.image_width),
-                    caption=in_words(what),
-                    alt=f"{in_words(what)} of {name}",
-                    full=f"images/{stem}_{what}.{image_format}",
-                )
-                writer.submit(self._save, images[what], picture)
-                row.pictures.append(picture)
+        stem, row = self._stems[name], Row(name, [], [])
+        for what in (what for what in self.columns if what in images):
+            file, of_values = f"{stem}_{what}", (values or {}).get(what)
+            caption = in_words(what, has_labels=len(self.labels) > 0)
+            picture = self._picture(file, images[what], caption, f"{caption} of {name}")
+            if of_values is not None:
+                kept = f"images/{file}.{ending_of(of_values, self.image_format)}"
+                picture = replace(picture, values="" if kept == picture.full else kept)
+            plain = ""
+            if self.plain_folders:
+                suffix = PurePosixPath(picture.values or picture.full).suffix
+                plain = f"{what}/{stem}{suffix}"
+            writer.submit(self._save, images[what], of_values, picture, plain)
+            row.pictures.append(picture)
+            row.files.extend(filter(None, (picture.file, picture.full, picture.values, plain)))
         self.rows.append(row)
 
     def write(self) -> None:
-        """Write all pages, and remove those of an earlier and longer result.
+        """Write all pages, and remove files of an earlier and longer result.
 
         Raises UserError where the folder cannot be written.
         """
+        files = [file for row in self.rows for file in row.files]
+        if self.style:
+            picture = self._style_picture(self.style)
+            self._save(self.style.image, None, picture)
+            files += [picture.file, picture.full]
         rows = sorted(self.rows, key=lambda row: natural(row.name))
         starts = range(0, max(1, len(rows)), self.rows_per_page)
         pages = [rows[start : start + self.rows_per_page] for start in starts]
         written = {self._write_page(number, pages) for number in range(1, len(pages) + 1)}
         # Earlier versions had a page of its own for each page backwards.
         remove_stale(self.folder, "*.html", r"(index|page_\d{4,})(_desc)?\.html", written)
+        keep_files(self.folder, files)
 
-    def _save(self, image: np.ndarray, picture: Picture) -> None:
-        save_image(image, self.folder / picture.full)
+    def _picture(self, file: str, image: np.ndarray, caption: str, alt: str) -> Picture:
+        size = thumbnail_size(image.shape[1], image.shape[0], self.image_width)
+        thumbnail, full = f"images/thumbs/{file}.jpg", f"images/{file}.{self.image_format}"
+        return Picture(thumbnail, size, caption, alt, full)
+
+    def _style_picture(self, style: Style) -> Picture:
+        caption = f"style of {style.name}"
+        return self._picture(STYLE, style.image, caption, "photograph that the style is from")
+
+    def _save(
+        self, image: np.ndarray, values: np.ndarray | None, picture: Picture, plain: str = ""
+    ) -> None:
+        """Write the files of a picture; `plain` is its path in a plain folder."""
         save_thumbnail(image, self.folder / picture.file, self.image_width)
+        kept = self.folder / (picture.values or picture.full)
+        if values is None or picture.values:
+            save_image(image, self.folder / picture.full)
+        if values is not None and values.dtype == np.uint8 and len(values) == 1:
+            save_image(values[0], kept)
+        elif values is not None:
+            save_values(values, kept)
+        if plain:
+            link_or_copy(kept, self.folder / plain)
 
     def _write_page(self, number: int, pages: list[list[Row]]) -> str:
         """Write a page, counted from 1; returns its file's name."""
         title = f"{self.title}, page {number}" if number > 1 else self.title
-        html = new_page(title, columns=len(self.columns), image_width=self.image_width)
+        columns = max((len(row.pictures) for row in self.rows), default=1)
+        html = new_page(title, columns=columns, image_width=self.image_width)
         html.body["id"] = DESCENDING
         with html.body:
             with tags.header():
                 tags.h1(self.title)
-                if self.note:
-                    tags.p(self.note)
+                self._add_facts()
                 _add_bars(number, pages)
             with tags.main():
                 for row in pages[number - 1]:
@@ -130,6 +204,25 @@ class ResultsGallery:
         file = file_name(number)
         write_page(html, self.folder / file)
         return file
+
+    def _add_facts(self) -> None:
+        """Add what the pages are of, and how they were made."""
+        if self.note:
+            tags.p(self.note)
+        if self.command:
+            tags.p(f"Rendered {self.date} by")
+            tags.pre(tags.code(self.command), cls="command")
+        add_legend(self.labels)
+        if self.style:
+            with tags.div(cls="style"):
+                add_figure(self._style_picture(self.style))
+
+
+def ending_of(values: np.ndarray, image_format: str) -> str:
+    """The ending of a file that holds all values, [C,H,W]: a picture's where it can."""
+    if len(values) == 1 and values.dtype == np.uint8:
+        return image_format
+    return "png" if len(values) in (1, 3) and values.dtype != np.float32 else "tif"
 
 
 def natural(name: str) -> tuple[list[str | int], str]:

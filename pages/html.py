@@ -31,6 +31,7 @@ class Picture:
     caption: str = ""  # the line below
     alt: str = ""  # what it shows, for those who cannot see it
     full: str = ""  # path of the full size, where that is another file
+    values: str = ""  # path of a file with all values, where the picture cannot show them
     written: float = 0.0  # seconds since 1970; browsers show an old version where it is not told
 
 
@@ -70,7 +71,9 @@ def add_figure(picture: Picture, *, eager: bool = False) -> None:
         with tags.a(href=_url(picture.full) if picture.full else source):
             tags.img(src=source, width=width, height=height, alt=picture.alt, **hints)
         if picture.caption:
-            tags.figcaption(picture.caption)
+            with tags.figcaption(picture.caption):
+                if picture.values:
+                    tags.a(f"values ({Path(picture.values).suffix})", href=_url(picture.values))
 
 
 def add_section(heading: str, pictures: Iterable[Picture], note: str = "", **how: bool) -> None:

@@ -5,10 +5,11 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh" requirements.txt
 
-name=toy_streets features=() styles=()
+name=toy_streets features=() styles=() gallery=test_latest
 if [ "${1:-}" = --features ]; then
     shift
     name=toy_styles features=(--instance_feat --nef 8 --n_downsample_E 2) styles=(--styles 3)
+    gallery=test_latest_3styles
 fi
 
 python datasets/make_toy_streets.py --out datasets/streets
@@ -23,4 +24,4 @@ if [ ${#features[@]} -gt 0 ]; then
     python encode_features.py --name $name
 fi
 python test.py --name $name ${styles[@]+"${styles[@]}"}
-echo "open in a browser: $PWD/results/$name/test_latest/index.html"
+echo "open in a browser: $PWD/results/$name/$gallery/index.html"

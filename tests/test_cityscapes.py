@@ -96,7 +96,7 @@ def assert_equal(root: Path, flat: Path) -> None:
         with np.load(root / "ck/tiny" / name) as one, np.load(flat / "ck/tiny" / name) as other:
             assert one.files == other.files
             assert all(np.array_equal(one[key], other[key]) for key in one.files)
-    for pattern, count in (("results/**/*.png", 6 + 9 + 6), ("data/*_feat/**/*.png", 8)):
+    for pattern, count in (("results/**/*.png", 6 + 9 + 7), ("data/*_feat/**/*.png", 8)):
         found, expected = [
             {path.relative_to(at).as_posix(): path.read_bytes() for path in at.glob(pattern)}
             for at in (root, flat)

@@ -120,7 +120,9 @@ def test_inference_with_the_real_images_features(tmp_path: Path) -> None:
     outcome = run_test(*where, "--how_many", "3", *flags)
     assert outcome.code == 0, outcome.err
     for name in recorded.files:
-        file = tmp_path / f"final/train_latest/images/{Path(name).stem}_synthesized_image.png"
+        file = (
+            tmp_path / f"final/train_latest_encoded/images/{Path(name).stem}_synthesized_image.png"
+        )
         assert rounding_alone(file, recorded[name])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def rendered(root: Path, *flags: str | Path) -> dict[str, np.ndarray]:
     clusters = ("--cluster_path", "features_clustered_003.npy")
     outcome = run_test(*where(root), "--results_dir", results, *clusters, *flags)
     assert outcome.code == 0, outcome.err
-    files = (results / "tiny/test_latest/images").glob("*synthesized*.png")
+    files = results.glob("tiny/test_latest*/images/*synthesized*.png")
     return {file.name: np.asarray(Image.open(file)) for file in files}
 
 
@@ -80,8 +81,10 @@ def test_styles_stand_side_by_side(encoded: Path) -> None:
     names = [f"scene_0_synthesized_image{n}.png" for n in ("", "_2", "_3")]
     assert len({images[name].tobytes() for name in names}) == 3
     assert same(rendered(encoded), {k: v for k, v in images.items() if k.endswith("image.png")})
-    page = (encoded / "results/tiny/test_latest/index.html").read_text()
-    assert "scene_0_synthesized_image.png" in page
+    rendered(encoded, "--styles", "3")
+    page = (encoded / "results/tiny/test_latest_3styles_clusters_003/index.html").read_text()
+    captions = re.findall("<figcaption>(synthesized.*?)</figcaption>", page)
+    assert captions[:3] == [f"synthesized image{n}" for n in ("", " 2", " 3")]
 
 
 def test_features_of_the_real_image_or_of_another(encoded: Path) -> None:
@@ -210,3 +213,23 @@ def test_examples_show_the_photographs(encoded: Path) -> None:
     for file in examples:
         levels = np.asarray(Image.open(file).convert("L"))
         assert levels.min() < 60, file
+
+
+def test_ways_of_rendering_do_not_write_over_one_another(encoded: Path, tmp_path: Path) -> None:
+    photo = encoded / "data/train_img/scene_1.png"
+    clusters = ("--cluster_path", encoded / "ck/tiny/features_clustered_003.npz")
+    for flags in (clusters, ("--style_from", photo), ("--use_encoded_image",)):
+        outcome = run_test(*where(encoded), "--results_dir", tmp_path, *flags)
+        assert outcome.code == 0, outcome.err
+    folders = {folder.name: folder for folder in (tmp_path / "tiny").iterdir()}
+    style = "test_latest_style_train_scene_1"
+    assert folders.keys() == {"test_latest_clusters_003", style, "test_latest_encoded"}
+    shown = np.asarray(Image.open(folders[style] / "images/style_from.png"))
+    np.testing.assert_array_equal(shown, np.asarray(Image.open(photo)))
+    assert "style of scene_1.png" in (folders[style] / "index.html").read_text()
+
+
+def test_a_mistake_leaves_no_folder(encoded: Path, tmp_path: Path) -> None:
+    flags = ("--results_dir", tmp_path / "results", "--cluster_path", "features_clustered_007.npy")
+    complaint(run_test(*where(encoded), *flags))
+    assert not (tmp_path / "results").exists()

@@ -358,8 +358,7 @@ def test_image_to_image_with_one_channel(tmp_path: Path) -> None:
     outcome = run_test(*where, "--gpu_ids", "-1")
     assert outcome.code == 0, outcome.err
     image = Image.open(tmp_path / "tiny/test_latest/images/scene_0_synthesized_image.png")
-    red, green, blue = image.split()
-    assert red.tobytes() == green.tobytes() == blue.tobytes()
+    assert image.mode == "L"
 
 
 def test_an_incomplete_batch_is_left_out_with_a_note(tmp_path: Path) -> None:

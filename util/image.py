@@ -31,6 +31,29 @@ def tensor_to_image(image: Tensor) -> np.ndarray:
     return levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
+def image_to_values(
+    image: Tensor, bits: int, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Convert a network's image to values of the data's depth.
+
+    Args:
+        image: float [C,H,W] in [-1,1]; values outside are clipped, NaN becomes black.
+        bits: 8, 16 or 32, of each value.
+        value_range: what -1 and 1 become; None: 0 and 65535 for 16 bits, 0 and 1 for 32. For 8 bits
+            it is 0 and 255 always.
+
+    Returns:
+        [C,H,W] of uint8, uint16 (both rounded) or float32.
+    """
+    low, high = {8: (0, 255), 16: value_range or (0, 65535), 32: value_range or (0, 1)}[bits]
+    unit = (image.detach().float().nan_to_num(nan=-1).clamp(-1, 1) + 1) / 2
+    values = low + unit * (high - low)
+    if bits == 32:
+        return values.cpu().numpy()
+    dtype = {8: np.uint8, 16: np.uint16}[bits]
+    return values.round().clamp(0, 2**bits - 1).to(torch.int32).cpu().numpy().astype(dtype)
+
+
 def label_to_image(label: Tensor | np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Colour a label map.
 

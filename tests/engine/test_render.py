@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from programs import write_tiny_data
 
 from pix2pixhd.data import create_dataset
-from pix2pixhd.engine.render import for_each_batch, one_behind, side_stream
+from pix2pixhd.engine.render import Rendering, for_each_batch, one_behind, side_stream
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.world import World
+from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.base_options import DataOptions, ModelOptions
 from pix2pixhd.util.batch import Batch
 
@@ -70,3 +72,42 @@ def test_one_batch_is_in_the_making_while_another_is_looked_at() -> None:
     seen = [(number, len(made)) for number in one_behind(make())]
     assert seen == [(0, 2), (1, 3), (2, 3)]
     assert list(one_behind([])) == []
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "dtype"),
+    [
+        (3, None, None),  # the pictures have it all
+        (3, 8, None),
+        (1, None, torch.uint8),
+        (5, None, torch.uint8),
+        (3, 16, torch.uint16),
+        (2, 32, torch.float32),
+    ],
+)
+def test_values_are_kept_where_pictures_tell_less(
+    channels: int, bits: Literal[8, 16, 32] | None, dtype: torch.dtype | None
+) -> None:
+    real = torch.randint(0, 65536, (2, channels, 4, 6)).to(torch.uint16)
+    batch = Batch(torch.zeros(2, 1, 4, 6, dtype=torch.uint8), ["a", "b"], image=real)
+    fakes = torch.rand(2, 2, channels, 4, 6) * 2 - 1
+    values = Rendering(batch, *fakes).values(DataOptions(output_bits=bits), sample=1)
+    if dtype is None:
+        assert values == {}
+        return
+    assert list(values) == ["synthesized_image", "synthesized_image_2", "real_image"]
+    largest = {torch.uint8: 255, torch.uint16: 65535, torch.float32: 1}[dtype]
+    for name, image in zip(values, (*fakes[:, 1], image_to_float(real[1])), strict=True):
+        found = torch.from_numpy(values[name])
+        assert found.dtype == dtype
+        expected = (image + 1) / 2 * largest
+        torch.testing.assert_close(
+            found.float(), expected, rtol=1e-6, atol=0.51 if largest > 1 else 0
+        )
+
+
+def test_values_in_the_range_of_the_data() -> None:
+    batch = Batch(torch.zeros(1, 1, 4, 6, dtype=torch.uint8), ["a"])
+    data = DataOptions(output_bits=16, value_range="0,4000")
+    values = Rendering(batch, torch.ones(1, 1, 4, 6)).values(data)
+    assert (values["synthesized_image"] == 4000).all()

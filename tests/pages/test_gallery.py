@@ -5,22 +5,29 @@ import re
 from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
+import pytest
+import tifffile
 from PIL import Image
 
-from pix2pixhd.pages.gallery import ResultsGallery, natural, near
+from pix2pixhd.pages.gallery import ResultsGallery, Style, natural, near
 from pix2pixhd.util.image_writer import ImageWriter
+from pix2pixhd.util.labels import label_set
 
 COLUMNS = ["input_label", "synthesized_image", "real_image"]
 
 
-def build(folder, names, *, image_format="png", size=(8, 16), **kwargs):
-    gallery = ResultsGallery(folder, "A <title>", COLUMNS, **kwargs)
+LABELS = label_set(5)
+
+
+def build(folder, names, *, size=(8, 16), values=None, labels=LABELS, **kwargs):
+    gallery = ResultsGallery(folder, "A <title>", COLUMNS, labels, **kwargs)
     gallery.reserve(names)
+    gallery.plan()
     with ImageWriter() as writer:
         for shade, name in enumerate(names):
             image = np.full((*size, 3), shade, np.uint8)
             pictures = {"synthesized_image": image, "input_label": image}
-            gallery.add_pictures(writer, name, pictures, image_format)
+            gallery.add_pictures(writer, name, pictures, values)
     gallery.write()
     return gallery
 
@@ -124,8 +131,10 @@ def test_processes_that_share_the_rows_name_files_as_one_would(tmp_path):
     build(tmp_path / "one", names)
     parts = []
     for rank in range(2):
-        gallery = ResultsGallery(tmp_path / "two", "A <title>", COLUMNS)
+        gallery = ResultsGallery(tmp_path / "two", "A <title>", COLUMNS, LABELS)
         gallery.reserve(names)
+        if rank == 0:
+            gallery.plan()
         with ImageWriter() as writer:
             for shade, name in list(enumerate(names))[rank::2]:
                 image = np.full((8, 16, 3), shade, np.uint8)
@@ -187,3 +196,106 @@ def test_names_of_bytes_that_are_no_text_lead_to_their_files(tmp_path):
     assert found
     for link in found:
         assert (tmp_path / os.fsdecode(unquote_to_bytes(link))).is_file()
+
+
+def images(folder):
+    return sorted(path.name for path in (folder / "images").glob("*.*"))
+
+
+def test_files_of_rows_that_are_gone_go_but_nobody_elses(tmp_path):
+    mine = [tmp_path / "images" / name for name in ("mine_real_image.png", "b_notes.txt")]
+    mine[0].parent.mkdir()
+    for file in mine:
+        file.write_bytes(b"mine")
+    build(tmp_path, ["a", "b"], plain_folders=True)
+    build(tmp_path, ["a"], image_format="jpg")
+    shown = ["a_input_label.jpg", "a_synthesized_image.jpg"]
+    assert images(tmp_path) == sorted([*shown, *(file.name for file in mine)])
+    assert sorted(path.name for path in (tmp_path / "images/thumbs").iterdir()) == shown
+    assert not (tmp_path / "input_label").exists()
+    assert all(file.read_bytes() == b"mine" for file in mine)
+
+
+def test_what_an_interrupted_rendering_left_goes(tmp_path):
+    build(tmp_path, ["a"])
+    gallery = ResultsGallery(tmp_path, "A <title>", COLUMNS, LABELS, plain_folders=True)
+    gallery.reserve(["a", "b"])
+    gallery.plan()
+    with ImageWriter() as writer:
+        picture = {"input_label": np.zeros((8, 16, 3), np.uint8)}
+        gallery.add_pictures(writer, "b", picture)
+    assert (tmp_path / "input_label/b.png").is_file()
+    build(tmp_path, ["a"])
+    assert images(tmp_path) == ["a_input_label.png", "a_synthesized_image.png"]
+    assert not (tmp_path / "input_label").exists()
+
+
+def test_plain_folders_hold_each_image_under_its_label_maps_name(tmp_path):
+    build(tmp_path, ["x/f", "y/f"], plain_folders=True)
+    build(tmp_path, ["x/f", "y/f"], plain_folders=True)  # over those of the time before
+    for stem in ("f", "y_f"):
+        for what in ("input_label", "synthesized_image"):
+            plain = tmp_path / what / f"{stem}.png"
+            assert plain.samefile(tmp_path / f"images/{stem}_{what}.png")
+    assert len(list((tmp_path / "synthesized_image").iterdir())) == 2
+
+
+def test_the_page_is_as_wide_as_its_rows(tmp_path):
+    build(tmp_path, ["a"], image_width=100)
+    assert "--columns: 2" in (tmp_path / "index.html").read_text()
+
+
+def test_captions_and_legend_are_of_the_labels(tmp_path):
+    build(tmp_path, ["a"], labels=label_set(35))
+    assert "traffic light" in (tmp_path / "index.html").read_text()
+    build(tmp_path, ["a"], labels=label_set(0))
+    page = (tmp_path / "index.html").read_text()
+    assert "<figcaption>input image</figcaption>" in page and 'alt="input image of a"' in page
+    assert "<summary>" not in page
+
+
+def test_the_page_says_how_it_was_made(tmp_path):
+    build(tmp_path, ["a"], date="1 Jan 2030, 10:00", command="python test.py --name 'a & b'")
+    page = html.unescape((tmp_path / "index.html").read_text())
+    assert "Rendered 1 Jan 2030, 10:00 by" in page
+    assert "<code>python test.py --name 'a & b'</code>" in page
+
+
+def test_the_photograph_of_the_style_is_shown_and_goes_with_it(tmp_path):
+    style = Style("evening.png", np.full((8, 16, 3), 200, np.uint8))
+    build(tmp_path, ["a"], style=style)
+    assert "<figcaption>style of evening.png</figcaption>" in (tmp_path / "index.html").read_text()
+    assert (np.asarray(Image.open(tmp_path / "images/style_from.png")) == 200).all()
+    assert "images/thumbs/style_from.jpg" in links(tmp_path / "index.html")
+    build(tmp_path, ["a"])
+    assert not list(tmp_path.rglob("style_from.*"))
+
+
+@pytest.mark.parametrize(
+    ("values", "image_format", "file", "is_beside"),
+    [
+        (np.full((1, 8, 16), 7, np.uint8), "png", "a_synthesized_image.png", False),
+        (np.full((1, 8, 16), 7, np.uint8), "jpg", "a_synthesized_image.jpg", False),
+        (np.full((1, 8, 16), 7000, np.uint16), "png", "a_synthesized_image.png", False),
+        (np.full((1, 8, 16), 7000, np.uint16), "jpg", "a_synthesized_image.png", True),
+        (np.full((1, 8, 16), 0.7, np.float32), "png", "a_synthesized_image.tif", True),
+        (np.full((4, 8, 16), 7, np.uint8), "png", "a_synthesized_image.tif", True),
+        (np.full((2, 8, 16), 7000, np.uint16), "png", "a_synthesized_image.tif", True),
+    ],
+)
+def test_values_are_kept_in_the_picture_or_beside_it(
+    tmp_path, values, image_format, file, is_beside
+):
+    of_fake = {"synthesized_image": values}
+    build(tmp_path, ["a"], values=of_fake, image_format=image_format, plain_folders=True)
+    path = tmp_path / "images" / file
+    found = tifffile.imread(path) if path.suffix == ".tif" else np.asarray(Image.open(path))
+    assert (found.dtype, found.size) == (values.dtype, values.size)
+    assert (found == values.flat[0]).all()
+    assert (f"images/{file}" in links(tmp_path / "index.html")) and (
+        f"values ({path.suffix})" in (tmp_path / "index.html").read_text()
+    ) == is_beside
+    assert (tmp_path / f"images/a_synthesized_image.{image_format}").is_file()
+    assert (tmp_path / f"synthesized_image/a{path.suffix}").samefile(path)
+    build(tmp_path, ["a"])  # of 8 bits again
+    assert images(tmp_path) == ["a_input_label.png", "a_synthesized_image.png"]

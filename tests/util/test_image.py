@@ -7,6 +7,7 @@ from PIL import Image
 
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import (
+    image_to_values,
     label_to_image,
     save_image,
     save_thumbnail,
@@ -91,3 +92,29 @@ def test_thumbnails_shrink_and_never_grow(tmp_path):
     save_thumbnail(np.zeros((100, 200, 3), np.uint8), tmp_path / "t.jpg", 64)
     with Image.open(tmp_path / "t.jpg") as opened:
         assert opened.size == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("bits", "value_range", "dtype", "expected"),
+    [
+        (8, None, np.uint8, [0, 0, 128, 255, 255, 0]),
+        (8, (5, 6), np.uint8, [0, 0, 128, 255, 255, 0]),  # a range is of more bits
+        (16, None, np.uint16, [0, 0, 32768, 65535, 65535, 0]),
+        (16, (100, 4100), np.uint16, [100, 100, 2100, 4100, 4100, 100]),
+        (16, (-100, 100000), np.uint16, [0, 0, 49950, 65535, 65535, 0]),
+        (32, None, np.float32, [0, 0, 0.5, 1, 1, 0]),
+        (32, (-2, 6), np.float32, [-2, -2, 2, 6, 6, -2]),
+    ],
+)
+def test_values_of_the_datas_depth(bits, value_range, dtype, expected):
+    image = torch.tensor([-9.0, -1.0, 0.0, 1.0, 9.0, float("nan")]).view(1, 1, 6)
+    values = image_to_values(image.expand(4, -1, -1), bits, value_range)
+    assert values.dtype == dtype and values.shape == (4, 1, 6)
+    np.testing.assert_array_equal(values[3, 0], np.array(expected, dtype))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_every_value_comes_back(bits):
+    every = torch.arange(2**bits).view(1, 2 ** (bits // 2), -1)
+    values = image_to_values(every.float() / ((2**bits - 1) / 2) - 1, bits)
+    np.testing.assert_array_equal(values, every.numpy())
