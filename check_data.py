@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pix2pixhd.engine.program import parse_command_line, run_program
+from pix2pixhd.options.flags import as_words
 from pix2pixhd.options.parsing import parse_check
 
 if __name__ == "__main__":
@@ -22,7 +23,7 @@ from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.survey import Survey, same_files, spread, survey_dataset
 from pix2pixhd.data.validate import validate_dataset
 from pix2pixhd.models.conditioning import image_to_float
-from pix2pixhd.options.check_options import CheckOptions, as_flags, not_default
+from pix2pixhd.options.check_options import CheckOptions, not_default
 from pix2pixhd.options.fields import flat, replaced
 from pix2pixhd.options.parsing import uncropped
 from pix2pixhd.pages.cut_out import cut_out
@@ -198,8 +199,8 @@ def flags_and_reason(suggestion: advice.Suggestion, options: CheckOptions) -> tu
     """A suggestion in words, and whether the options say otherwise."""
     taken = flat(options)
     other = {name: taken[name] for name, v in suggestion.flags.items() if taken[name] != v}
-    contrary = f"; you gave {' '.join(as_flags(other))}" if other else ""
-    return " ".join(as_flags(suggestion.flags)), suggestion.reason + contrary
+    contrary = f"; you gave {' '.join(as_words(other))}" if other else ""
+    return " ".join(as_words(suggestion.flags)), suggestion.reason + contrary
 
 
 def next_command(
@@ -212,8 +213,8 @@ def next_command(
     if phase != "train":
         flags["phase"] = phase
     if phase in ("test", "val") or (not has_images and phase != "train"):
-        return ["python", "test.py", *as_flags(flags)]
-    return ["python", "train.py", *as_flags(flags | not_default(options.data, options.model))]
+        return ["python", "test.py", *as_words(flags)]
+    return ["python", "train.py", *as_words(flags | not_default(options.data, options.model))]
 
 
 def write_figures(options: CheckOptions, survey: Survey, report: DataReport) -> None:

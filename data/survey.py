@@ -4,21 +4,19 @@ nothing; `data.advice` does."""
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from pix2pixhd.data.dataset import AlignedDataset, kind_of
 from pix2pixhd.data.decode import Header, read_header, read_ids, read_photo
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.threads import in_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -131,13 +129,13 @@ def survey_dataset(dataset: AlignedDataset, *, sample: bool = False) -> Survey:
     """
     numbers = range(len(dataset))
     survey = Survey(len(dataset), dataset.files[0]["label"])
-    for headers in in_threads(partial(_headers, dataset), numbers, "headers"):
+    for headers in in_threads(partial(_headers, dataset), numbers, "Reading headers"):
         for name, header in headers.items():
             survey.sizes[name][header.size] += 1
             if name in dataset.photos and (channels := opaque_channels(header)):
                 survey.channels[name][channels] += 1
     chosen = spread(numbers, SAMPLE if sample else len(dataset))
-    counts = in_threads(partial(count_sample, dataset), chosen, "label maps")
+    counts = in_threads(partial(count_sample, dataset), chosen, "Reading label maps")
     for number, count in zip(chosen, counts, strict=True):
         if count is not None:
             _add(survey, number, dataset.files[number]["label"], count)
@@ -191,27 +189,24 @@ def count_ids(ids: np.ndarray) -> dict[int, int]:
 
 def photos_values(paths: Sequence[Path]) -> ValueUse:
     """The values of photographs, but for those that cannot be read."""
-    return sum(in_threads(photo_values, paths, "photographs"), ValueUse())
+    return sum(in_threads(photo_values, paths, "Reading photographs"), ValueUse())
 
 
 def photo_values(path: Path) -> ValueUse:
     """The values of one photograph; none if it cannot be read."""
     try:
         header = read_header(path, photo=True, what="image")
-        values: Any = read_photo(path, opaque_channels(header) or 3)
+        planes = read_photo(path, opaque_channels(header))
     except UserError:
         return ValueUse()
-    planes = np.asarray(values)
-    if not isinstance(values, np.ndarray):
-        planes = np.atleast_3d(planes).transpose(2, 0, 1)
     is_gray = bool((planes == planes[:1]).all())
     low, high = float(np.nanmin(planes)), float(np.nanmax(planes))
     return ValueUse(1, is_gray, Counter([planes.dtype.name]), low, high)
 
 
 def opaque_channels(header: Header) -> int:
-    """The channels of a photograph but for its transparency; 0 where headers do not tell."""
-    return getattr(header, "channels", 0) - getattr(header, "alpha", False)
+    """The channels of a photograph but for its transparency."""
+    return header.channels - header.alpha
 
 
 def same_files(paths: Iterable[Path]) -> list[list[Path]]:
@@ -224,7 +219,7 @@ def same_files(paths: Iterable[Path]) -> list[list[Path]]:
             continue
     suspects = [path for alike in by_size.values() if len(alike) > 1 for path in alike]
     by_hash: dict[bytes, list[Path]] = defaultdict(list)
-    for path, digest in zip(suspects, in_threads(_digest, suspects, "files"), strict=True):
+    for path, digest in zip(suspects, in_threads(_digest, suspects, "Reading files"), strict=True):
         if digest is not None:
             by_hash[digest].append(path)
     return [alike for alike in by_hash.values() if len(alike) > 1]
@@ -234,18 +229,6 @@ def spread(items: Sequence[Item], most: int) -> list[Item]:
     """At most so many of the items, evenly spread."""
     count = min(most, len(items))
     return [items[number * len(items) // count] for number in range(count)]
-
-
-def in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], what: str
-) -> Iterator[Result]:
-    """The function's results in the items' order, with a bar where there is a terminal."""
-    pool = ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1)))
-    try:
-        results = pool.map(function, items)
-        yield from tqdm(results, f"Reading {what}", len(items), leave=False, disable=None)
-    finally:
-        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the other files
 
 
 def _headers(dataset: AlignedDataset, number: int) -> dict[str, Header]:

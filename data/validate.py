@@ -5,30 +5,24 @@ The headers of all files are read; pixels are decoded of a sample of them, or of
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
-
-from tqdm import tqdm
 
 from pix2pixhd.data import problems
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.decode import Header
 from pix2pixhd.data.notes import Extremes, Facts, extremes, notes
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.threads import in_threads
 
 Result = TypeVar("Result")
 
 DECODED = 64  # samples whose pixels are decoded in mode "sample"
 SHOWN_ALIKE = 3  # lines about one kind of problem
 SHOWN = 20  # lines about all of them
-
-# Pillow decodes outside Python's lock; more threads than cores hide a slow disk.
-THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 class _Headers(NamedTuple):
@@ -57,7 +51,7 @@ def validate_dataset(
             others, and of all no more than a screenful.
     """
     numbers = range(len(dataset))
-    headers = list(_in_threads(partial(_read_headers, dataset), numbers, "header"))
+    headers = list(in_threads(partial(_read_headers, dataset), numbers, "Checking data", "header"))
     found = [line for sample in headers for line in sample.problems]
     if batch_size > 1:
         found += _different_sizes(dataset, headers)
@@ -67,7 +61,7 @@ def validate_dataset(
     suspect = {n for n in numbers if not all(header.whole for header in headers[n].of.values())}
     decoded = [n for n in sorted(spread | suspect) if not headers[n].problems]
     known: dict[int, dict[str, Extremes]] = {}
-    results = _in_threads(partial(_decode, dataset), decoded, "image")
+    results = in_threads(partial(_decode, dataset), decoded, "Checking data", "image")
     for number, (of_pixels, lines) in zip(decoded, results, strict=True):
         known[number] = of_pixels
         found += lines
@@ -144,15 +138,3 @@ def _grouped(lines: list[str]) -> list[str]:
         if len(alike) > SHOWN_ALIKE:
             shortened.append(f"... and {len(alike) - SHOWN_ALIKE} more files like these")
     return shortened
-
-
-def _in_threads(
-    function: Callable[[int], Result], numbers: Iterable[int], unit: str
-) -> Iterator[Result]:
-    """The function's results in the numbers' order, with a bar where there is a terminal."""
-    pool, numbers = ThreadPoolExecutor(THREADS), list(numbers)
-    results, count = pool.map(function, numbers), len(numbers)
-    try:
-        yield from tqdm(results, "Checking data", count, leave=False, unit=unit, disable=None)
-    finally:
-        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the other files

@@ -14,7 +14,6 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -53,7 +52,7 @@ def for_each(work: Callable[[Item], Result], items: Sequence[Item], unit: str) -
     Raises:
         UserError: those of the items that could not be done, at the end.
     """
-    from tqdm import tqdm
+    from pix2pixhd.util.threads import in_threads
 
     problems: list[str] = []
 
@@ -64,13 +63,8 @@ def for_each(work: Callable[[Item], Result], items: Sequence[Item], unit: str) -
             problems.extend(error.problems)
             return []
 
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        done = pool.map(attempt, items)
-        bar = tqdm(done, total=len(items), leave=False, unit=unit, disable=None)
-        results = [result for one in bar for result in one]
-    finally:
-        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the other files
+    done = in_threads(attempt, items, unit=unit)
+    results = [result for one in done for result in one]
     if problems:
         more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         raise UserError(sorted(problems)[:SHOWN] + more)

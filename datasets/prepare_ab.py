@@ -62,7 +62,7 @@ def half_width(path: Path) -> int:
     Raises:
         UserError: the width is odd, the values unknown, or the file no picture.
     """
-    from pix2pixhd.data.decode import opened
+    from pix2pixhd.data.opening import opened
 
     with opened(path) as picture:
         if picture.mode == "F":
@@ -81,7 +81,7 @@ def cut(path: Path, of_a: Path, of_b: Path, swap: bool) -> None:
     Raises:
         UserError: it is damaged, or a half cannot be written.
     """
-    from pix2pixhd.data.decode import opened
+    from pix2pixhd.data.opening import opened
 
     with opened(path) as picture:
         picture.load()

@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     put = common.copy if options.copy else partial(common.link, out=options.out)
 
     def prepare(path: Path) -> None:
-        pixels = np.asarray(read_photo(path, 1))
-        levels = pixels * np.float32(255 / np.iinfo(pixels.dtype).max)
+        [pixels] = read_photo(path, 1)
+        white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+        levels = pixels * np.float32(255 / white)
         edges = find_edges(levels, options.sigma, options.low, options.high)
         picture = np.where(edges == options.white, np.uint8(255), np.uint8(0))
         common.save_png(Image.fromarray(picture), drawings[path])

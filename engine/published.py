@@ -15,7 +15,8 @@ from pix2pixhd.models import uses_features
 from pix2pixhd.models.conditioning import condition_channels
 from pix2pixhd.options.base_options import ModelOptions, TrainedRunOptions
 from pix2pixhd.options.fields import flat, replaced
-from pix2pixhd.options.parsing import as_flag, refuse
+from pix2pixhd.options.flags import as_words
+from pix2pixhd.options.parsing import refuse
 from pix2pixhd.options.saved import options_file, require_paths
 from pix2pixhd.util.checkpoint import load_tensors, network_file, require_epoch
 from pix2pixhd.util.errors import UserError
@@ -87,7 +88,7 @@ def read_architecture(
         kinds = [{"instance_feat": True}, {"label_feat": True}]
         kinds = kinds if "feat_num" in read else [{}, *kinds]
     known = _with_input(known, channels, kinds)
-    flags = _as_flags({n: v for n, v in _changes(known, DEFAULT).items() if read.get(n) == v})
+    flags = _joined({n: v for n, v in _changes(known, DEFAULT).items() if read.get(n) == v})
     networks = f"the networks are of {flags}" if flags else "the networks are the default ones"
     if _channels(known) != channels:  # loading complains
         return known, [networks]
@@ -177,7 +178,7 @@ def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOpti
         ways = [{n: v for n, v in way.items() if kinds[0].get(n) != v} for way in ways]
         raise UserError(
             f"the generator takes {channels} input channels, and the weights do not say what they "
-            f"are; also give {', or '.join(map(_as_flags, ways))}"
+            f"are; also give {', or '.join(map(_joined, ways))}"
         )
     return found[0] if found else first
 
@@ -217,10 +218,6 @@ def _changes(model: ModelOptions, before: ModelOptions) -> dict[str, Any]:
     return {n: v for n, v in flat(model).items() if v != getattr(before, n)}
 
 
-def _as_flags(values: Mapping[str, Any]) -> str:
-    return " ".join(as_flag(name, value) for name, value in values.items())
-
-
 def _in_words(model: ModelOptions) -> str:
     """What the channels of the input are."""
     is_one_hot = model.label_nc > 0
@@ -229,3 +226,7 @@ def _in_words(model: ModelOptions) -> str:
     parts += [f"a further image of {model.extra_nc}"] if model.extra_nc else []
     parts += [f"{model.feat_num} features"] if uses_features(model) else []
     return ", ".join(parts)
+
+
+def _joined(values: Mapping[str, Any]) -> str:
+    return " ".join(as_words(values))

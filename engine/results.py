@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from pix2pixhd.engine.feature_files import clusters_name
@@ -16,6 +14,7 @@ from pix2pixhd.models import uses_features
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import DataOptions, RunOptions
 from pix2pixhd.options.fields import flat
+from pix2pixhd.options.flags import changed_flags
 from pix2pixhd.options.parsing import parse_test
 from pix2pixhd.options.saved import saved_options
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
@@ -32,7 +31,8 @@ def create_gallery(
         UserError: the photograph for the style cannot be had.
     """
     run, results = options.run, options.results
-    own = parse_test(["--name", run.name, "--checkpoints_dir", run.checkpoints_dir])
+    run_flags = ["--name", run.name, "--checkpoints_dir", run.checkpoints_dir]
+    own = parse_test(run_flags, say=lambda line: None)
     ways = ways_apart(options, own)
     folder = "_".join([results.phase, results.which_epoch, *ways])
     note = f"{shown} images" if shown != 1 else "1 image"
@@ -105,18 +105,14 @@ def _features_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
 
 def command(options: TestOptions, own: TestOptions) -> str:
     """The command that renders the same on this machine, without flags that change nothing."""
-    words = ["python", "test.py", "--name", options.run.name]
-    defaults = flat(own) | {"checkpoints_dir": RunOptions().checkpoints_dir}
     # What is rendered and how comes first: values keep the place where they are named first.
-    values: Mapping[str, object] = flat(options.results) | flat(options)
-    for name, value in values.items():
-        if value == defaults[name] or name == "local_rank":
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no_{name}")
-        else:
-            words += [f"--{name}", str(value)]
-    return shlex.join(words)
+    values = flat(options.results) | flat(options)
+    unsaid = {
+        "checkpoints_dir": RunOptions().checkpoints_dir,
+        "local_rank": options.run.local_rank,
+    }
+    flags = changed_flags(values, flat(own) | unsaid, always=("name",))
+    return f"python test.py {flags}"
 
 
 def _size(data: DataOptions) -> tuple[str, str]:

@@ -90,7 +90,7 @@ def command_of(run: Run) -> str:
     if values["continue_train"]:
         of_one_call.add("which_epoch")
     defaults |= {name: values[name] for name in of_one_call} | {"output_bits": run.image_bits}
-    return f"python train.py {changed_flags(values, defaults)}"
+    return f"python train.py {changed_flags(values, defaults, always=('name', 'dataroot'))}"
 
 
 class StepLog:

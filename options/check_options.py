@@ -55,19 +55,6 @@ class CheckOptions(ProgramOptions):
             yield f"--out {out}: must name a page, .html; give {out}/index.html"
 
 
-def as_flags(values: dict[str, Any]) -> list[str]:
-    """The words of a command line that say these values."""
-    words = []
-    for name, value in values.items():
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no_{name}")
-        elif str(value).startswith("-"):  # would be read as a flag
-            words.append(f"--{name}={value}")
-        else:
-            words += [f"--{name}", str(value)]
-    return words
-
-
 def not_default(data: DataOptions, model: ModelOptions) -> dict[str, Any]:
     """The data's and the networks' options that differ from the defaults: {flag: value}."""
     defaults = flat(DataOptions()) | flat(ModelOptions())

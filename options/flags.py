@@ -7,10 +7,26 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 
+def as_words(values: Mapping[str, Any]) -> list[str]:
+    """The words of a command line that say these values, {flag: value}."""
+    words = []
+    for name, value in values.items():
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no_{name}")
+        elif str(value).startswith("-"):  # would be read as a flag of its own
+            words.append(f"--{name}={value}")
+        else:
+            words += [f"--{name}", str(value)]
+    return words
+
+
+def as_flag(name: str, value: Any) -> str:
+    """An option as it is typed in a shell: --ngf 8, --no_flip."""
+    return shlex.join(as_words({name: value}))
+
+
 def changed_flags(
-    values: Mapping[str, Any],
-    defaults: Mapping[str, Any],
-    always: Collection[str] = ("name", "dataroot"),
+    values: Mapping[str, Any], defaults: Mapping[str, Any], always: Collection[str]
 ) -> str:
     """The flags of what differs from the defaults, to be copied into a shell.
 
@@ -19,11 +35,4 @@ def changed_flags(
         always: flags that are named whatever their value, before the others.
     """
     changed = [name for name in values if name not in always and values[name] != defaults[name]]
-    return " ".join(_flag(name, values[name]) for name in (*always, *changed))
-
-
-def _flag(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no_{name}"
-    # A value that begins with a minus would be read as a flag of its own.
-    return f"--{name}{'=' if str(value).startswith('-') else ' '}{shlex.quote(str(value))}"
+    return shlex.join(as_words({name: values[name] for name in (*always, *changed)}))

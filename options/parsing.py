@@ -18,6 +18,7 @@ from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
 from pix2pixhd.options.fields import flat, replaced, types_of
+from pix2pixhd.options.flags import as_flag
 from pix2pixhd.options.saved import find_paths, saved_options
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.options.train_options import TrainOptions
@@ -83,18 +84,21 @@ def parse_train(
     return _sound(options)
 
 
-def parse_for_run(kind: type[RunUser], argv: Sequence[str]) -> RunUser:
+def parse_for_run(
+    kind: type[RunUser], argv: Sequence[str], say: Callable[[str], object] = print
+) -> RunUser:
     """Options of a program that uses a trained run: the run's own networks and data, then argv.
 
     A run that has no saved options may be published weights, which tell what its networks are: see
-    `engine.published`, which also does the checks that need to know it.
+    `engine.published`, which also does the checks that need to know it. `say` is given a line for
+    each of the run's paths that was found elsewhere.
 
     Raises:
         UserError: as `parse_train`, and where argv contradicts the run's networks.
     """
     options = read_argv(argv, kind())
     saved = saved_options(options.run)
-    options = _inherit(options, argv, saved, _INHERITED) if saved else options
+    options = _inherit(options, argv, saved, _INHERITED, say) if saved else options
     # Only now, as argv may have changed the sizes that whole images depend on.
     options = dataclasses.replace(options, data=uncropped(options.data)).resolved()
     refuse([*options.problems(), *(options.run_problems() if saved else [])])
@@ -118,13 +122,18 @@ def parse_check(argv: Sequence[str]) -> tuple[CheckOptions, set[str]]:
 
 
 def _inherit(
-    options: AnyOptions, argv: Sequence[str], saved: Mapping[str, Any], names: Container[str]
+    options: AnyOptions,
+    argv: Sequence[str],
+    saved: Mapping[str, Any],
+    names: Container[str],
+    say: Callable[[str], object] = print,
 ) -> AnyOptions:
     """The options read anew: where argv says nothing, those of `names` are as in the saved run."""
     given = _given(argv)
     inherited = {name: saved[name] for name in saved if name in names and name not in given}
     found, lines = find_paths(inherited, options.run)
-    print(*lines, sep="\n", end="\n" if lines else "")
+    for line in lines:
+        say(line)
     inherited |= found
     options = read_argv(argv, replaced(type(options)(), inherited))
     run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
@@ -162,10 +171,3 @@ def uncropped(data: DataOptions) -> DataOptions:
         "crop": {"resize_or_crop": "none"},
     }
     return dataclasses.replace(data, **changes.get(data.resize_or_crop, {}))
-
-
-def as_flag(name: str, value: Any) -> str:
-    """An option as it is typed: --ngf 8, --no_flip."""
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no_{name}"
-    return f"--{name} {value}"

@@ -91,7 +91,7 @@ def test_published_weights_start_another_training(published: Path, trained: Path
     pretrain = ("--load_pretrain", published / "ck/tiny")
     outcome = run_train(*tiny_run(published, "new"), *FEATURES, *flags, *pretrain)
     assert outcome.code == 0, outcome.err
-    assert "all 16 tensors of network G taken" in outcome.out
+    assert "G: 16 of 16 tensors taken" in outcome.out
 
 
 @pytest.fixture

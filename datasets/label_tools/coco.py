@@ -13,7 +13,7 @@ from label_tools.canvas import Canvas, polygon_mask
 from label_tools.rle import decode_rle
 from label_tools.source import Drawing, Item, Request, Source, label_numbers, read_json, safe_name
 from label_tools.table import BACKGROUND, Label, Table
-from pix2pixhd.data.decode import opened
+from pix2pixhd.data.opening import opened
 from pix2pixhd.data.pairing import first_few
 from pix2pixhd.util.errors import UserError
 

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from label_tools.source import Drawing, Item, Request, Source, name_below, read_all
 from label_tools.table import IGNORED, Colour, Label, Table, hexadecimal
-from pix2pixhd.data.decode import opened
+from pix2pixhd.data.opening import opened
 from pix2pixhd.data.pairing import first_few, list_images
 from pix2pixhd.util.errors import UserError
 

@@ -12,7 +12,7 @@ from label_tools.colours import colour_source
 from label_tools.labelme import is_labelme, labelme_source
 from label_tools.numbers import number_source
 from label_tools.source import Request, Source, read_json
-from pix2pixhd.data.decode import ID_MODES, opened
+from pix2pixhd.data.opening import opened
 from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few
 from pix2pixhd.util.errors import UserError
 
@@ -72,7 +72,7 @@ def _kind_of_json(path: Path) -> str:
 
 def _kind_of_image(path: Path) -> str:
     with opened(path) as image:
-        if image.mode in ID_MODES:
+        if len(image.getbands()) == 1:
             return "labels"
         rgb = np.asarray(image.convert("RGB"))
     return "colours" if (rgb != rgb[..., :1]).any() else "labels"

@@ -24,7 +24,7 @@ from label_tools.source import (
     read_json,
 )
 from label_tools.table import BACKGROUNDS, IGNORE_NAME, IGNORED
-from pix2pixhd.data.decode import opened
+from pix2pixhd.data.opening import opened
 from pix2pixhd.util.errors import UserError
 
 # What its own converters take: pixels of a line's width, and of a point's radius.

@@ -10,7 +10,8 @@ import numpy as np
 
 from label_tools.source import Drawing, Item, Request, Source, name_below, read_all
 from label_tools.table import IGNORED, Label, Table
-from pix2pixhd.data.decode import opened, read_ids
+from pix2pixhd.data.decode import read_ids
+from pix2pixhd.data.opening import opened
 from pix2pixhd.data.pairing import list_images
 from pix2pixhd.util.errors import UserError
 

@@ -50,9 +50,10 @@ def test_rendering_refuses_them_too(tmp_path: Path) -> None:
     folder = tmp_path / "ck/published"
     folder.mkdir(parents=True)
     (folder / "latest_net_G.pth").write_bytes(b"")
+    (folder / "opt.txt").write_text("ngf: 8192\nlabel_nc: 5\n")
     outcome = run_test(
         *("--name", "published", "--checkpoints_dir", tmp_path / "ck", "--dataroot", data),
-        *("--ngf", "8192", "--label_nc", "5", "--gpu_ids", "-1"),
+        *("--gpu_ids", "-1"),
     )
     assert outcome.code == 2
     assert "would take" in outcome.err

@@ -22,4 +22,4 @@ LINES = (
 @pytest.mark.parametrize("line", LINES)
 def test_what_differs_from_the_defaults(line: str) -> None:
     options = parse_train(shlex.split(line))
-    assert changed_flags(flat(options), flat(TrainOptions())) == line
+    assert changed_flags(flat(options), flat(TrainOptions()), ("name", "dataroot")) == line
