@@ -145,7 +145,7 @@ def test_noise_of_jpeg_is_told_from_labels(
         for seed in range(8)
     ]
     assert np.mean(right) > 0.97
-    assert "other colours: " in capsys.readouterr().out
+    assert "other colours, taken for the nearest label as noise" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"unknown colours: .* give --nearest"):
         prepare(paths, "--phase", "val")
     prepare(paths, "--phase", "val", "--nearest")
@@ -238,7 +238,7 @@ def test_labels_are_merged_and_ignored_by_their_ids(
     assert labels_of(paths[1])[3] == {
         **{"id": 3, "name": "car", "color": [2, 2, 2], "also": [[3, 3, 3]]}
     }
-    prepare(paths, "--from", "colours", "--ignore_unknown", "--phase", "val")
+    prepare(paths, "--from", "colours", "--phase", "val")
     assert read(paths[1] / "val_label/1.png").tolist() == [[0, 3, 3, 255]]
 
 
@@ -401,9 +401,10 @@ def test_shapes_of_labelme(shape: dict[str, Any], pixels: int, paths: tuple[Path
     assert label.sum() == pixels
 
 
-def test_classes_of_labelme(paths: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["__ignore__\n_background_\nsky\ncar\n", "__ignore__\nsky\ncar\n"])
+def test_classes_of_labelme(text: str, paths: tuple[Path, Path], tmp_path: Path) -> None:
     labelme(paths[0] / "1.json", square("car", 0, 0, 3), square("sky", 10, 10, 3))
-    (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nsky\ncar\n")
+    (tmp_path / "labels.txt").write_text(text)
     prepare(paths, "--classes", str(tmp_path / "labels.txt"), "--instances", "car")
     label, inst = (read(paths[1] / f"train_{kind}/1.png") for kind in ("label", "inst"))
     assert (label[0, 0], label[11, 11], inst[0, 0], inst[11, 11]) == (2, 1, 2001, 1)
