@@ -170,8 +170,7 @@ def _write_labels(asked: argparse.Namespace, request: Request, table: Table) -> 
 
     path = asked.out / "labels.json"
     if path.is_file() and not asked.overwrite:
-        # What means that nothing is known is not among the labels, and not in the file.
-        if read_table(path).labels != table.labels:
+        if read_table(path) != table:
             raise UserError(
                 f"{path}: other labels than those of {request.table_file}; give --overwrite to "
                 "replace them, for all phases, or another --out"

@@ -69,7 +69,7 @@ def colour_source(request: Request) -> Source:
     lookup = np.full(ALL, IGNORED, np.int32)
     lookup[count.colours] = numbers
     items = [Item(name_below(request.path, file), partial(_draw, file, lookup)) for file in counts]
-    report += _report(count, numbers, table)
+    report += _report(count, numbers, table, given=request.table is not None)
     return Source(table, items, report, _doubts(count, table, request), problems)
 
 
@@ -199,7 +199,7 @@ def _draw(path: Path, lookup: np.ndarray) -> Drawing:
     return Drawing(lookup[read_colours(path)[0]])
 
 
-def _report(count: Count, numbers: np.ndarray, table: Table) -> list[str]:
+def _report(count: Count, numbers: np.ndarray, table: Table, *, given: bool) -> list[str]:
     """What each label has got: of its own colours, and of others near them."""
     own = np.isin(count.colours, _packed(table.colours()[0]))
     lines = [" label  colour        pixels    share   files      others  name"]
@@ -214,9 +214,11 @@ def _report(count: Count, numbers: np.ndarray, table: Table) -> list[str]:
     lines += [f"   ... and {len(table) - SHOWN} more"] if len(table) > SHOWN else []
     near = ~own & (numbers != IGNORED)
     if near.any():
+        why = "" if given else " as noise of compression or smooth edges"
+        share = _share(count, near)
         lines.append(
-            f"other colours: {near.sum():,}, on {_share(count, near)} of the pixels: noise of "
-            "compression or smooth edges, taken for the nearest label"
+            f"other colours, taken for the nearest label{why}: {near.sum():,}, on {share} of the "
+            "pixels"
         )
     if (numbers == IGNORED).any():
         lines.append(f"{_share(count, numbers == IGNORED)} of the pixels get no label")

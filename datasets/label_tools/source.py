@@ -122,7 +122,7 @@ def label_numbers(names: list[str], request: Request) -> tuple[Table, dict[str, 
     """
     given = request.table
     table = names_table(given.names if given else names)
-    if given and len(given) == len(table):
+    if given and given.names == table.names:  # with what else it holds
         table = given
     by_name = {name: number for number, name in enumerate(table.names)}
     unknown = [name for name in names if name not in by_name]

@@ -115,8 +115,8 @@ def read_table(path: Path) -> Table:
 
 
 def write_table(path: Path, table: Table) -> None:
-    """Write the labels as JSON, an entry a line, to be read by `read_table` and --label_names."""
-    lines = []
+    """Write the table as JSON, an entry a line, to be read by `read_table` and --label_names."""
+    lines: list[dict[str, Any]] = []
     for number, label in enumerate(table.labels):
         entry: dict[str, Any] = {"id": number, "name": label.name}
         if label.colours:
@@ -125,9 +125,11 @@ def write_table(path: Path, table: Table) -> None:
             entry["also"] = label.colours[1:]
         if label.source is not None:
             entry["source"] = label.source
-        lines.append("  " + json.dumps(entry, ensure_ascii=False))
+        lines.append(entry)
+    lines += [{"id": -1, "name": "no label", "color": colour} for colour in table.ignored]
+    text = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in lines)
     with replacing(path) as file:
-        file.write(("[\n" + ",\n".join(lines) + "\n]\n").encode())
+        file.write(f"[\n{text}\n]\n".encode())
 
 
 def hexadecimal(colour: Colour) -> str:

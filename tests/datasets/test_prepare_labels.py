@@ -145,7 +145,7 @@ def test_noise_of_jpeg_is_told_from_labels(
         for seed in range(8)
     ]
     assert np.mean(right) > 0.97
-    assert "other colours: " in capsys.readouterr().out
+    assert "other colours, taken for the nearest label as noise" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"unknown colours: .* give --nearest"):
         prepare(paths, "--phase", "val")
     prepare(paths, "--phase", "val", "--nearest")
@@ -177,6 +177,19 @@ def test_smooth_edges_are_told_from_labels(paths: tuple[Path, Path]) -> None:
     assert sorted(tuple(entry["color"]) for entry in labels_of(paths[1])) == sorted(
         map(tuple, PALETTE.tolist())
     )
+
+
+def test_labels_fill_areas(paths: tuple[Path, Path]) -> None:
+    picture = np.zeros((200, 200, 3), np.uint8)
+    picture[:2, :150, 1] = np.arange(300).reshape(2, 150) % 256  # too many colours to be exact
+    picture[:2, :150, 2] = np.arange(300).reshape(2, 150) // 256 * 90
+    picture[10:14, 10:14] = 200, 0, 0  # a small label
+    picture[20:22, 20:22] = 0, 200, 0  # too small
+    picture[40:160:2, 10:100:2] = 0, 0, 200  # many pixels, but an area of few of them
+    picture[180:184, 10:14] = 0, 0, 200
+    write(paths[0] / "1.png", picture)
+    prepare(paths)
+    assert [entry["color"] for entry in labels_of(paths[1])] == [[0, 0, 0], [200, 0, 0]]
 
 
 def test_few_colours_of_exact_pictures_are_all_labels(
@@ -238,7 +251,7 @@ def test_labels_are_merged_and_ignored_by_their_ids(
     assert labels_of(paths[1])[3] == {
         **{"id": 3, "name": "car", "color": [2, 2, 2], "also": [[3, 3, 3]]}
     }
-    prepare(paths, "--from", "colours", "--ignore_unknown", "--phase", "val")
+    prepare(paths, "--from", "colours", "--phase", "val")
     assert read(paths[1] / "val_label/1.png").tolist() == [[0, 3, 3, 255]]
 
 
@@ -272,11 +285,11 @@ def test_gaps_are_closed(
 
 
 def test_more_than_255_labels_take_16_bits(paths: tuple[Path, Path]) -> None:
-    values = np.arange(300).reshape(10, 30) * 3
+    values = np.arange(257).reshape(1, 257) * 3
     write(paths[0] / "1.png", values.astype(np.uint16))
     prepare(paths, "--renumber", "--ignore_label", "0")
     label = read(paths[1] / "train_label/1.png")
-    np.testing.assert_array_equal(label.ravel()[1:], np.arange(299))
+    np.testing.assert_array_equal(label.ravel()[1:], np.arange(256))
     assert label[0, 0] == 65535
     assert Image.open(paths[1] / "train_label/1.png").mode == "I;16"
 
@@ -401,9 +414,10 @@ def test_shapes_of_labelme(shape: dict[str, Any], pixels: int, paths: tuple[Path
     assert label.sum() == pixels
 
 
-def test_classes_of_labelme(paths: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["__ignore__\n_background_\nsky\ncar\n", "__ignore__\nsky\ncar\n"])
+def test_classes_of_labelme(text: str, paths: tuple[Path, Path], tmp_path: Path) -> None:
     labelme(paths[0] / "1.json", square("car", 0, 0, 3), square("sky", 10, 10, 3))
-    (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nsky\ncar\n")
+    (tmp_path / "labels.txt").write_text(text)
     prepare(paths, "--classes", str(tmp_path / "labels.txt"), "--instances", "car")
     label, inst = (read(paths[1] / f"train_{kind}/1.png") for kind in ("label", "inst"))
     assert (label[0, 0], label[11, 11], inst[0, 0], inst[11, 11]) == (2, 1, 2001, 1)
@@ -471,7 +485,7 @@ def test_coco(paths: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> N
         annotation(3, [box(40, 2, 44, 4)], 4),  # outside
         annotation(3, [box(12, 2, 14, 4)], 4),
         annotation(18, [box(10, 0, 20, 10), box(10, 12, 20, 14)], 120),
-        annotation(18, crowd, 200, iscrowd=1),
+        annotation(18, crowd, 1, iscrowd=1),
         annotation(3, [box(2, 2, 4, 5)], 6),
         annotation(3, [], 6),
     )
