@@ -4,3 +4,5 @@ Its rooms are the top-level folders (`data/`, `models/`, ...): here they are lin
 wheel they lie in this folder. So a checkout and an installation import the same names, and none of
 them can clash with another project's `data` or `util`.
 """
+
+__version__ = "0.1.0"
