@@ -34,7 +34,7 @@ from pix2pixhd.pages.cut_out import cut_out
 from pix2pixhd.pages.feature_page import Example, FeaturePage, LabelClusters
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.image import tensor_to_image
-from pix2pixhd.util.labels import label_set
+from pix2pixhd.util.labels import LabelSet, label_palette, label_set
 
 EXAMPLES_SHOWN = 6  # of each cluster
 
@@ -49,6 +49,7 @@ def encode(options: EncodeOptions) -> list[Path]:
     """
     options = completed(options, options.encoding.which_epoch)
     runtime = choose_runtime(options)
+    labels = label_set(options.model.label_nc, options.data.label_names)
     folder = options.run.folder
     reads, phase = options.model.load_features, options.encoding.phase
     networks, epoch = "" if reads else "E", options.encoding.which_epoch
@@ -64,14 +65,16 @@ def encode(options: EncodeOptions) -> list[Path]:
     for other in others:
         bank.merge(other)
     n_clusters, least = options.model.n_clusters, options.min_instance_area
-    clusters = cluster(bank.rows(), n_clusters, options.run.seed, least, bank.origins())
+    clusters = cluster(
+        bank.rows(), n_clusters, options.run.seed, least, bank.origins(), labels.describe
+    )
     for line in clusters.lines:
         print(line)
     files = [folder / "features.npz", folder / clusters_name(n_clusters)]
     save_by_label("features", bank.rows(), files[0])
     save_by_label("centres", clusters.centres, files[1])
     page = FeaturePage(folder / "features", f"{options.run.name}: feature space")
-    page.write(label_clusters(options, dataset, bank, clusters))
+    page.write(label_clusters(options, dataset, bank, clusters, labels))
     return [*files, page.folder / "index.html"]
 
 
@@ -93,7 +96,11 @@ def collect(
 
 
 def label_clusters(
-    options: EncodeOptions, dataset: AlignedDataset, bank: FeatureBank, clusters: Clustering
+    options: EncodeOptions,
+    dataset: AlignedDataset,
+    bank: FeatureBank,
+    clusters: Clustering,
+    labels: LabelSet,
 ) -> list[LabelClusters]:
     """For the page: the clusters of each label, and the instances nearest to each centre."""
     rows, origins = bank.rows(), bank.origins()
@@ -108,12 +115,12 @@ def label_clusters(
         shown[label] = [[(image, id_) for image, id_ in pairs.tolist()] for pairs in found]
     examples = cut_examples(options, dataset, itertools.chain(*itertools.chain(*shown.values())))
     # Without a label set, labels are what instance ids say.
-    count = options.model.label_nc or max(clusters.centres) + 1
-    labels = label_set(count, options.data.label_names)
+    colours = labels.colours if len(labels) else label_palette(max(clusters.centres) + 1)
     return [
         LabelClusters(
             label=label,
-            colour=labels.colours[label].tolist(),
+            colour=colours[label].tolist(),
+            name=labels.names[label] if labels.names else "",
             points=rows[label][clusters.kept[label], :-1],
             centres=centres,
             assignment=assignment[label],

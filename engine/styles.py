@@ -22,6 +22,7 @@ from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.labels import label_set
 
 FeatureSource = Callable[[Batch, Sequence[str], int], Tensor | None]
 """From a batch, its images' names and the number of a style to features [N, feat_num, H, W]; or to
@@ -44,7 +45,9 @@ def create_feature_source(
     image = options.results.style_from
     centres = _style_of(Path(image), options, model, runtime) if image else _clusters(options)
     feat_num, label_nc, seed = options.model.feat_num, options.model.label_nc, options.run.seed
-    sampler = StyleSampler(centres, feat_num, seed, options.model.label_feat, label_nc)
+    describe = label_set(label_nc, options.data.label_names).describe
+    kind = options.model.label_feat
+    sampler = StyleSampler(centres, feat_num, seed, kind, label_nc, describe=describe)
     if image:
         sampler.lack = f"is not in the photograph {image}, and has no clusters"
 

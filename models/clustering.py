@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ def cluster(
     seed: int = 0,
     min_pixels: int | None = None,
     origins: ByLabel | None = None,
+    describe: Callable[[int], str] = "label {}".format,
 ) -> Clustering:
     """Find at most `n_clusters` typical features of each label (paper, section 3.4: K = 10).
 
@@ -38,6 +40,7 @@ def cluster(
         min_pixels: leave out smaller instances; None: as the reference, those of no more than
             half of H * W // 32 pixels. Labels that would vanish keep their largest instances.
         origins: as `FeatureBank.origins` returns them; needed with `min_pixels`.
+        describe: what messages call a label.
 
     Raises:
         UserError: features that are not finite.
@@ -49,7 +52,7 @@ def cluster(
             continue
         if not np.isfinite(values).all():
             raise UserError(
-                f"features of label {label}: not all are finite numbers; the encoder's weights "
+                f"features of {describe(label)}: not all are finite numbers; the encoder's weights "
                 "diverged in training, take those of an earlier epoch (--which_epoch)"
             )
         if min_pixels is None:
@@ -61,7 +64,7 @@ def cluster(
             largest = np.argsort(-share, kind="stable")[:n_clusters]
             kept[largest] = True
             clustering.lines.append(
-                f"label {label}: none of its {len(kept)} instances has {least}, "
+                f"{describe(label)}: none of its {len(kept)} instances has {least}, "
                 f"the largest {len(largest)} of them are taken; see --min_instance_area"
             )
         rng = np.random.default_rng((seed, abs(label), label < 0))

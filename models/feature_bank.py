@@ -4,7 +4,7 @@ there is no photograph to encode (paper, section 3.4)."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -165,6 +165,7 @@ class StyleSampler:
     ids_are_labels: bool = False  # draw per label (--label_feat), on label maps
     label_nc: int = 0  # number of labels; others, as the ignored one, are not warned of
     lack: str = "has no clusters"  # of a label without centres, for its warning
+    describe: Callable[[int], str] = "label {}".format  # what warnings call a label
     _warned: set[int] = field(default_factory=set, init=False)
 
     def sample(
@@ -210,7 +211,8 @@ class StyleSampler:
         if label in self._warned or (self.label_nc and label not in range(self.label_nc)):
             return []
         self._warned.add(label)
-        return [f"label {label} {self.lack}: its instances are rendered with features of zero"]
+        what = f"{self.describe(label)} {self.lack}"
+        return [f"{what}: its instances are rendered with features of zero"]
 
 
 def _hash(text: str) -> bytes:

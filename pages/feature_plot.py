@@ -41,6 +41,12 @@ class LabelClusters:
     assignment: np.ndarray  # integers [n] in [0, k), the cluster of each instance
     examples: Sequence[Sequence[Example]]  # of each of the k clusters, the nearest to it first
     left_out: int = 0  # instances that were not clustered
+    name: str = ""  # of the label, if it has one
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Instances of each cluster, [k]."""
+        return np.bincount(self.assignment, minlength=len(self.centres))
 
 
 def cluster_colours(centres: np.ndarray) -> np.ndarray:

@@ -94,17 +94,28 @@ def in_words(what: str, *, has_labels: bool = True) -> str:
     return (what if has_labels else what.replace("input_label", "input_image")).replace("_", " ")
 
 
-def add_legend(labels: LabelSet) -> None:
-    """Add the labels' names with their colours, where they have names, folded up."""
-    if not labels.names:
+def add_legend(labels: LabelSet, shown: Container[int] | None = None) -> None:
+    """Add the labels' numbers, names and colours, where they have names, folded up.
+
+    Args:
+        labels: of the data set.
+        shown: those that occur on the page; None: all of them.
+    """
+    there = [n for n in range(len(labels.names)) if shown is None or n in shown]
+    if not there:
         return
     with tags.details(cls="legend"):
-        tags.summary("Labels")
+        tags.summary(f"{len(there)} label{'s' * (len(there) != 1)}")
         with tags.ul():
-            for name, colour in zip(labels.names, labels.colours, strict=True):
+            for number in there:
                 with tags.li():
-                    tags.span(cls="swatch", style="background: rgb({} {} {})".format(*colour))
-                    tags.span(name)
+                    add_swatch(labels.colours[number])
+                    tags.span(f"{number} {labels.names[number]}")
+
+
+def add_swatch(colour: Iterable[int]) -> None:
+    """Add a small square of a colour, red, green and blue in 0..255."""
+    tags.span(cls="swatch", style="background: rgb({} {} {})".format(*colour))
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

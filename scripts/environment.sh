@@ -12,6 +12,8 @@ if [ ! -e "$stamp" ]; then
     }
     echo "making .venv from $requirements (once; PyTorch is several GB)"
     [ -x .venv/bin/python ] || "$python" -m venv .venv
+    # uv makes environments without pip.
+    .venv/bin/python -c 'import pip' 2>/dev/null || .venv/bin/python -m ensurepip >/dev/null
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
     touch "$stamp"
 fi

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.label_file import Colour, read_label_file
 
 # The colour of labels outside the range: those that --ignore_label names. Generated palettes keep
 # away from it.
 IGNORED = (128, 128, 128)
 
-# Colours of this chroma in CIELAB and above hurt the eye on large areas.
+BLACK: Colour = (0, 0, 0)
+# What pages/style.css calls --paper and --card, light and dark.
+PAPERS = ((250, 249, 247), (255, 255, 255), (20, 23, 26), (26, 30, 34))
+
+# In CIELAB: colours of this chroma and above hurt the eye on large areas; of this lightness and
+# below they look black; closer than this, one takes two large areas for the same.
 NEON = 75
+DARK = 30
+APART = 25
 
 # The official table of the Cityscapes benchmark, ids 0 to 34: red, green and blue in hexadecimal.
 CITYSCAPES = np.frombuffer(
@@ -64,43 +75,69 @@ class LabelSet:
 
 
 def label_set(label_nc: int, file: str | None = None) -> LabelSet:
-    """The labels of a data set: Cityscapes' own where there are 35.
+    """The labels of a data set: Cityscapes' own where there are 35 and no file.
 
     Args:
         label_nc: number of labels; 0: the input is an image.
-        file: of names and colours; see docs/data.md.
+        file: of names and colours, see docs/data.md; labels without a colour are given one.
+
+    Raises:
+        UserError: the file cannot be read, or names other labels than 0 to label_nc - 1.
     """
-    assert file is None, "not read yet"
-    names = CITYSCAPES_NAMES if label_nc == len(CITYSCAPES) else ()
-    return LabelSet(label_palette(label_nc), names)
+    if file is None:
+        names = CITYSCAPES_NAMES if label_nc == len(CITYSCAPES) else ()
+        return LabelSet(label_palette(label_nc), names)
+    if not label_nc:
+        raise UserError(f"--label_names {file} with --label_nc 0: the input has no labels to name")
+    entries = read_label_file(Path(file), label_nc)
+    colours = _filled(tuple(entry.colour for entry in entries))
+    return LabelSet(colours.copy(), tuple(entry.name for entry in entries))
 
 
 def label_palette(n: int) -> np.ndarray:
     """Return a colour for each of `n` labels, uint8 [n,3]: Cityscapes' own when n is 35."""
-    return (CITYSCAPES if n == len(CITYSCAPES) else _distinct_colours(n)).copy()
+    return (CITYSCAPES if n == len(CITYSCAPES) else _filled((None,) * n)).copy()
 
 
 @functools.cache
-def _distinct_colours(n: int) -> np.ndarray:
-    """Choose `n` colours, each as far as can be from all before it, uint8 [n,3].
+def _filled(given: tuple[Colour | None, ...]) -> np.ndarray:
+    """The colours given, and where there is none the one farthest from all before it and all given,
+    uint8 [n,3].
 
-    The first is black, the usual background. There are about 4000 to choose from; beyond them they
-    repeat.
+    Label 0 is black, the usual background, unless it is given. There are about 3000 colours to
+    choose from; beyond them they repeat.
     """
-    levels = np.linspace(0, 255, 18).round().astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
-    places = _in_cielab(grid)
-    calm = np.linalg.norm(places[:, 1:], axis=-1) < NEON
-    grid, places = grid[calm], places[calm]
-    distance = np.linalg.norm(places - _in_cielab(np.array([IGNORED], np.uint8)), axis=-1)
-    chosen = [0]
-    while len(chosen) < min(n, len(grid)):
-        from_last = np.linalg.norm(places - places[chosen[-1]], axis=-1)
-        distance = np.minimum(distance, from_last)
+    colours = np.array([colour or BLACK for colour in given], np.uint8).reshape(-1, 3)
+    missing = [number for number, colour in enumerate(given) if colour is None and number]
+    grid, places = _choices()
+    at = _in_cielab(colours)
+    distance = np.full(len(grid), np.inf)
+    for place in [*np.delete(at, missing, axis=0), *_in_cielab(np.array([IGNORED], np.uint8))]:
+        distance = np.minimum(distance, np.linalg.norm(places - place, axis=-1))
+    chosen: list[int] = []
+    for number in missing[: len(grid)]:
+        from_last = np.linalg.norm(places - at[number - 1], axis=-1)
         # The second term keeps neighbouring labels apart also when the palette gets crowded; it
         # is a factor, so that a colour already taken (distance 0) is never taken again.
         chosen.append(int(np.argmax(distance * np.sqrt(from_last))))
-    return np.resize(grid[chosen], (n, 3))
+        at[number] = places[chosen[-1]]
+        distance = np.minimum(distance, np.linalg.norm(places - at[number], axis=-1))
+    colours[missing] = np.resize(grid[chosen], (len(missing), 3))
+    return colours
+
+
+@functools.cache
+def _choices() -> tuple[np.ndarray, np.ndarray]:
+    """The colours to choose from, uint8 [m,3], and their places in CIELAB, [m,3]: calm, and told
+    from black, from the pages' paper and from what is ignored."""
+    levels = np.linspace(0, 255, 18).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
+    places = _in_cielab(grid)
+    taken = _in_cielab(np.array([IGNORED, *PAPERS], np.uint8))
+    apart = np.linalg.norm(places[:, None] - taken, axis=-1).min(axis=1)
+    chroma = np.linalg.norm(places[:, 1:], axis=-1)
+    chosen = (apart > APART) & (chroma < NEON) & (places[:, 0] > DARK)
+    return grid[chosen], places[chosen]
 
 
 def _in_cielab(rgb: np.ndarray) -> np.ndarray:

@@ -1,0 +1,270 @@
+"""A trained generator as a function: arrays in, an array out. For notebooks, see docs/python.md."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from pix2pixhd.data.dataset import IGNORE, IGNORE_WIDE
+from pix2pixhd.engine.arrays import as_in_files, check_size, image_planes, integers, planes
+from pix2pixhd.engine.memory import require_memory
+from pix2pixhd.engine.render import Rendering, render
+from pix2pixhd.engine.runtime import Runtime, choose_device, choose_dtype, why_not_compiled
+from pix2pixhd.engine.styles import FeatureSource, create_feature_source
+from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.models import create_model, uses_features
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import types_of
+from pix2pixhd.options.parsing import parse_test
+from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.checkpoint import load_network, network_file, require_epoch
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.labels import label_set
+
+
+@dataclass
+class Renderer:
+    """A trained generator, called with arrays; `load` makes it."""
+
+    model: Pix2PixHDModel
+    options: TestOptions
+    runtime: Runtime
+
+    def __call__(
+        self,
+        label: ArrayLike,
+        inst: ArrayLike | None = None,
+        *,
+        extra: ArrayLike | None = None,
+        image: ArrayLike | None = None,
+        features: ArrayLike | None = None,
+        style: int = 0,
+        name: str = "",
+    ) -> np.ndarray:
+        """Synthesise an image, in the size of the label map, whatever that is.
+
+        A run with features takes them from `features`, from the photograph `image`, or else from
+        the clusters that encode_features.py made.
+
+        Args:
+            label: integers [H, W]; of a run with label_nc 0 an image [H, W, input_nc] or
+                [input_nc, H, W], as its files have it: uint8, uint16, or floating point from 0
+                to 1 or in the run's input_range.
+            inst: instance ids, integers [H, W]; None for a run without instance maps.
+            extra: the further input image of a run with extra_nc, as an image for `label`.
+            image: a photograph of the same scene, whose features are taken.
+            features: [H, W, feat_num] or [feat_num, H, W], such as `encode` returns.
+            style: number of the draw from the clusters, 0 or more.
+            name: of the image; draws from the clusters are of it, as in test.py.
+
+        Returns:
+            uint8 [H, W, 3]; of a run of more than 8 bits (output_bits), or of other than 1 or 3
+            channels, [H, W, output_nc] in the type and range of its photographs' files.
+
+        Raises:
+            UserError: an argument is missing, not taken by this run, or not as said above; or
+                there are no clusters.
+        """
+        batch = self._batch(label, inst, extra, image)
+        given = self._given_features(features, image, batch)
+        with torch.inference_mode(), self.runtime.autocast():
+            if uses_features(self.options.model) and features is None and image is None:
+                given = self._clusters(batch, [name], style)
+            fake = render(self.model, batch, given)
+        bits, channels = self.options.data.output_bits or 8, fake.shape[1]
+        if bits == 8 and channels in (1, 3):
+            labels = label_set(self.options.model.label_nc)
+            return Rendering(batch, fake).pictures(labels)["synthesized_image"]
+        return as_in_files(fake[0], bits, self.options.data.ranges["image"])
+
+    def encode(
+        self, image: ArrayLike, label: ArrayLike, inst: ArrayLike | None = None
+    ) -> np.ndarray:
+        """The features of a photograph's instances (or labels), float32 [H, W, feat_num].
+
+        Arguments and errors are those of a call.
+        """
+        batch = self._batch(label, inst, None, image, extra_needed=False)
+        self._given_features(None, image, batch)
+        with torch.inference_mode(), self.runtime.autocast():
+            features = self.model.encode(batch)[0]
+        return features.float().permute(1, 2, 0).cpu().numpy()
+
+    def _batch(
+        self,
+        label: ArrayLike,
+        inst: ArrayLike | None,
+        extra: ArrayLike | None,
+        image: ArrayLike | None,
+        extra_needed: bool = True,
+    ) -> Batch:
+        """The arguments as a batch on the device, checked."""
+        model, ranges = self.options.model, self.options.data.ranges
+        if model.label_nc:
+            maps = {"label": self._labels(label)}
+        else:
+            maps = {"label": image_planes("label", label, model.input_nc, ranges["label"])}
+        size = maps["label"].shape[-2:]
+        if _taken("inst", inst, model.instance, "an instance map", "--no_instance"):
+            maps["inst"] = integers("inst", inst)
+        needs = extra_needed and model.extra_nc > 0
+        if _taken("extra", extra, needs, "a further input image", "--extra_nc 0"):
+            maps["extra"] = image_planes("extra", extra, model.extra_nc, ranges["extra"])
+        if image is not None:
+            maps["image"] = image_planes("image", image, model.output_nc, ranges["image"])
+        for what, tensor in maps.items():
+            check_size(what, tensor, size)
+        return Batch(path=[""], **maps).to(self.runtime.device)
+
+    def _labels(self, label: ArrayLike) -> Tensor:
+        """uint8 [1, 1, H, W], int32 of more than 255 labels; see `data.dataset.IGNORE`."""
+        count, ignored = self.options.model.label_nc, self.options.data.ignore_label
+        values = integers("label", label)
+        is_known = (values >= 0) & (values < count)
+        if ignored is not None:
+            is_known |= values == ignored
+            values = values.masked_fill(values == ignored, IGNORE_WIDE if count > 255 else IGNORE)
+        if not is_known.all():
+            also = "" if ignored is None else f", or {ignored} to ignore"
+            raise UserError(
+                f"label: holds {values[~is_known][0]}, expected 0 to {count - 1} as the run has "
+                f"--label_nc {count}{also}; renumber the labels as its label maps are"
+            )
+        return values if count > 255 else values.to(torch.uint8)
+
+    def _given_features(
+        self, features: ArrayLike | None, image: ArrayLike | None, batch: Batch
+    ) -> Tensor | None:
+        """Those of the argument; checks also that the run can take what it is given."""
+        given = [n for n, a in {"features": features, "image": image}.items() if a is not None]
+        if given and not uses_features(self.options.model):
+            raise UserError(f"{given[0]}: the run was trained without features; leave it out")
+        if len(given) > 1:
+            raise UserError("features and image: features come from one source; leave one out")
+        if image is not None and self.model.netE is None:
+            raise UserError(
+                "image: its features need the run's encoder, and there is none beside the "
+                "generator's weights (<epoch>_net_E.pth); give features instead"
+            )
+        if features is None:
+            return None
+        tensor = planes("features", features, self.options.model.feat_num, kinds="f")
+        check_size("features", tensor, batch.label.shape[-2:])
+        return tensor.to(self.runtime.device)
+
+    @cached_property
+    def _clusters(self) -> FeatureSource:
+        def warn(line: str) -> None:
+            warnings.warn(line.removeprefix("warning: "), stacklevel=4)  # where we were called
+
+        return create_feature_source(self.options, self.model, self.runtime, warn)
+
+
+def load(
+    run: str | Path,
+    *,
+    checkpoints_dir: str | Path = "./checkpoints",
+    epoch: str | int = "latest",
+    device: str | torch.device | None = None,
+    **flags: Any,
+) -> Renderer:
+    """Load a trained generator, to be called with arrays. Nothing is printed, nothing exits.
+
+    Args:
+        run: name of a run in `checkpoints_dir`; or a file of a generator's weights, whose options
+            are taken from the run's folder if it lies in one.
+        epoch: latest, or a number; of a run.
+        device: such as "cpu" or "cuda:1"; by default a GPU if there is one.
+        flags: of test.py, without their dashes: `precision="fp32"`; for weights alone those that
+            describe the networks: `netG="local", ngf=32`. `verbose=True` prints what was chosen.
+
+    Raises:
+        UserError: no such run, epoch or flag; weights that are damaged or of other networks; no
+            such device.
+    """
+    file = Path(run)
+    is_file = file.is_file() or file.suffix == ".pth"
+    if is_file:
+        name = re.fullmatch(r"(.+)_net_G\.pth", file.name)
+        run, checkpoints_dir = file.resolve().parent.name, file.resolve().parent.parent
+        epoch = name[1] if name else epoch
+    elsewise = {"name": run, "checkpoints_dir": checkpoints_dir, "which_epoch": epoch}
+    options = parse_test(_as_argv(flags, elsewise) + _as_argv(elsewise))
+    if is_file and not name:
+        model = _load_generator(options.model, file)
+    else:
+        model = _load_run(options, str(epoch))
+    runtime, notes = _choose_runtime(options, device)
+    if options.run.verbose:
+        print(*notes, model, sep="\n")
+    return Renderer(runtime.prepare(model), options, runtime)
+
+
+def _load_run(options: TestOptions, epoch: str) -> Pix2PixHDModel:
+    """Generator of a run, and the encoder that trained with it, if there is one."""
+    folder = options.run.folder
+    require_epoch(folder, epoch)
+    has_encoder = uses_features(options.model) and network_file(folder, epoch, "E").is_file()
+    return load_trained(options.model, folder, epoch, "GE" if has_encoder else "G")
+
+
+def _load_generator(options: ModelOptions, file: Path) -> Pix2PixHDModel:
+    model = require_memory(lambda: create_model(options), torch.device("cpu"))
+    load_network(model.netG.to_empty(device="cpu"), file)
+    return model.eval()
+
+
+def _choose_runtime(
+    options: TestOptions, device: str | torch.device | None
+) -> tuple[Runtime, list[str]]:
+    """As `engine.runtime.choose_runtime`, of this process alone and without a word: lines are
+    returned that it would print."""
+    if device is None:
+        chosen, notes = choose_device(options.run.gpu_ids)
+    else:
+        try:
+            chosen, notes = torch.empty(0, device=device).device, []
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"device: {device} cannot be had ({reason}); try 'cpu'") from None
+    dtype, more = choose_dtype(options.run.precision, chosen)
+    compiles = options.run.compile
+    if compiles and (reason := why_not_compiled(chosen) or ""):
+        compiles, more = False, [*more, f"compile: not compiling, {reason}"]
+    channels_last = chosen.type == "cuda" and dtype != torch.float32
+    return Runtime(chosen, dtype, compiles, channels_last), notes + more
+
+
+def _as_argv(flags: dict[str, Any], taken: Sequence[str] | dict[str, Any] = ()) -> list[str]:
+    """Arguments as a command line has them; `taken` are those that have names of their own."""
+    argv, known = [], types_of(TestOptions).keys() - set(taken)
+    for name, value in flags.items():
+        plain = name.removeprefix("no_")
+        if plain not in known:
+            raise UserError(f"{name}: not an argument; others than load's own are flags of test.py")
+        if isinstance(value, bool):
+            argv.append(f"--{plain}" if value != (plain != name) else f"--no_{plain}")
+        elif value is not None:
+            argv.append(f"--{name}={value}")
+    return argv
+
+
+def _taken(what: str, given: ArrayLike | None, takes: bool, kind: str, without: str) -> bool:
+    """Whether the run takes a map; a UserError if it is not given then, or given otherwise."""
+    if takes and given is None:
+        raise UserError(f"{what}: the run takes {kind}, and none is given; give an array {what}=")
+    if given is not None and not takes:
+        raise UserError(f"{what}: the run was trained with {without}; leave it out")
+    return takes
