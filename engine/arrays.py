@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -79,18 +77,3 @@ def check_size(what: str, tensor: Tensor, size: torch.Size) -> None:
     if tensor.shape[-2:] != size:
         found, expected = list(tensor.shape[-2:]), list(size)
         raise UserError(f"{what}: {found} pixels (H, W), expected {expected} as the label map has")
-
-
-def as_in_files(image: Tensor, bits: int, value_range: ValueRange | None) -> np.ndarray:
-    """A network's image, [C, H, W] in [-1, 1], as files of so many bits have it: [H, W, C].
-
-    Returns:
-        uint8, or uint16 from 0 to 65535, or float32 from 0 to 1 or in the range given.
-    """
-    kinds: dict[int, Any] = {8: np.uint8, 16: np.uint16, 32: np.float32}
-    kind = kinds[bits]
-    default = (0.0, 1.0) if bits == 32 else (0.0, float(np.iinfo(kind).max))
-    low, high = value_range if value_range and bits > 8 else default
-    values = image.float().clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
-    values = (values + 1) / 2 * (high - low) + low
-    return (values if bits == 32 else values.round()).astype(kind)

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -42,19 +43,34 @@ def completed(options: RunUser, epoch: str) -> RunUser:
     require_paths(options)
     if options_file(options.run):
         return options
-    files = {name: network_file(folder, epoch, name) for name in "GE"}
-    # Their shapes alone: values stay on the disk.
-    weights = {name: load_tensors(f, mapped=True) for name, f in files.items() if f.is_file()}
-    try:
-        model, lines = read_architecture(weights["G"], weights.get("E"), options.model)
-    except UserError as error:
-        raise UserError(f"{files['G']}: {error}") from None
+    encoder = network_file(folder, epoch, "E")
+    options, lines = with_architecture(options, network_file(folder, epoch, "G"), encoder)
     if read_world().is_main:
         for line in lines:
             print(f"{folder}: has no saved options; by its weights, {line}", flush=True)
+    return options
+
+
+def with_architecture(
+    options: RunUser, generator: Path, encoder: Path | None = None
+) -> tuple[RunUser, list[str]]:
+    """The options with what files of weights tell, see `read_architecture`, and checked; and lines
+    on what that is. The encoder's file need not exist.
+
+    Raises:
+        UserError: a file cannot be read or does not tell all, or the options do not suit it.
+    """
+    # Their shapes alone: values stay on the disk.
+    weights_G = load_tensors(generator, mapped=True)
+    has_encoder = encoder is not None and encoder.is_file()
+    weights_E = load_tensors(encoder, mapped=True) if encoder and has_encoder else None
+    try:
+        model, lines = read_architecture(weights_G, weights_E, options.model)
+    except UserError as error:
+        raise UserError(f"{generator}: {error}") from None
     options = replace(options, model=model)
     refuse([*options.problems(), *options.run_problems()])
-    return options
+    return options, lines
 
 
 def read_architecture(

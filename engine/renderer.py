@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pix2pixhd.data.dataset import IGNORE, IGNORE_WIDE
-from pix2pixhd.engine.arrays import as_in_files, check_size, image_planes, integers, planes
+from pix2pixhd.engine.arrays import check_size, image_planes, integers, planes
 from pix2pixhd.engine.memory import require_memory
+from pix2pixhd.engine.published import with_architecture
 from pix2pixhd.engine.render import Rendering, render
 from pix2pixhd.engine.runtime import Runtime, choose_device, choose_dtype, why_not_compiled
 from pix2pixhd.engine.styles import FeatureSource, create_feature_source
@@ -27,10 +28,12 @@ from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import types_of
 from pix2pixhd.options.parsing import parse_test
+from pix2pixhd.options.saved import options_file
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.checkpoint import load_network, network_file, require_epoch
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image import image_to_values
 from pix2pixhd.util.labels import label_set
 
 
@@ -87,7 +90,8 @@ class Renderer:
         if bits == 8 and channels in (1, 3):
             labels = label_set(self.options.model.label_nc)
             return Rendering(batch, fake).pictures(labels)["synthesized_image"]
-        return as_in_files(fake[0], bits, self.options.data.ranges["image"])
+        values = image_to_values(fake[0], bits, self.options.data.ranges["image"])
+        return np.ascontiguousarray(values.transpose(1, 2, 0))
 
     def encode(
         self, image: ArrayLike, label: ArrayLike, inst: ArrayLike | None = None
@@ -201,23 +205,25 @@ def load(
         run, checkpoints_dir = file.resolve().parent.name, file.resolve().parent.parent
         epoch = name[1] if name else epoch
     elsewise = {"name": run, "checkpoints_dir": checkpoints_dir, "which_epoch": epoch}
-    options = parse_test(_as_argv(flags, elsewise) + _as_argv(elsewise))
-    if is_file and not name:
-        model = _load_generator(options.model, file)
+    lines: list[str] = []
+    argv = _as_argv(flags, elsewise) + _as_argv(elsewise)
+    options = parse_test(argv, say=lines.append)
+    folder, generator, encoder = options.run.folder, file, None
+    if not is_file or name:
+        require_epoch(folder, str(epoch))
+        generator, encoder = (network_file(folder, str(epoch), letter) for letter in "GE")
+    if options_file(options.run) is None:
+        options, read = with_architecture(options, generator, encoder)
+        lines += read
+    if encoder is None:
+        model = _load_generator(options.model, generator)
     else:
-        model = _load_run(options, str(epoch))
+        has_encoder = uses_features(options.model) and encoder.is_file()
+        model = load_trained(options.model, folder, str(epoch), "GE" if has_encoder else "G")
     runtime, notes = _choose_runtime(options, device)
     if options.run.verbose:
-        print(*notes, model, sep="\n")
+        print(*lines, *notes, model, sep="\n")
     return Renderer(runtime.prepare(model), options, runtime)
-
-
-def _load_run(options: TestOptions, epoch: str) -> Pix2PixHDModel:
-    """Generator of a run, and the encoder that trained with it, if there is one."""
-    folder = options.run.folder
-    require_epoch(folder, epoch)
-    has_encoder = uses_features(options.model) and network_file(folder, epoch, "E").is_file()
-    return load_trained(options.model, folder, epoch, "GE" if has_encoder else "G")
 
 
 def _load_generator(options: ModelOptions, file: Path) -> Pix2PixHDModel:

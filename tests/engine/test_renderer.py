@@ -15,11 +15,12 @@ from PIL import Image
 from programs import LABELS, run_encode, run_test, run_train, tiny_run, write_tiny_data
 
 import pix2pixhd
-from pix2pixhd.engine.arrays import as_in_files, image_planes
+from pix2pixhd.engine.arrays import image_planes
 from pix2pixhd.models import create_model
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.util.image import image_to_values
 
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
 
@@ -54,8 +55,8 @@ def rendered(root: Path, name: str, *flags: str) -> np.ndarray:
     """What test.py makes of the second image."""
     outcome = run_test(*where(root, name), "--results_dir", root / "results", *flags)
     assert outcome.code == 0, outcome.err
-    folder = root / f"results/{name}/test_latest/images"
-    return np.asarray(Image.open(folder / "scene_1_synthesized_image.png"))
+    page = Path(outcome.out.rpartition("results: ")[2].strip())
+    return np.asarray(Image.open(page.parent / "images/scene_1_synthesized_image.png"))
 
 
 @pytest.mark.parametrize("how", ["name", "file", "file elsewhere"])
@@ -198,6 +199,15 @@ def untrained(folder: Path, **flags: Any) -> pix2pixhd.Renderer:
     return pix2pixhd.load(folder / "net.pth", device="cpu", **flags)
 
 
+def test_weights_tell_what_networks_they_are(tmp_path: Path) -> None:
+    untrained(tmp_path, label_nc=2, netG="local", n_local_enhancers=2, n_blocks_local=1)
+    again = pix2pixhd.load(tmp_path / "net.pth", device="cpu", label_nc=2)
+    assert again.options.model.netG == "local" and again.options.model.ngf == 4
+    assert again(np.eye(16, 24, dtype=bool), np.zeros((16, 24), int)).shape == (16, 24, 3)
+    with pytest.raises(pix2pixhd.UserError, match=r"net.pth: .*--label_nc"):
+        pix2pixhd.load(tmp_path / "net.pth", device="cpu")
+
+
 @pytest.mark.parametrize("bits", [8, 16, 32])
 def test_what_goes_in_comes_out(bits: int) -> None:
     kind = {8: np.uint8, 16: np.uint16, 32: np.float32}[bits]
@@ -208,7 +218,7 @@ def test_what_goes_in_comes_out(bits: int) -> None:
         tensor = image_planes("image", values, 4, value_range)
         if not tensor.is_floating_point():
             tensor = image_to_float(tensor)
-        back = as_in_files(tensor[0], bits, value_range)
+        back = image_to_values(tensor[0], bits, value_range).transpose(1, 2, 0)
         assert back.dtype == kind and np.allclose(back, expected, rtol=1e-6, atol=1e-6)
 
 
