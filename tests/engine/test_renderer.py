@@ -53,10 +53,11 @@ def read(root: Path, kind: str, number: int = 0) -> np.ndarray:
 
 def rendered(root: Path, name: str, *flags: str) -> np.ndarray:
     """What test.py makes of the second image."""
-    outcome = run_test(*where(root, name), "--results_dir", root / "results", *flags)
+    results = root / f"results{'_'.join(flags)}"
+    outcome = run_test(*where(root, name), "--results_dir", results, *flags)
     assert outcome.code == 0, outcome.err
-    page = Path(outcome.out.rpartition("results: ")[2].strip())
-    return np.asarray(Image.open(page.parent / "images/scene_1_synthesized_image.png"))
+    [file] = results.glob(f"{name}/*/images/scene_1_synthesized_image.png")
+    return np.asarray(Image.open(file))
 
 
 @pytest.mark.parametrize("how", ["name", "file", "file elsewhere"])
