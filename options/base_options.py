@@ -82,7 +82,8 @@ class DataOptions:
     """The data: which files, resized and cropped how, in batches of how many."""
 
     dataroot: str = "./datasets/cityscapes/"
-    """Holds <phase>_label, <phase>_inst and <phase>_img; <phase>_A and _B with --label_nc 0."""
+    """Holds <phase>_label, <phase>_inst and <phase>_img; <phase>_A and _B with --label_nc 0. Or
+    Cityscapes as it is downloaded: gtFine and leftImg8bit."""
     dataset_mode: Literal["aligned"] = "aligned"
     """How files become samples; aligned: one file of each kind of map, paired by name."""
     max_dataset_size: Count | None = None
