@@ -12,7 +12,7 @@ from pix2pixhd.pages.feature_page import Example, FeaturePage, LabelClusters
 from pix2pixhd.pages.feature_plot import cluster_colours, ink_on, plane
 
 
-def clusters(label=26, feat_num=3, sizes=(5, 3, 1), examples=2, **kwargs):
+def clusters(label=26, feat_num=3, sizes=(9, 3, 1), examples=2, **kwargs):
     """A label with clusters of these sizes, each around its own place."""
     rng = np.random.default_rng(0)
     centres = rng.uniform(-1, 1, (len(sizes), feat_num))
@@ -61,15 +61,48 @@ def test_links_lead_to_files_and_to_each_label(tmp_path):
     page = write(tmp_path, clusters(26), clusters(-1, sizes=(2, 2)))
     links = {unquote(link) for link in re.findall(r'(?:href|src)="([^"]*)"', page)}
     anchors = {link[1:] for link in links if link.startswith("#")}
-    assert anchors == set(re.findall(r'<section id="([^"]*)"', page)) == {"label26", "label-1"}
+    assert anchors == set(re.findall(r' id="([^"]*)"', page)) == {"label26", "label-1"}
     pictures = {link for link in links if not link.startswith("#")}
-    assert pictures | {"index.html"} == files(tmp_path) and len(pictures) == 2 + 5 + 4
+    assert pictures | {"index.html"} == files(tmp_path) and len(pictures) == 1 + 5 + 4
     for tag in re.findall(r"<img[^>]*>", page):
         source, width, height = (
             re.search(f' {key}="([^"]*)"', tag)[1] for key in ("src", "width", "height")
         )
         assert Image.open(tmp_path / source).size == (int(width), int(height))
         assert 'loading="lazy"' in tag
+
+
+@pytest.mark.parametrize("sizes", [(1,), (9, 2), (1,) * 30])
+def test_a_label_with_nothing_to_plot_is_folded(tmp_path, sizes):
+    page = write(tmp_path, clusters(7, sizes=sizes), clusters(26))
+    folded = re.search(r"<details>.*</details>", page, re.DOTALL)[0]
+    assert "label 7" in folded and "label 26" not in folded
+    # A link to what is inside opens it.
+    assert 'id="label7"' in folded.partition("</summary>")[2]
+    assert {file for file in files(tmp_path) if file.startswith("plots")} == {"plots/label26.png"}
+
+
+def test_clusters_of_one_instance_share_a_row(tmp_path):
+    found = clusters(sizes=(9, 3, 1, 1, 1))
+    page = write(tmp_path, found)
+    assert page.count("<li>") == 3
+    row = page[page.rindex("<li>") :]
+    assert "3 clusters of 1 instance each" in text(row)
+    assert re.findall(r'class="number"[^>]*>(\d+)<', row) == ["3", "4", "5"]
+    assert len(re.findall("<img", row)) == 3
+    assert f'title="centre {found.centres[4][0]:+.2f}'.replace("-", "−") in row
+    assert write(tmp_path, clusters(sizes=(9, 3, 1))).count("<li>") == 3
+
+
+def test_labels_have_their_names(tmp_path):
+    page = write(tmp_path, clusters(26, name="a <car>"), clusters(7, name="road", sizes=(2,)))
+    words = text(page)
+    assert "label 26 (a <car>) 13 instances" in words and "label 7 (road) 2 instances" in words
+    links = dict(re.findall(r'href="#(label\d+)">(.*?)</a>', page, re.DOTALL))
+    assert {name: text(link) for name, link in links.items()} == {
+        "label26": "26 a <car>",
+        "label7": "7 road",
+    }
 
 
 def test_labels_without_instances_are_left_out(tmp_path):
@@ -79,7 +112,7 @@ def test_labels_without_instances_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("feat_num", [1, 2, 3, 7])
-@pytest.mark.parametrize("sizes", [(1,), (30, 2), (1,) * 12])
+@pytest.mark.parametrize("sizes", [(12,), (30, 2), (5, *[1] * 12)])
 @pytest.mark.filterwarnings("error")
 def test_any_number_of_features_and_instances(tmp_path, feat_num, sizes):
     page = write(tmp_path, clusters(0, feat_num, sizes))
@@ -115,7 +148,7 @@ def test_files_of_an_earlier_page_go_and_those_of_others_stay(tmp_path):
     write(tmp_path, clusters(26), clusters(7))
     for mine in ("examples/label26_mine.jpg", "plots/label7.svg", "label7.png"):
         (tmp_path / mine).touch()
-    write(tmp_path, clusters(26, sizes=(3, 1), examples=1))
+    write(tmp_path, clusters(26, sizes=(11, 1), examples=1))
     assert files(tmp_path) == {
         "index.html",
         "plots/label26.png",

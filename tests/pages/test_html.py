@@ -1,0 +1,40 @@
+import re
+from pathlib import Path
+
+import pytest
+from dominate import tags
+
+from pix2pixhd.pages import html
+from pix2pixhd.util.labels import PAPERS, label_set
+
+
+def legend(*args):
+    with tags.div() as page:
+        html.add_legend(*args)
+    return page.render()
+
+
+def test_the_legend_names_all_labels():
+    page = legend(label_set(35))
+    assert "<details" in page and "open" not in page and ">35 labels<" in page
+    assert len(re.findall("<li>", page)) == 35
+    assert re.search(r"rgb\(0 0 142\)[^<]*</span>\s*<span>26 car<", page)
+
+
+def test_the_legend_names_only_labels_that_occur():
+    page = legend(label_set(35), {7, 255, -1})
+    assert ">1 label<" in page and re.findall(r"<span>(.*?)<", page) == ["7 road"]
+
+
+@pytest.mark.parametrize("shown", [None, set(), {1}])
+def test_no_names_no_legend(shown):
+    assert "details" not in legend(label_set(12), shown) + legend(label_set(35), set())
+
+
+def test_the_papers_that_label_colours_avoid_are_the_stylesheet_s():
+    css = Path(html.__file__).with_name("style.css").read_text()
+    colours = re.findall(r"--(?:paper|card): #([0-9a-f]+);", css)
+    whole = (
+        colour if len(colour) == 6 else "".join(2 * digit for digit in colour) for colour in colours
+    )
+    assert [tuple(bytes.fromhex(colour)) for colour in whole] == list(PAPERS)
