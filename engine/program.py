@@ -10,13 +10,12 @@ import os
 import signal
 import sys
 import time
-import tomllib
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
+import pix2pixhd
 from pix2pixhd.engine.stop_signal import discard
 from pix2pixhd.engine.world import World, read_world
 from pix2pixhd.util.errors import UserError
@@ -57,14 +56,10 @@ def parse_command_line(parse: Callable[[Sequence[str]], Result]) -> Result:
 
 
 def versions() -> str:
-    """Those of this project, of PyTorch and of Python, without loading PyTorch."""
-    project = Path(__file__).resolve().parents[1] / "pyproject.toml"  # of a checkout, which counts
-    if project.is_file():
-        ours = tomllib.loads(project.read_text())["project"]["version"]
-    else:
-        ours = metadata.version("pix2pixhd")
+    """Of this program and of what it stands on, without loading PyTorch."""
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"pix2pixhd {ours}, PyTorch {metadata.version('torch')}, Python {python}"
+    torch = metadata.version("torch")
+    return f"pix2pixhd {pix2pixhd.__version__}, PyTorch {torch}, Python {python}"
 
 
 def run_program(main: Callable[[], Result]) -> Result:
