@@ -150,7 +150,13 @@ def npy_file(path: Path, channels: int | None) -> ArrayFile:
     Raises:
         UserError: of another shape.
     """
-    array = np.lib.format.open_memmap(path, mode="r")  # which takes no pickled objects
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except ValueError as error:
+        if "Python objects" not in str(error):
+            raise
+        remedy = "save it as uint8, uint16 or float32"
+        raise UserError(f"{path}: an array of Python objects, expected numbers; {remedy}") from None
     shape = array.shape
     if len(shape) not in (2, 3) or 0 in shape:
         raise UserError(

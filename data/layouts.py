@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from pix2pixhd.data.pairing import Files, first_few, kind_of_file, list_images
+from pix2pixhd.data.pairing import Files, first_few, kind_of_file, list_images, surroundings
 from pix2pixhd.util.errors import UserError
 
 # What the reference's folders are called after the phase, where it is not the map's own name.
@@ -80,7 +80,7 @@ class Cityscapes(Layout):
         folder = self.folder(map_)
         if not folder.parent.is_dir():
             raise UserError(
-                f"{folder.parent}: no such folder; {self.dataroot} holds {_here(self.dataroot)}; "
+                f"{folder.parent}: no such folder; {surroundings(self.dataroot)}; "
                 f"unpack {folder.parent.name}_trainvaltest.zip of Cityscapes there"
             )
         there = _here(folder.parent)

@@ -136,11 +136,9 @@ def _fewer_labels(dataset: AlignedDataset, samples: list[Facts]) -> Iterator[str
 
 
 def _ranges(dataset: AlignedDataset, samples: list[Facts]) -> Iterator[str]:
-    """Photographs of more than 8 bits whose values do not fill the range they are taken to have."""
+    """Photographs of more than 8 bits whose values do not fit the range they are taken to have."""
     for name in dataset.photos:
         found = [sample for sample in samples if name in sample.extremes]
-        if not found or dataset.ranges[name] is not None:
-            continue
         for of_floats in (False, True):
             alike = [s for s in found if (s.headers[name].dtype.kind == "f") == of_floats]
             if not alike:
@@ -149,12 +147,24 @@ def _ranges(dataset: AlignedDataset, samples: list[Facts]) -> Iterator[str]:
             high = max(sample.extremes[name][1] for sample in alike)
             flag = "--value_range" if name == "image" else "--input_range"
             start = f"warning: {alike[0].files[name].parent}: {_plural(dataset, name)} have values "
-            if of_floats and low < high and (low < 0 or high > 1):
-                step = 10.0 ** (math.floor(math.log10(high - low)) - 1)  # other files may have more
-                black, white = math.floor(low / step) * step, math.ceil(high / step) * step
+            given = dataset.ranges[name]
+            black, white = given or ((0, 1) if of_floats else (0, 65535))
+            if low < black or high > white:
+                limits = _around(low, high) if of_floats else f"0,{_all_bits(high)}"
                 # Without the equals sign, a minus would pass for another flag's.
-                limits = f"{flag}={black:g},{white:g}"
-                yield f"{start}{low:.4g} to {high:.4g}, cut off outside 0 to 1; give {limits}"
-            elif not of_floats and 0 < high < SLIVER * 65535:
-                white = 2 ** int(high).bit_length() - 1  # cameras have 10, 12 or 14 bits
-                yield f"{start}{low} to {high} of 65535; give {flag} 0,{white}"
+                remedy = f"give {flag}={limits}" + (" unless that is meant" if given else "")
+                values = f"{low:.5g} to {high:.5g}, cut off outside {black:g} to {white:g}"
+                yield f"{start}{values}; {remedy}"
+            elif not given and not of_floats and 0 < high < SLIVER * 65535:
+                yield f"{start}{low} to {high} of 65535; give {flag} 0,{_all_bits(high)}"
+
+
+def _all_bits(value: float) -> int:
+    """The largest number of as many bits as the value has: cameras have 10, 12 or 14."""
+    return 2 ** int(value).bit_length() - 1
+
+
+def _around(low: float, high: float) -> str:
+    """LOW,HIGH in round numbers, a little apart, as other files may have more."""
+    step = 10.0 ** (math.floor(math.log10((high - low) or abs(high))) - 1)
+    return f"{math.floor(low / step) * step:g},{math.ceil(high / step) * step:g}"

@@ -60,7 +60,7 @@ def list_images(
         UserError: there is no such folder, no image in it, or a pipe or device called one.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; {_surroundings(folder.parent)}; {hint}")
+        raise UserError(f"{folder}: no such folder; {surroundings(folder.parent)}; {hint}")
     images = [path for path in _walk(folder) if path.suffix.lower() in extensions]
     if not images:
         others = sorted({path.suffix or path.name for path in _walk(folder)})
@@ -189,7 +189,7 @@ def _walk(folder: Path) -> list[Path]:
     return found
 
 
-def _surroundings(root: Path) -> str:
+def surroundings(root: Path) -> str:
     """What there is where a folder was looked for."""
     if not root.is_dir():
         return f"there is no {root} either"

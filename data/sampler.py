@@ -42,7 +42,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         if size < batch_size:
             raise UserError(
                 f"--batchSize {batch_size}: the data set has only {size} images; "
-                f"give --batchSize {size} or less, or more images"
+                f"give --batchSize {size // ranks * ranks or ranks} or less, or more images"
             )
         self.size = size
         self.batch_size = batch_size

@@ -132,7 +132,9 @@ def survey_dataset(dataset: AlignedDataset, *, sample: bool = False) -> Survey:
     for headers in in_threads(partial(_headers, dataset), numbers, "Reading headers"):
         for name, header in headers.items():
             survey.sizes[name][header.size] += 1
-            if name in dataset.photos and (channels := opaque_channels(header)):
+            if name in dataset.photos:
+                is_wanted = header.channels == dataset.photos[name]
+                channels = header.channels if is_wanted else opaque_channels(header)
                 survey.channels[name][channels] += 1
     chosen = spread(numbers, SAMPLE if sample else len(dataset))
     counts = in_threads(partial(count_sample, dataset), chosen, "Reading label maps")

@@ -95,14 +95,22 @@ def refuse_equal_names(targets: dict[Path, Path]) -> None:
             )
 
 
-def refuse_inside(source: Path, *folders: Path) -> None:
+def refuse_inside(source: Path, *folders: Path, or_same: bool = False) -> None:
     """
     Raises:
         UserError: what is written would be read by the next call.
     """
     for folder in folders:
-        if source.resolve() in folder.resolve().parents:
+        at = folder.resolve()
+        if source.resolve() in at.parents or (or_same and source.resolve() == at):
             raise UserError(f"{folder}: lies in {source}, which is read; give another --out")
+
+
+def phase(text: str) -> str:
+    """A phase, as a flag gives it: the first part of folders' names, and no path."""
+    if not text or text.startswith(".") or "/" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part of a folder's name, such as train")
+    return text
 
 
 def save_png(image: Any, path: Path) -> None:

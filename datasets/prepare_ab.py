@@ -25,7 +25,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--in", dest="pictures", type=Path, required=True, help="folder of the pictures")
     add("--out", type=Path, required=True, help="folder for the data set")
-    add("--phase", default="train", help="of pictures without sub-folder (default: %(default)s)")
+    add("--phase", type=common.phase, default="train", help="where no sub-folder names it (train)")
     add("--swap", action="store_true", help="A is the right half")
     add("--overwrite", action="store_true", help="replace files that are there")
     return parser.parse_args(argv)
@@ -34,7 +34,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse(argv)
     # Only now, so that --help need not wait for PyTorch.
-    from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, list_images
+    from pix2pixhd.data.pairing import list_images
 
     folders = {options.pictures / p: p for p in PHASES if (options.pictures / p).is_dir()}
     folders = folders or {options.pictures: options.phase}
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for folder, phase in folders.items():
         sides = [options.out / f"{phase}_{side}" for side in "AB"]
         common.refuse_inside(folder, *sides)
-        for path in list_images(folder, "check --in", IMAGE_EXTENSIONS - {".npy"}):
+        for path in list_images(folder, "check --in"):
             name = path.relative_to(folder).with_suffix(".png")
             halves[path] = (sides[0] / name, sides[1] / name)
     common.refuse_equal_names({path: of_a for path, (of_a, _) in halves.items()})
@@ -64,6 +64,8 @@ def half_width(path: Path) -> int:
     """
     from pix2pixhd.data.opening import opened
 
+    if path.suffix.lower() == ".npy":
+        raise UserError(f"{path}: an array, expected a picture of two halves; save it as PNG")
     with opened(path) as picture:
         if picture.mode == "F":
             raise UserError(f"{path}: floating-point pixels, expected 8 or 16 bits; convert it")

@@ -26,7 +26,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--in", dest="photos", type=Path, required=True, help="folder of photographs")
     add("--out", type=Path, required=True, help="folder for the data set")
-    add("--phase", default="train", help="what the folders begin with (default: %(default)s)")
+    add("--phase", type=common.phase, default="train", help="begins the folders' names (train)")
     levels = "in levels of 255 (default: %(default)s)"
     add("--sigma", type=float, default=2, help="pixels to smooth over (default: %(default)s)")
     add("--high", type=float, default=25, help=f"contrast that begins a line, {levels}")

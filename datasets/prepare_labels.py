@@ -41,7 +41,7 @@ def parser() -> common.Parser:
     add("--in", dest="path", type=Path, required=True, help="folder, or COCO's .json file")
     add("--out", type=Path, required=True, help="folder of the data set to be made")
     add("--from", dest="kind", choices=KINDS, help="kind of annotation (default: as found)")
-    add("--phase", default="train", help="train, val or test (default: %(default)s)")
+    add("--phase", type=common.phase, default="train", help="train (the default), val or test")
     add(
         *("--colours", "--colors", "--classes"),
         dest="table_file",
@@ -160,6 +160,8 @@ def _output(asked: argparse.Namespace, source: Source) -> Output:
     elif source.has_parts and not asked.no_instance:
         instances = list(range(1, len(source.table)))
     output = Output(source, asked.out, asked.phase, instances, asked.min_size)
+    if asked.path.is_dir():
+        common.refuse_inside(asked.path, *output.folders(), or_same=True)
     output.check(asked.overwrite)
     return output
 

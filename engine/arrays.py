@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -52,6 +54,8 @@ def planes(what: str, array: ArrayLike | None, channels: int, kinds: str = "uf")
         raise UserError(
             f"{what}: shape {list(values.shape)}, expected {expected}; see the run's opt.txt"
         )
+    if is_float and not np.isfinite(values).all():
+        raise UserError(f"{what}: holds NaN or infinity, expected finite numbers; mask them first")
     values = values.transpose(2, 0, 1).astype(np.float32 if is_float else values.dtype, order="C")
     return torch.from_numpy(values)[None]
 
@@ -69,6 +73,10 @@ def image_planes(
     if pixels.dtype == torch.uint8 or (pixels.dtype == torch.uint16 and value_range is None):
         return pixels
     low, high = value_range or (0.0, 1.0)
+    least, most = float(pixels.double().min()), float(pixels.double().max())
+    if least < low or most > high:
+        found = f"{what}: values {least:g} to {most:g}, cut off outside {low:g} to {high:g}"
+        warnings.warn(f"{found}; give them in that range, or load with value_range", stacklevel=4)
     return ((pixels.double() - low) / (high - low) * 2 - 1).clamp(-1, 1).float()
 
 

@@ -81,7 +81,7 @@ class Renderer:
                 there are no clusters.
         """
         batch = self._batch(label, inst, extra, image)
-        given = self._given_features(features, image, batch)
+        given = self._given_features(features, image, style, batch)
         with torch.inference_mode(), self.runtime.autocast():
             if uses_features(self.options.model) and features is None and image is None:
                 given = self._clusters(batch, [name], style)
@@ -101,7 +101,7 @@ class Renderer:
         Arguments and errors are those of a call.
         """
         batch = self._batch(label, inst, None, image, extra_needed=False)
-        self._given_features(None, image, batch)
+        self._given_features(None, image, 0, batch)
         with torch.inference_mode(), self.runtime.autocast():
             features = self.model.encode(batch)[0]
         return features.float().permute(1, 2, 0).cpu().numpy()
@@ -149,14 +149,18 @@ class Renderer:
         return values if count > 255 else values.to(torch.uint8)
 
     def _given_features(
-        self, features: ArrayLike | None, image: ArrayLike | None, batch: Batch
+        self, features: ArrayLike | None, image: ArrayLike | None, style: int, batch: Batch
     ) -> Tensor | None:
         """Those of the argument; checks also that the run can take what it is given."""
         given = [n for n, a in {"features": features, "image": image}.items() if a is not None]
         if given and not uses_features(self.options.model):
             raise UserError(f"{given[0]}: the run was trained without features; leave it out")
+        given += ["style"] * (style != 0)
+        if style and not uses_features(self.options.model):
+            raise UserError("style: the run was trained without features; leave it out")
         if len(given) > 1:
-            raise UserError("features and image: features come from one source; leave one out")
+            listed = " and ".join(given)
+            raise UserError(f"{listed}: features come from one source; leave one out")
         if image is not None and self.model.netE is None:
             raise UserError(
                 "image: its features need the run's encoder, and there is none beside the "
@@ -198,6 +202,8 @@ def load(
         UserError: no such run, epoch or flag; weights that are damaged or of other networks; no
             such device.
     """
+    if not isinstance(run, str | Path):
+        raise UserError(f"run: {run!r} is a {type(run).__name__}, expected a name or a path")
     file = Path(run)
     is_file = file.is_file() or file.suffix == ".pth"
     if is_file:
@@ -242,6 +248,8 @@ def _choose_runtime(
     else:
         try:
             chosen, notes = torch.empty(0, device=device).device, []
+            if chosen.type == "meta":
+                raise RuntimeError("it computes nothing")
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"device: {device} cannot be had ({reason}); try 'cpu'") from None

@@ -115,6 +115,11 @@ def fill_network(network: nn.Module, state: Mapping[str, Any], source: str) -> N
     """As `load_network`, from a state dict; `source` names where it is from."""
     state = without_legacy_statistics(network, state)
     differing = differing_tensors(network.state_dict(), state)
+    if differing and not network.state_dict().keys() & state.keys():
+        raise UserError(
+            f"{source}: holds nothing of this network, whose first tensor is "
+            f"{next(iter(network.state_dict()))}; give weights that pix2pixHD saved"
+        )
     if differing:
         shown = "; ".join(differing[:4]) + ("; ..." if len(differing) > 4 else "")
         raise UserError(

@@ -22,6 +22,8 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = "check the folder's permissions and the free space"
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            remedy = "a file is where a folder should be; remove it, or write elsewhere"
         raise UserError(f"{path}: cannot be written ({reason}); {remedy}") from error
 
 

@@ -38,8 +38,12 @@ def find_kind(path: Path) -> str:
         raise UserError(f"{path}: no such file or folder; check --in")
     if path.is_file():
         return _kind_of_json(path)
-    jsons = sorted(path.rglob("*.json"))
-    images = [file for file in path.rglob("*") if file.suffix.lower() in IMAGE_EXTENSIONS]
+    files = [f for f in path.rglob("*") if f.suffix.lower() in IMAGE_EXTENSIONS | {".json"}]
+    for file in files:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would be waited for
+            raise UserError(f"{file}: a pipe, socket or device, expected a file; remove it")
+    jsons = sorted(file for file in files if file.suffix == ".json")
+    images = [file for file in files if file.suffix.lower() != ".json"]
     if jsons and is_labelme(read_json(jsons[0])):
         return "labelme"
     if jsons and is_coco(read_json(jsons[0])):

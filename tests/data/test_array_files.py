@@ -270,7 +270,7 @@ NAN = np.array([[0, np.nan]], np.float32)
         (np.arange(60).reshape(4, 5, 3), "label", "has 3 channels, .*prepare_labels.py"),
         (np.zeros((8, 9, 7), int), "instance", "has 7 channels, .*--no_instance"),
         (np.zeros((1, 1, 1, 1)), "image", r"array of shape \[1, 1, 1, 1\], expected \[H,W\], "),
-        (np.array([[None]]), "image", "damaged, .*Python objects"),
+        (np.array([[None]]), "image", "an array of Python objects, expected numbers; save it"),
         (np.zeros((0, 4), np.uint8), "image", r"array of shape \[0, 4\], expected"),
         (IDS, "image", "photograph holds int64 numbers whose range is unknown, .*save it as uint8"),
         (IDS > 0, "image", "photograph holds bool numbers"),

@@ -61,6 +61,11 @@ def indices(sampler: EpochSampler) -> list[int]:
     return [index for batch in sampler for index, _ in batch]
 
 
+def test_fewer_images_than_a_batch_of_several_processes() -> None:
+    with pytest.raises(UserError, match="only 3 images; give --batchSize 2 or less"):
+        EpochSampler(3, 8, seed=0, shuffle=True, ranks=2)
+
+
 def test_an_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
     sampler = EpochSampler(10, 1, seed=3, shuffle=True)
     orders = []

@@ -36,6 +36,16 @@ FLOAT = np.eye(8, 16, dtype=np.float32)[None]
         (DEEP + 4095, {}, "4095 to 4095 of 65535; give --value_range 0,4095"),
         (DEEP + 800, {}, "800 to 800 of 65535; give --value_range 0,1023"),
         (DEEP + 800, {"value_range": "0,900"}, None),
+        (
+            DEEP + 901,
+            {"value_range": "0,900"},
+            "901 to 901, cut off outside 0 to 900; .*=0,1023 unless .*",
+        ),
+        (
+            FLOAT * 2,
+            {"value_range": "0,1"},
+            "0 to 2, cut off outside 0 to 1; .* unless .*",
+        ),
         (DEEP + 8191, {}, "8191 to 8191 of 65535; give --value_range 0,8191"),
         (DEEP + 8192, {}, None),
         (DEEP, {}, None),

@@ -93,3 +93,18 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "set/train_A/1.png"), picture(0)[:, 2:])
     with pytest.raises(UserError, match=r"train_A: lies in \S+pix, which is read"):
         cut(folder, folder)
+
+
+def test_an_array_is_not_passed_over(tmp_path: Path) -> None:
+    folder = write(tmp_path / "pix", "a.png")
+    np.save(folder / "b.npy", picture(1))
+    with pytest.raises(UserError, match=r"b.npy: an array, expected a picture of two halves"):
+        cut(folder, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("phase", ["../x", "a/b", "", ".hidden"])
+def test_a_phase_is_no_path(phase: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cut(write(tmp_path / "pix", "a.png"), tmp_path / "set", f"--phase={phase}")
+    assert stop.value.code == 2 and "is no part of a folder's name" in capsys.readouterr().err

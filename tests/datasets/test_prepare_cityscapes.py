@@ -112,3 +112,8 @@ def test_labels_alone_can_be_prepared(
     prepare(download, tmp_path / "city", "--splits", "val")
     assert "leftImg8bit/val: no such folder; val_img is not made" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "city").iterdir()} == {"val_label", "val_inst"}
+
+
+def test_there_is_no_download(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"no such folder; there is no {tmp_path}/no either"):
+        prepare(tmp_path / "no", tmp_path / "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -671,3 +672,20 @@ def test_bad_flags_end_in_one_line(
         prepare(paths, *flags)
     assert end.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_results_are_not_read_again(paths: tuple[Path, Path]) -> None:
+    file = paths[0] / "train_label/1.png"
+    file.parent.mkdir(parents=True)
+    write(file, PALETTE[blocks(1)])
+    for read, out in ((file.parent, paths[0]), (file.parent, file.parent), (paths[0], paths[0])):
+        with pytest.raises(UserError, match=r"lies in .*, which is read; give another --out"):
+            prepare((read, out), "--overwrite")
+    assert [f for f in paths[0].rglob("*") if f.is_file()] == [file]
+
+
+def test_a_pipe_is_told(paths: tuple[Path, Path]) -> None:
+    paths[0].mkdir(parents=True, exist_ok=True)
+    os.mkfifo(paths[0] / "1.png")
+    with pytest.raises(UserError, match=r"1.png: a pipe, socket or device"):
+        prepare(paths)

@@ -127,6 +127,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("tiny", {"features": PHOTO}, "features: the run was trained without features"),
     ("tiny", {"extra": PHOTO}, "extra: the run was trained with --extra_nc 0; leave it out"),
     ("styled", {"image": PHOTO, "features": PHOTO}, "features and image: .* one source"),
+    ("tiny", {"style": 1}, "style: the run was trained without features"),
+    ("styled", {"image": PHOTO, "style": 1}, "image and style: .* one source"),
+    ("styled", {"image": PHOTO * np.nan}, "image: holds NaN or infinity, expected finite numbers"),
     ("styled", {"features": PHOTO}, "features: uint8 values, expected floating point"),
     ("styled", {"features": PHOTO / 1.0}, r"features: .*expected \[H, W, 2\] or \[2, H, W\]"),
     ("styled", {"image": PHOTO.astype(int)}, "image: int64 values, expected uint8, uint16 or"),
@@ -198,6 +201,19 @@ def untrained(folder: Path, **flags: Any) -> pix2pixhd.Renderer:
     options = replaced(TestOptions(), flags | positive).model
     torch.save(create_model(options).netG.state_dict(), folder / "net.pth")
     return pix2pixhd.load(folder / "net.pth", device="cpu", **flags)
+
+
+def test_values_that_are_cut_off_are_told(root: Path) -> None:
+    model, label, inst = load(root, "styled"), read(root, "label"), read(root, "inst")
+    with pytest.warns(UserWarning, match="image: values 0 to 255, cut off outside 0 to 1") as told:
+        model(label, inst, image=np.eye(*label.shape)[..., None].repeat(3, 2) * 255)
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("run", [None, 3])
+def test_a_run_is_a_name_or_a_path(run: Any) -> None:
+    with pytest.raises(pix2pixhd.UserError, match=f"run: {run} is a .*, expected a name or a path"):
+        pix2pixhd.load(run)
 
 
 def test_weights_tell_what_networks_they_are(tmp_path: Path) -> None:

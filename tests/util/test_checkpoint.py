@@ -313,3 +313,9 @@ def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
         require_epoch(tmp_path / "nowhere", "latest")
     with pytest.raises(UserError, match=r"there is no such run; check the path$"):
         require_epoch(tmp_path / "no" / "where", "latest")
+
+
+def test_weights_of_another_program_are_told_apart(tmp_path: Path) -> None:
+    save_tensors({"foo.weight": torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a.pth: holds nothing of this network, .* 0.weight; give"):
+        load_network(network(), tmp_path / "a.pth")
