@@ -13,7 +13,7 @@ from label_tools.labelme import is_labelme, labelme_source
 from label_tools.numbers import number_source
 from label_tools.source import Request, Source, read_json
 from pix2pixhd.data.opening import opened
-from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few
+from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few, list_images
 from pix2pixhd.util.errors import UserError
 
 SOURCES: dict[str, Callable[[Request], Source]] = {
@@ -39,15 +39,14 @@ def find_kind(path: Path) -> str:
     if path.is_file():
         return _kind_of_json(path)
     jsons = sorted(path.rglob("*.json"))
-    images = [file for file in path.rglob("*") if file.suffix.lower() in IMAGE_EXTENSIONS]
-    if jsons and is_labelme(read_json(jsons[0])):
+    content = read_json(jsons[0]) if jsons else None
+    if is_labelme(content):
         return "labelme"
-    if jsons and is_coco(read_json(jsons[0])):
-        names = first_few(str(file) for file in jsons)
+    if is_coco(content):
+        names = first_few(map(str, jsons))
         raise UserError(f"{path}: a folder of COCO's files, expected one of them: --in {names}")
-    if not images:
-        raise UserError(f"{path}: neither pictures nor .json files; check --in")
-    kinds = {_kind_of_image(file) for file in sorted(images)[:LOOKED_AT]}
+    images = list_images(path, "or .json files of labelme or COCO; check --in")
+    kinds = {_kind_of_image(file) for file in images[:LOOKED_AT]}
     if len(kinds) > 1:
         raise UserError(
             f"{path}: some files are colour pictures, others have one channel of numbers; give "
