@@ -207,7 +207,7 @@ def _no_ids(path: Path, header: Header, what: str) -> str:
     """A line about a label or instance map that shows colours."""
     pictures = "for image-to-image put the pictures into <phase>_A and <phase>_B and give "
     instead = pictures + "--label_nc 0" if what == "label" else "or give --no_instance"
-    command = f"python datasets/prepare_labels.py --in {path.parent} --out <folder>"
+    command = f"python datasets/prepare_labels.py --in {path.parent} --out <folder> --from colours"
     return (
         f"{path}: this {what} map has {header.channels} channels, expected one, with the number of "
         f"each pixel's {what}, not its colour; to make numbers of colours: {command}; {instead}"

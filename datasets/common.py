@@ -46,29 +46,37 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def for_each(work: Callable[[Item], Result], items: Sequence[Item], unit: str) -> list[Result]:
-    """The work's results for all items, in threads and with a bar on a terminal.
-
-    Raises:
-        UserError: those of the items that could not be done, at the end.
-    """
+def try_each(
+    work: Callable[[Item], Result], items: Sequence[Item], unit: str
+) -> tuple[list[tuple[Item, Result]], list[str]]:
+    """The items that the work could be done for, with its results, and lines about the others; in
+    threads and with a bar on a terminal."""
     from pix2pixhd.util.threads import in_threads
 
     problems: list[str] = []
 
-    def attempt(item: Item) -> list[Result]:
+    def attempt(item: Item) -> list[tuple[Item, Result]]:
         try:
-            return [work(item)]
+            return [(item, work(item))]
         except UserError as error:
             problems.extend(error.problems)
             return []
 
-    done = in_threads(attempt, items, unit=unit)
-    results = [result for one in done for result in one]
+    done = [result for one in in_threads(attempt, items, unit=unit) for result in one]
+    more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+    return done, sorted(problems)[:SHOWN] + more
+
+
+def for_each(work: Callable[[Item], Result], items: Sequence[Item], unit: str) -> list[Result]:
+    """The work's results for all items.
+
+    Raises:
+        UserError: those of the items that could not be done, at the end.
+    """
+    done, problems = try_each(work, items, unit)
     if problems:
-        more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-        raise UserError(sorted(problems)[:SHOWN] + more)
-    return results
+        raise UserError(problems)
+    return [result for _, result in done]
 
 
 def refuse_existing(targets: Iterable[Path], overwrite: bool) -> None:
@@ -82,14 +90,17 @@ def refuse_existing(targets: Iterable[Path], overwrite: bool) -> None:
         raise UserError(f"{there[0]}: is there already{count}; give --overwrite or another --out")
 
 
-def refuse_equal_names(targets: dict[Path, Path]) -> None:
+def refuse_equal_names(targets: Iterable[tuple[Path, Path]]) -> None:
     """
+    Args:
+        targets: files, and what is made of each.
+
     Raises:
         UserError: two files would be made into one, as they differ in nothing but their endings.
     """
     first: dict[Path, Path] = {}
-    for source, target in targets.items():
-        if first.setdefault(target, source) != source:
+    for source, target in targets:
+        if first.setdefault(target, source) is not source:
             raise UserError(
                 f"{source}: {target} is made of {first[target].name} already; rename one of them"
             )
@@ -111,6 +122,21 @@ def phase(text: str) -> str:
     if not text or text.startswith(".") or "/" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is no part of a folder's name, such as train")
     return text
+
+
+def whole_number(low: int, high: int, text: str) -> int:
+    """A flag's value, if it is a whole number from `low` to `high`.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+    return number
 
 
 def save_png(image: Any, path: Path) -> None:

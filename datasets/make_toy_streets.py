@@ -15,7 +15,6 @@ so a smaller set is the beginning of a larger one.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -23,17 +22,6 @@ from functools import partial
 from pathlib import Path
 
 import common
-
-
-def _whole(low: int, high: int, text: str) -> int:
-    """The whole number in `text`, if it is one from `low` to `high`."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = low - 1
-    if not low <= number <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
-    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("--test", 0, 9999, 20, "scenes (default: %(default)s)"),
         ("--seed", 0, 2**31, 0, "default: %(default)s"),
     ):
-        parser.add_argument(flag, type=partial(_whole, low, high), default=default, help=meaning)
+        number = partial(common.whole_number, low, high)
+        parser.add_argument(flag, type=number, default=default, help=meaning)
     parser.add_argument("--force", action="store_true", help="replace a set that is there already")
     asked = vars(parser.parse_args(argv))
     force = asked.pop("force")

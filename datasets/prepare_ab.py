@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for path in list_images(folder, "check --in"):
             name = path.relative_to(folder).with_suffix(".png")
             halves[path] = (sides[0] / name, sides[1] / name)
-    common.refuse_equal_names({path: of_a for path, (of_a, _) in halves.items()})
+    common.refuse_equal_names((path, of_a) for path, (of_a, _) in halves.items())
     common.refuse_existing((half for pair in halves.values() for half in pair), options.overwrite)
     widths = common.for_each(half_width, list(halves), unit="header")
     common.for_each(lambda path: cut(path, *halves[path], options.swap), list(halves), unit="img")

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = list_images(options.photos, "check --in")
     names = {path: path.relative_to(options.photos) for path in found}
     drawings = {path: lines / name.with_suffix(".png") for path, name in names.items()}
-    common.refuse_equal_names(drawings)
+    common.refuse_equal_names(drawings.items())
     placed = {path: photos / name for path, name in names.items()}
     if photos.resolve() == options.photos.resolve():
         placed = {}  # the photographs are where they belong

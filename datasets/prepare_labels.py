@@ -21,6 +21,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ KINDS = ("colours", "labels", "labelme", "coco", "coco_panoptic")
 def parser() -> common.Parser:
     parser = common.Parser(prog="prepare_labels.py", description=__doc__)
     add = parser.add_argument
+    number = partial(common.whole_number, 0, 2**31 - 1)
     add("--in", dest="path", type=Path, required=True, help="folder, or COCO's .json file")
     add("--out", type=Path, required=True, help="folder of the data set to be made")
     add("--from", dest="kind", choices=KINDS, help="kind of annotation (default: as found)")
@@ -60,7 +62,7 @@ def parser() -> common.Parser:
         "pictures with JPEG's noise, else none)",
     )
     add("--renumber", action="store_true", help="give labels with gaps the numbers 0 to n - 1")
-    add("--ignore_label", type=_natural, metavar="N", help="number that means nothing is known")
+    add("--ignore_label", type=number, metavar="N", help="number that means nothing is known")
     add("--masks", type=Path, metavar="FOLDER", help="coco_panoptic's PNG files")
     add(
         "--instances",
@@ -68,7 +70,7 @@ def parser() -> common.Parser:
         help="labels that have instances, with commas: car,person (default: all that the "
         "annotation tells apart); of pictures, each connected region is one",
     )
-    add("--min_size", type=_natural, default=1, help="pixels of the smallest instance")
+    add("--min_size", type=number, default=1, help="pixels of the smallest instance")
     add("--no_instance", action="store_true", help="write no instance maps")
     add("--overwrite", action="store_true", help="replace files that are there already")
     return parser
@@ -82,12 +84,6 @@ def _percent(text: str) -> float:
     if not 0 <= share < 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
     return share / 100
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -107,12 +103,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for line in source.warnings:
         print(f"warning: {line}", file=sys.stderr)
     output = _output(asked, source)
-    problems = list(source.problems)
     _write_labels(asked, request, source.table)
-    try:
-        output.write()
-    except UserError as error:
-        problems += error.problems
+    problems = source.problems + output.write()
     for line in output.warnings:
         print(f"warning: {line}", file=sys.stderr)
     _tell(asked, output)

@@ -119,7 +119,8 @@ class DataOptions:
     """Bits of each value in result files, 32 being floating point; by default as many as the
     photographs have that the run was trained on."""
     label_names: str | None = None
-    """File of the labels' names, and colours if you like, for pages and messages: JSON or CSV."""
+    """File of the labels' names, and colours if you like, for pages and messages: JSON, CSV, lines
+    `128 64 128 road`, or a name a line."""
 
     @property
     def ranges(self) -> dict[str, ValueRange | None]:

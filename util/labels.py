@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.label_file import Colour, read_label_file
+from pix2pixhd.util.label_file import Colour, Entry, read_entries
 
 # The colour of labels outside the range: those that --ignore_label names. Generated palettes keep
 # away from it.
@@ -89,9 +89,38 @@ def label_set(label_nc: int, file: str | None = None) -> LabelSet:
         return LabelSet(label_palette(label_nc), names)
     if not label_nc:
         raise UserError(f"--label_names {file} with --label_nc 0: the input has no labels to name")
-    entries = read_label_file(Path(file), label_nc)
-    colours = _filled(tuple(entry.colour for entry in entries))
+    by_number = _by_number(file, label_nc)
+    entries = [by_number[number] for number in range(label_nc)]
+    colours = _filled(tuple(next(iter(entry.colours), None) for entry in entries))
     return LabelSet(colours.copy(), tuple(entry.name for entry in entries))
+
+
+def _by_number(file: str, count: int) -> dict[int, Entry]:
+    """The file's entries; those of a negative id, and of 255 where that is no label, stand for
+    "nothing known here" and are left out.
+
+    Raises:
+        UserError: they are not the labels 0 to `count` - 1, each once.
+    """
+    found: dict[int, Entry] = {}
+    for place, entry in enumerate(read_entries(Path(file), "--label_names")):
+        number = entry.number
+        if other := found.get(number):
+            raise UserError(
+                f"--label_names {file}: entry {place} ({entry.name}) has id {number}, as "
+                f"{other.name} has; ids must differ"
+            )
+        if number >= 0 and (number != 255 or count > 255):
+            found[number] = entry
+    if found.keys() != set(range(count)):
+        missing = next((n for n in range(count) if n not in found), None)
+        detail = f", none with id {missing}" if missing is not None and len(found) >= count else ""
+        raise UserError(
+            f"--label_names {file}: names {len(found)} label{'s' * (len(found) != 1)}{detail}, "
+            f"expected labels 0 to {count - 1} (--label_nc {count}); add or remove names, or give "
+            "--label_nc as the data have it"
+        )
+    return found
 
 
 def label_palette(n: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from label_tools.canvas import Canvas, polygon_mask
 from label_tools.rle import decode_rle
-from label_tools.source import Drawing, Item, Request, Source, label_numbers, read_json, safe_name
+from label_tools.source import Drawing, Item, Request, Source, label_numbers, read_json
 from label_tools.table import BACKGROUND, Label, Table
 from pix2pixhd.data.opening import opened
 from pix2pixhd.data.pairing import first_few
@@ -50,7 +50,7 @@ def coco_source(request: Request) -> Source:
         )
     _check_images(request, content, by_image)
     items = [
-        Item(_name(image), partial(_draw, request.path, image, by_image[image["id"]], numbers))
+        Item(_file(image), partial(_draw, request.path, image, by_image[image["id"]], numbers))
         for image in content["images"]
     ]
     empty = sum(not by_image[image["id"]] for image in content["images"])
@@ -80,10 +80,10 @@ def panoptic_source(request: Request) -> Source:
             _check_keys(request, "segment", segment, {"id"})
             _check_category(request, segment.get("category_id"), segment, numbers)
     _check_images(request, content, {a["image_id"] for a in content["annotations"]})
-    names = {image["id"]: _name(image) for image in content["images"]}
+    files = {image["id"]: _file(image) for image in content["images"]}
     items = [
         Item(
-            names[annotation["image_id"]],
+            files[annotation["image_id"]],
             partial(_draw_panoptic, folder / annotation["file_name"], annotation, numbers, things),
         )
         for annotation in content["annotations"]
@@ -148,8 +148,10 @@ def _check_images(request: Request, content: dict[str, Any], used: Any) -> None:
         )
 
 
-def _name(image: dict[str, Any]) -> str:
-    return safe_name(str(image["file_name"]))
+def _file(image: dict[str, Any]) -> Path:
+    """The path that the annotations give to a picture, kept from leading elsewhere."""
+    parts = Path(str(image["file_name"]).replace("\\", "/")).parts
+    return Path(*(part for part in parts if part not in ("/", "..") and not part.endswith(":")))
 
 
 def _draw(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import KDTree
 
-from label_tools.source import Drawing, Item, Request, Source, name_below, read_all
+from label_tools.source import Drawing, Item, Request, Source, read_all
 from label_tools.table import IGNORED, Colour, Label, Table, hexadecimal
 from pix2pixhd.data.opening import opened
 from pix2pixhd.data.pairing import first_few, list_images
@@ -68,7 +68,7 @@ def colour_source(request: Request) -> Source:
     numbers = _numbers(count.colours, table, request)
     lookup = np.full(ALL, IGNORED, np.int32)
     lookup[count.colours] = numbers
-    items = [Item(name_below(request.path, file), partial(_draw, file, lookup)) for file in counts]
+    items = [Item(file.relative_to(request.path), partial(_draw, file, lookup)) for file in counts]
     report += _report(count, numbers, table, given=request.table is not None)
     return Source(table, items, report, _doubts(count, table, request), problems)
 

@@ -13,7 +13,7 @@ from label_tools.labelme import is_labelme, labelme_source
 from label_tools.numbers import number_source
 from label_tools.source import Request, Source, read_json
 from pix2pixhd.data.opening import opened
-from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few
+from pix2pixhd.data.pairing import IMAGE_EXTENSIONS, first_few, list_images
 from pix2pixhd.util.errors import UserError
 
 SOURCES: dict[str, Callable[[Request], Source]] = {
@@ -38,20 +38,15 @@ def find_kind(path: Path) -> str:
         raise UserError(f"{path}: no such file or folder; check --in")
     if path.is_file():
         return _kind_of_json(path)
-    files = [f for f in path.rglob("*") if f.suffix.lower() in IMAGE_EXTENSIONS | {".json"}]
-    for file in files:
-        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would be waited for
-            raise UserError(f"{file}: a pipe, socket or device, expected a file; remove it")
-    jsons = sorted(file for file in files if file.suffix == ".json")
-    images = [file for file in files if file.suffix.lower() != ".json"]
-    if jsons and is_labelme(read_json(jsons[0])):
+    jsons = sorted(file for file in path.rglob("*.json") if file.is_file())
+    content = read_json(jsons[0]) if jsons else None
+    if is_labelme(content):
         return "labelme"
-    if jsons and is_coco(read_json(jsons[0])):
-        names = first_few(str(file) for file in jsons)
+    if is_coco(content):
+        names = first_few(map(str, jsons))
         raise UserError(f"{path}: a folder of COCO's files, expected one of them: --in {names}")
-    if not images:
-        raise UserError(f"{path}: neither pictures nor .json files; check --in")
-    kinds = {_kind_of_image(file) for file in sorted(images)[:LOOKED_AT]}
+    images = list_images(path, "or .json files of labelme or COCO; check --in")
+    kinds = {_kind_of_image(file) for file in images[:LOOKED_AT]}
     if len(kinds) > 1:
         raise UserError(
             f"{path}: some files are colour pictures, others have one channel of numbers; give "

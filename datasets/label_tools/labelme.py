@@ -19,7 +19,6 @@ from label_tools.source import (
     Request,
     Source,
     label_numbers,
-    name_below,
     read_all,
     read_json,
 )
@@ -54,19 +53,16 @@ def labelme_source(request: Request) -> Source:
     table, numbers = label_numbers(sorted(used - special.keys()), request)
     numbers |= special
     items = [
-        Item(name_below(folder, file), partial(_draw, file, content, numbers))
+        Item(file.relative_to(folder), partial(_draw, file, content, numbers))
         for file, content in contents.items()
     ]
-    report = [f"files: {len(contents):,}; later shapes cover earlier ones; {_listed(table.names)}"]
+    labels = ", ".join(f"{number} {name}" for number, name in enumerate(table.names))
+    report = [f"files: {len(contents):,}; later shapes cover earlier ones; labels: {labels}"]
     return Source(table, items, report, problems=problems, has_parts=True)
 
 
 def is_labelme(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list)
-
-
-def _listed(names: list[str]) -> str:
-    return "labels: " + ", ".join(f"{number} {name}" for number, name in enumerate(names))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from label_tools.source import Drawing, Item, Request, Source, name_below, read_all
+from label_tools.source import Drawing, Item, Request, Source, read_all
 from label_tools.table import IGNORED, Label, Table
 from pix2pixhd.data.decode import read_ids
-from pix2pixhd.data.opening import opened
 from pix2pixhd.data.pairing import list_images
 from pix2pixhd.util.errors import UserError
 
@@ -22,7 +21,7 @@ SHOWN = 60
 class Values(NamedTuple):
     """The values of one map, or of all, ascending, with their pixels and files."""
 
-    values: np.ndarray  # int64 [n]
+    values: np.ndarray  # integers [n]
     pixels: np.ndarray  # int64 [n]
     files: np.ndarray  # int64 [n]
 
@@ -42,31 +41,15 @@ def number_source(request: Request) -> Source:
     table = request.table or _table(seen, request)
     new = _new_numbers(seen.values, table, by_source, request)
     items = [
-        Item(name_below(request.path, file), partial(_draw, file, seen.values, new))
+        Item(file.relative_to(request.path), partial(_draw, file, seen.values, new))
         for file in maps
     ]
     report, warnings = _report(seen, new, table), _gaps(seen, by_source, request)
     return Source(table, items, report, warnings, problems)
 
 
-def read_numbers(path: Path) -> np.ndarray:
-    """The numbers of a map, int64 [H,W]: of one channel, of a palette's indices, or of three equal
-    ones.
-
-    Raises:
-        UserError: unreadable, or not numbers.
-    """
-    with opened(path) as image:
-        if image.mode not in ("RGB", "RGBA"):
-            return np.asarray(read_ids(path, "label")).astype(np.int64)
-        channels = np.asarray(image)[..., :3]
-    if (channels != channels[..., :1]).any():
-        raise UserError(f"{path}: colours, expected numbers; give --from colours")
-    return channels[..., 0].astype(np.int64)
-
-
 def _values(path: Path) -> Values:
-    values, pixels = np.unique(read_numbers(path), return_counts=True)
+    values, pixels = np.unique(np.asarray(read_ids(path, "label")), return_counts=True)
     return Values(values, pixels, np.ones_like(values))
 
 
@@ -113,7 +96,7 @@ def _new_numbers(values: np.ndarray, table: Table, by_source: bool, request: Req
 
 
 def _draw(path: Path, values: np.ndarray, new: np.ndarray) -> Drawing:
-    return Drawing(new[np.searchsorted(values, read_numbers(path))])
+    return Drawing(new[np.searchsorted(values, np.asarray(read_ids(path, "label")))])
 
 
 def _report(seen: Values, new: np.ndarray, table: Table) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import common
 from label_tools.instances import MOST, components, instance_ids
 from label_tools.source import Drawing, Item, Source
 from label_tools.table import IGNORED
-from pix2pixhd.data.pairing import first_few
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 
@@ -37,7 +34,6 @@ class Output:
     written: int = 0
     ignored: bool = False  # some pixels have got no label
     warnings: list[str] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         if self.instances is not None and len(self.source.table) > MOST:
@@ -52,30 +48,26 @@ class Output:
         Raises:
             UserError: files are there already, or two pictures have one name.
         """
-        counts = Counter(item.name for item in self.source.items)
-        if twice := [name for name, count in counts.items() if count > 1]:
-            raise UserError(
-                f"several files are called {first_few(twice)} but for their "
-                "endings, and would be written over one another; rename them"
-            )
         targets = [self._label_path(item) for item in self.source.items]
+        files = [item.file for item in self.source.items]
+        common.refuse_equal_names(zip(files, targets, strict=True))
         if self.instances is not None:
             targets += [self._instance_path(item) for item in self.source.items]
         common.refuse_existing(targets, overwrite)
 
-    def write(self) -> None:
-        """Draw and write all maps.
-
-        Raises:
-            UserError: those that could not be, when all others are done.
-        """
-        common.for_each(self._write, self.source.items, "map")
+    def write(self) -> list[str]:
+        """Draw and write all maps; lines about those that could not be."""
+        done, problems = common.try_each(self._write, self.source.items, "map")
+        self.written = len(done)
+        self.ignored = any(ignored for _, ignored in done)
+        return problems
 
     def folders(self) -> list[Path]:
         kinds = ["label"] if self.instances is None else ["label", "inst"]
         return [self.out / f"{self.phase}_{kind}" for kind in kinds]
 
-    def _write(self, item: Item) -> None:
+    def _write(self, item: Item) -> bool:
+        """Whether some pixels have got no label."""
         drawing = item.draw()
         table = self.source.table
         mask = drawing.label == IGNORED
@@ -86,9 +78,7 @@ class Output:
         )
         if self.instances is not None:
             self._write_instances(item, drawing, mask)
-        with self._lock:
-            self.written += 1
-            self.ignored |= bool(mask.any())
+        return bool(mask.any())
 
     def _write_instances(self, item: Item, drawing: Drawing, mask: np.ndarray) -> None:
         assert self.instances is not None
@@ -105,20 +95,19 @@ class Output:
         else:
             common.save_png(Image.fromarray(ids.astype(np.uint16)), path)
         if too_many:
-            with self._lock:
-                self.warnings.append(
-                    f"{path}: ids tell {MOST} instances of a label apart; beyond them, the "
-                    f"smallest keep the plain label: {too_many}; --min_size leaves specks out"
-                )
+            self.warnings.append(
+                f"{path}: ids tell {MOST} instances of a label apart; beyond them, the smallest "
+                f"keep the plain label: {too_many}; --min_size leaves specks out"
+            )
 
     @property
     def _wide(self) -> bool:
         """Ids may not fit into 16 bits, which is all that Pillow writes as PNG."""
-        return bool(self.instances) and max(self.instances or [0]) * 1000 + MOST > 65535
+        return max(self.instances or [0]) * 1000 + MOST > 65535
 
     def _label_path(self, item: Item) -> Path:
-        return self.out / f"{self.phase}_label" / f"{item.name}.png"
+        return self.out / f"{self.phase}_label" / item.file.with_suffix(".png")
 
     def _instance_path(self, item: Item) -> Path:
-        suffix = "tif" if self._wide else "png"
-        return self.out / f"{self.phase}_inst" / f"{item.name}.{suffix}"
+        suffix = ".tif" if self._wide else ".png"
+        return self.out / f"{self.phase}_inst" / item.file.with_suffix(suffix)

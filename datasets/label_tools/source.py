@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,7 +45,7 @@ class Drawing:
 class Item:
     """A picture to draw: `draw` raises UserError where its file cannot be read."""
 
-    name: str  # relative to the output's folder, without an ending
+    file: Path  # what it is of, relative to its folder
     draw: Callable[[], Drawing]
 
 
@@ -70,22 +69,10 @@ def read_all(
     Raises:
         UserError: all of them are bad.
     """
-    found: dict[Path, Result] = {}
-    lock = threading.Lock()
-
-    def work(file: Path) -> None:
-        content = read(file)
-        with lock:
-            found[file] = content
-
-    problems: list[str] = []
-    try:
-        common.for_each(work, files, "file")
-    except UserError as error:
-        if not found:
-            raise
-        problems = error.problems
-    return {file: found[file] for file in files if file in found}, problems
+    found, problems = common.try_each(read, files, "file")
+    if not found:
+        raise UserError(problems)
+    return dict(found), problems
 
 
 def read_json(path: Path) -> Any:
@@ -99,18 +86,6 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: {error.strerror}; make the file readable") from error
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); export it again") from error
-
-
-def name_below(folder: Path, file: Path) -> str:
-    """An item's name: the path of its file in `folder`, without the ending."""
-    return file.relative_to(folder).with_suffix("").as_posix()
-
-
-def safe_name(name: str) -> str:
-    """The path that a file of annotations gives to a picture, without its ending, kept from leading
-    elsewhere."""
-    parts = PurePosixPath(name.replace("\\", "/")).with_suffix("").parts
-    return "/".join(part for part in parts if part not in ("/", "..") and not part.endswith(":"))
 
 
 def label_numbers(names: list[str], request: Request) -> tuple[Table, dict[str, int]]:

@@ -167,7 +167,7 @@ def test_one_pixel_of_another_colour(tmp_path: Path, channel: int) -> None:
     pixels = GRAY.copy()
     pixels[1, 2, channel] = 9
     path = saved(tmp_path / "ids.png", pixels)
-    command = rf"python datasets/prepare_labels\.py --in {tmp_path} --out <folder>"
+    command = rf"python datasets/prepare_labels\.py --in {tmp_path} --out <folder> --from colours"
     with pytest.raises(UserError, match=rf"ids\.png: .*3 channels, .*{command}; .*--label_nc 0$"):
         read_ids(path, "label")
 

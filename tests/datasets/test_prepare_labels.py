@@ -602,17 +602,17 @@ TABLE = [{"name": "a", "color": [1, 2, 3]}]
     ("table", "said"),
     [
         ("", "no entries"),
-        ("[1]", "entry 0 has no name"),
-        ("{", "not JSON"),
-        ('{"a": [1, 2]}', r"a: colour \[1, 2\], expected three numbers"),
-        ('{"a": [1, 2, 256]}', "colour 1,2,256, expected numbers from 0 to 255"),
-        ('{"a": [1, 2, "x"]}', "'x' found, expected a whole number"),
+        ("[1]", "entry 0 is 1, expected a name"),
+        ("{", "not sound JSON"),
+        ('{"a": [1, 2]}', r"entry 0 \(a\): colour \[1, 2\], expected red, green and blue"),
+        ('{"a": [1, 2, 256]}', r"colour \[1, 2, 256\], expected .* from 0 to 255"),
+        ('{"a": [1, 2, "x"]}', r'colour \[1, 2, "x"\], expected red'),
         ('{"a": [1, 2, 3], "b": [1, 2, 3]}', "a and b have one colour, 1,2,3"),
-        (json.dumps([*TABLE, {"name": "b", "id": 0}]), "a has no id, but others have"),
+        (json.dumps([*TABLE, {"name": "b", "id": 0}]), r"entry 0 \(a\) has no id, but others have"),
         (json.dumps([{"name": "a", "id": -1}]), "all ids mean that nothing is known"),
         (json.dumps([{"name": "a", "id": 70000}]), "id 70000, expected numbers up to 65534"),
-        ("name,red\na,1\n", "the header is 'name,red'"),
-        ("name,r,g,b\na,1,2\n", "'a,1,2' has not the header's 4 columns"),
+        ("name,red\na,1\n", 'begins with "name,red", expected JSON'),
+        ("name,r,g,b\na,1,2\n", r"entry 0 has 3 columns, expected 4 \(name,r,g,b\)"),
         ("road\nsky\n", "names without colours"),
     ],
 )
@@ -631,7 +631,7 @@ def test_bad_input(paths: tuple[Path, Path], tmp_path: Path) -> None:
         assert not paths[1].exists()
         return str(error.value)
 
-    assert "neither pictures nor .json files" in complaint()
+    assert "no images (an empty folder)" in complaint()
     assert "no such file or folder" in complaint(where=tmp_path / "no")
     file = coco(paths[0] / "a.json", annotation(3, [box(0, 0, 9, 9)]))
     assert f"expected one of them: --in {file}" in complaint()
@@ -658,8 +658,11 @@ def test_bad_input(paths: tuple[Path, Path], tmp_path: Path) -> None:
     assert "give one of them" in complaint("--instances", "1", "--no_instance")
     write(paths[0] / "2.png", PALETTE[blocks(1)])
     assert "give --from colours or --from labels" in complaint()
+    (paths[0] / "1.png").unlink()
+    assert "3 channels, expected one" in complaint("--from", "labels")
+    write(paths[0] / "1.png", blocks(1))
     write(paths[0] / "1.jpg", PALETTE[blocks(1)])
-    assert "several files are called 1 but" in complaint("--from", "colours")
+    assert "train_label/1.png is made of 1.jpg already" in complaint("--from", "colours")
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ def test_missing_colours_are_unlike_those_given(tmp_path, text, given):
 WRONG = [
     (None, "cannot be read (No such file or directory); check the path"),
     (b"\xff\xfe\x00", "cannot be read (it is no text)"),
-    (b"", 'begins with "", expected JSON such as'),
-    (b"road\ncar\n", 'begins with "road", expected JSON such as'),
+    (b"", "no entries, expected JSON such as"),
+    (b"road\ncar\n", "names 2 labels, expected labels 0 to 2"),
     (b"name,r,g\na,1,2", "expected JSON such as"),
     (b'["a", "b"', "not sound JSON"),
     (b"[" * 10**5, "not sound JSON"),
