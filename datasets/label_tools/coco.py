@@ -50,7 +50,10 @@ def coco_source(request: Request) -> Source:
         )
     _check_images(request, content, by_image)
     items = [
-        Item(_file(image), partial(_draw, request.path, image, by_image[image["id"]], numbers))
+        Item(
+            _file(image, request),
+            partial(_draw, request.path, image, by_image[image["id"]], numbers),
+        )
         for image in content["images"]
     ]
     empty = sum(not by_image[image["id"]] for image in content["images"])
@@ -80,7 +83,7 @@ def panoptic_source(request: Request) -> Source:
             _check_keys(request, "segment", segment, {"id"})
             _check_category(request, segment.get("category_id"), segment, numbers)
     _check_images(request, content, {a["image_id"] for a in content["annotations"]})
-    files = {image["id"]: _file(image) for image in content["images"]}
+    files = {image["id"]: _file(image, request) for image in content["images"]}
     items = [
         Item(
             files[annotation["image_id"]],
@@ -148,10 +151,16 @@ def _check_images(request: Request, content: dict[str, Any], used: Any) -> None:
         )
 
 
-def _file(image: dict[str, Any]) -> Path:
+def _file(image: dict[str, Any], request: Request) -> Path:
     """The path that the annotations give to a picture, kept from leading elsewhere."""
     parts = Path(str(image["file_name"]).replace("\\", "/")).parts
-    return Path(*(part for part in parts if part not in ("/", "..") and not part.endswith(":")))
+    file = Path(*(part for part in parts if part not in ("/", "..") and not part.endswith(":")))
+    if not file.name:
+        raise UserError(
+            f"{request.path}: image {image['id']} has the file_name {image['file_name']!r}, "
+            "expected the name of a picture; correct it there"
+        )
+    return file
 
 
 def _draw(

@@ -639,6 +639,9 @@ def test_bad_input(paths: tuple[Path, Path], tmp_path: Path) -> None:
     assert "annotation 1 is of category 5" in complaint(where=file)
     coco(file, annotation(3, [box(0, 0, 9, 9)], image_id=77))
     assert "not among the images: 77" in complaint(where=file)
+    nameless = [{"id": 9, "file_name": "..", "height": 20, "width": 30}]
+    coco(file, annotation(3, [box(0, 0, 9, 9)]), images=nameless)
+    assert "image 9 has the file_name '..', expected the name of a picture" in complaint(where=file)
     coco(file, annotation(3, []))
     assert "no annotation has a segmentation" in complaint(where=file)
     coco(file, {"image_id": 9, "file_name": "9.png", "segments_info": []})
