@@ -58,6 +58,7 @@ def check(options: CheckOptions, told: Collection[str] = ()) -> DataReport:
     for suggestion in found:
         changes = {name: v for name, v in suggestion.flags.items() if name not in told}
         options = replaced(options, changes)
+    options = with_names(options, told)
     lines: list[str] = []
     try:
         is_train, mode = phase == "train", options.report.check_data
@@ -96,6 +97,18 @@ def check(options: CheckOptions, told: Collection[str] = ()) -> DataReport:
         DataPage(options.page_file).write(report, pictures.samples(), pictures.examples())
         print(f"\nPage with samples: {options.page_file}")
     return report
+
+
+def with_names(options: CheckOptions, told: Collection[str]) -> CheckOptions:
+    """The options with the names that prepare_labels.py left with the data, if they suit it."""
+    file = Path(options.data.dataroot) / "labels.json"
+    if "label_names" in told or not options.model.label_nc or not file.is_file():
+        return options
+    try:
+        label_set(options.model.label_nc, str(file))
+    except UserError:
+        return options
+    return replaced(options, {"label_names": str(file)})
 
 
 def open_dataset(

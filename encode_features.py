@@ -153,8 +153,11 @@ def cut_examples(
 
 
 def main(options: EncodeOptions) -> None:
-    for file in encode(options):
+    files = encode(options)
+    for file in files:
         print(f"written: {file}")
+    if files:
+        print(f"next: python test.py {options.run.flags} --styles 3")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import NoReturn
 from pix2pixhd.engine.distributed import shut_down, wrap_ddp
 from pix2pixhd.engine.optimizers import learning_rate
 from pix2pixhd.engine.render import batches_on
-from pix2pixhd.engine.run_log import StepLog, open_logger, where_results_are
+from pix2pixhd.engine.run_log import StepLog, open_logger, what_is_next, where_results_are
 from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.stop_signal import StopSignal
@@ -59,6 +59,7 @@ def train(options: TrainOptions) -> None:
             run.state.wait()
             logger.end_run(is_finished=True)
             logger.say(f"finished: {counted(last_epoch, 'epoch')}; {where_results_are(run)}")
+            logger.say(what_is_next(run, is_finished=True))
     run.vote.settle()
 
 
@@ -96,6 +97,7 @@ def end_early(run: Run, progress: Progress, logger: Logger, code: int) -> NoRetu
     images = counted(progress.step, "image")
     logger.say(f"stopped and saved after {images}; --continue_train goes on")
     logger.say(where_results_are(run))
+    logger.say(what_is_next(run, is_finished=False))
     logger.close()
     shut_down(code)
     sys.exit(code)

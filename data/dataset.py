@@ -122,7 +122,10 @@ class AlignedDataset(Dataset[Batch]):
     def _hint(self, name: str) -> str:
         """What to do if there is no folder of such maps, where the layout does not know."""
         hints = {
-            "inst": "give --no_instance to do without instance maps",
+            "inst": "give --no_instance to do without instance maps"
+            if self.is_train
+            else "a run that takes instance maps needs them here too (datasets/prepare_labels.py "
+            "--instances makes some); give --no_instance for one that does without",
             "extra": "give --extra_nc 0 to do without further input images",
             "feat": f"make the feature maps with {problems.MAKE_FEATURES}",
         }

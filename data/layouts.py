@@ -57,6 +57,11 @@ class Layout:
             return "give --label_nc with the number of labels for label maps"
         if self.dataroot.name in CITYSCAPES.values():
             return f"give --dataroot {self.dataroot.parent} to use Cityscapes as it is downloaded"
+        if self.dataroot.is_dir() and not any(self.dataroot.glob("*_*/")):
+            return (
+                "check --dataroot; of photographs, pictures side by side and annotations, "
+                "datasets/prepare_*.py make such folders (docs/preparing.md)"
+            )
         return "check --dataroot and --phase"
 
 

@@ -155,8 +155,11 @@ def _ranges(dataset: AlignedDataset, samples: list[Facts]) -> Iterator[str]:
                 remedy = f"give {flag}={limits}" + (" unless that is meant" if given else "")
                 values = f"{low:.5g} to {high:.5g}, cut off outside {black:g} to {white:g}"
                 yield f"{start}{values}; {remedy}"
-            elif not given and not of_floats and 0 < high < SLIVER * 65535:
-                yield f"{start}{low} to {high} of 65535; give {flag} 0,{_all_bits(high)}"
+            elif dataset.is_train and not given and not of_floats and 0 < high < SLIVER * 65535:
+                yield (
+                    f"{start}{low} to {high} of 65535, nearly all black to the networks; "
+                    f"give {flag} 0,{_all_bits(high)}"
+                )
 
 
 def _all_bits(value: float) -> int:

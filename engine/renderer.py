@@ -37,13 +37,17 @@ from pix2pixhd.util.image import image_to_values
 from pix2pixhd.util.labels import label_set
 
 
-@dataclass
+@dataclass(repr=False)
 class Renderer:
     """A trained generator, called with arrays; `load` makes it."""
 
     model: Pix2PixHDModel
     options: TestOptions
     runtime: Runtime
+
+    def __repr__(self) -> str:
+        run, device = self.options.run, self.runtime.device
+        return f"Renderer of {run.name!r} in {run.checkpoints_dir} on {device}"
 
     def __call__(
         self,

@@ -79,6 +79,15 @@ def where_results_are(run: Run) -> str:
     return f"{weights}; page: {page_of(run)}" if run.options.log.html else weights
 
 
+def what_is_next(run: Run, is_finished: bool) -> str:
+    """A line with the command to type."""
+    flags = run.options.run.flags
+    if not is_finished:
+        return f"next: python train.py {flags} --continue_train"
+    # Features of an encoder are first to be clustered.
+    return f"next: python {'encode_features' if run.model.netE else 'test'}.py {flags}"
+
+
 def page_of(run: Run) -> Path:
     return run.state.folder.absolute() / "web/index.html"
 

@@ -82,7 +82,7 @@ def _clusters(options: TestOptions, *, needed: bool = True) -> ByLabel:
     there = f"there are {', '.join(others)}" if others else "there are none"
     raise UserError(
         f"{file}: no such clusters of features, {there}; make them with python "
-        f"encode_features.py --name {options.run.name}, or give --cluster_path"
+        f"encode_features.py {options.run.flags}, or give --cluster_path"
     )
 
 

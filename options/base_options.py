@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pix2pixhd.options.fields import Range, expected, fits, flat, types_of
+from pix2pixhd.options.flags import as_flag
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
@@ -70,6 +71,14 @@ class RunOptions:
     """Print the networks, layer by layer."""
     niter_fix_global: Natural = 0
     """Epochs at the start that train only the outermost local enhancer (--netG local)."""
+
+    @property
+    def flags(self) -> str:
+        """What names the run on a command line."""
+        named = as_flag("name", self.name)
+        if self.checkpoints_dir == RunOptions.checkpoints_dir:
+            return named
+        return f"{named} {as_flag('checkpoints_dir', self.checkpoints_dir)}"
 
     @property
     def folder(self) -> Path:

@@ -35,8 +35,13 @@ _DATA = (
 )
 _INHERITED = {*types_of(ModelOptions), *_DATA}
 
+# What the values of images mean to the networks, and so may not change either.
+_LEARNED = {"value_range", "input_range"}
+
 # Of the model options, those that tell how to use the networks, not what they are: they may change.
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
+
+_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED
 
 # What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
 # folder are where it was found, even if it was moved since.
@@ -139,8 +144,8 @@ def _inherit(
     run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
     refuse(
         f"{as_flag(name, value)}: {run} {as_flag(name, saved[name])}; leave the flag out"
-        for name, value in flat(options.model).items()
-        if name not in _NOT_ARCHITECTURE and value != saved[name]
+        for name, value in flat(options).items()
+        if name in _FIXED and value != saved[name]
     )
     return options
 

@@ -114,6 +114,21 @@ def test_a_test_set_needs_no_photographs(tmp_path: Path) -> None:
     assert command(outcome)[0] == "test.py" and "test" in command(outcome)
 
 
+def test_names_beside_the_data_are_taken(tmp_path: Path) -> None:
+    data = write_tiny_data(tmp_path)
+    names = data / "labels.json"
+    names.write_text(json.dumps(["sky", "road", "car", "tree", "wall"]))
+    outcome = look_at(data, "--no_page")
+    assert " car " in outcome.out and str(names) in command(outcome)
+    names.write_text(json.dumps(["sky"]))
+    assert "labels.json" not in look_at(data, "--no_page").out
+
+
+def test_a_folder_of_photographs_alone_is_shown_the_way(tmp_path: Path) -> None:
+    data = write_tiny_data(tmp_path)
+    assert "datasets/prepare_*.py make such" in complaint(look_at(data / "train_img"))
+
+
 def test_no_data_set_is_one_line(tmp_path: Path) -> None:
     line = complaint(look_at(tmp_path / "nowhere"))
     assert "nowhere/train_label: no such folder" in line and "--dataroot" in line

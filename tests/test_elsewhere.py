@@ -144,7 +144,8 @@ def test_a_run_that_is_not_there_is_named_before_its_data(
 ) -> None:
     flags = ("--continue_train", "--no_vgg_loss") if program is run_train else ()
     line = complaint(program(*where(elsewhere), "--name", "nosuch", *flags))
-    assert line == f"{elsewhere}/ck/nosuch: there is no such run; {elsewhere}/ck has tiny"
+    there = f"{elsewhere}/ck has tiny, or give --checkpoints_dir"
+    assert line == f"{elsewhere}/ck/nosuch: there is no such run; {there}"
 
 
 def test_a_run_without_its_state_or_weights_is_named_before_its_data(elsewhere: Path) -> None:

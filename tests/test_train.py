@@ -208,7 +208,9 @@ def test_a_short_run_has_its_last_losses_and_pictures(
         f"training on 4 images: 4 steps an epoch, 2 epochs\npage of the run: {page}\n"
     )
     state, words = TEXTS[stop_at]
-    assert words.format(run=run_dir, page=page) in outcome.out
+    flags = f"--name tiny --checkpoints_dir {run_dir.parent}"
+    command = f"train.py {flags} --continue_train" if stop_at else f"test.py {flags}"
+    assert f"{words.format(run=run_dir, page=page)}\nnext: python {command}\n" in outcome.out
     assert f" tiny {state} Epoch 2, {last} images seen " in page_words(run_dir)
     assert [line["step"] for line in metrics(run_dir)] == [last]
     assert len(list(run_dir.glob("web/images/epoch002_*.jpg"))) == 3

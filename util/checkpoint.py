@@ -190,8 +190,9 @@ def require_epoch(folder: Path, epoch: str) -> None:
         return
     if not folder.is_dir():
         beside = sorted({file.parent.name for file in folder.parent.glob("*/*_net_G.pth")})
-        runs = f"{folder.parent} has {', '.join(beside[:8])}" if beside else "check the path"
-        raise UserError(f"{folder}: there is no such run; {runs}")
+        more = f" and {len(beside) - 8} more" if len(beside) > 8 else ""
+        runs = f"{folder.parent} has {', '.join(beside[:8])}{more}" if beside else "check --name"
+        raise UserError(f"{folder}: there is no such run; {runs}, or give --checkpoints_dir")
     names = [file.name.removesuffix("_net_G.pth") for file in folder.glob("?*_net_G.pth")]
     epochs = sorted(names, key=lambda e: (not e.isdigit(), len(e), e))  # 3, 20, latest
     there = f"it has {', '.join(epochs)}" if epochs else "it has no weights; check the folder"

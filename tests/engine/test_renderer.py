@@ -210,6 +210,10 @@ def test_values_that_are_cut_off_are_told(root: Path) -> None:
     assert told[0].filename == __file__
 
 
+def test_a_notebook_shows_it_in_a_line(root: Path) -> None:
+    assert repr(load(root)) == f"Renderer of 'tiny' in {root / 'ck'} on cpu"
+
+
 @pytest.mark.parametrize("run", [None, 3])
 def test_a_run_is_a_name_or_a_path(run: Any) -> None:
     with pytest.raises(pix2pixhd.UserError, match=f"run: {run} is a .*, expected a name or a path"):

@@ -40,6 +40,7 @@ def errors(capsys: pytest.CaptureFixture[str]):
         ("--norm layer", ["--norm", "layer", "instance", "batch"]),
         ("--ngf many", ["--ngf", "many"]),
         ("--ngf 1.5", ["--ngf", "1.5"]),
+        ("--max_dataset_size inf", ["--max_dataset_size", "- int: invalid", "inf"]),
         ("--ngf", ["--ngf", "Missing value"]),
         ("--fp16 yes", ["yes"]),
         ("--data_type 12", ["--data_type", "12", "32", "16"]),

@@ -225,6 +225,14 @@ def test_contradicting_architecture_is_an_error(
     assert "was trained with --ngf 8; leave the flag out" in lines[1]
 
 
+def test_the_range_that_networks_learned_stays(save: Save) -> None:
+    save("--value_range 0,4095")
+    assert parse_test([]).data.value_range == "0,4095"
+    [line] = error_lines(lambda: parse_test(["--value_range", "0,65535"]))
+    assert line.startswith("--value_range 0,65535: the run 'label2city'")
+    assert line.endswith("was trained with --value_range 0,4095; leave the flag out")
+
+
 DAMAGED = [
     *(("options_json", text) for text in ("", "[]", "5", "null", '{"ngf": 8', '{"colour": 8}')),
     *(("options_json", text) for text in ("[" * 100_000, '{"ngf":' * 100_000, "\udcff\udcfe")),
