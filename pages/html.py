@@ -95,13 +95,13 @@ def in_words(what: str, *, has_labels: bool = True) -> str:
 
 
 def add_legend(labels: LabelSet, shown: Container[int] | None = None) -> None:
-    """Add the labels' numbers, names and colours, where they have names, folded up.
+    """Add the labels' numbers, names if they have any, and colours, folded up.
 
     Args:
         labels: of the data set.
         shown: those that occur on the page; None: all of them.
     """
-    there = [n for n in range(len(labels.names)) if shown is None or n in shown]
+    there = [n for n in range(len(labels)) if shown is None or n in shown]
     if not there:
         return
     with tags.details(cls="legend"):
@@ -110,7 +110,7 @@ def add_legend(labels: LabelSet, shown: Container[int] | None = None) -> None:
             for number in there:
                 with tags.li():
                     add_swatch(labels.colours[number])
-                    tags.span(f"{number} {labels.names[number]}")
+                    tags.span(" ".join([str(number), *labels.names[number : number + 1]]))
 
 
 def add_swatch(colour: Iterable[int]) -> None:

@@ -26,9 +26,14 @@ def test_the_legend_names_only_labels_that_occur():
     assert ">1 label<" in page and re.findall(r"<span>(.*?)<", page) == ["7 road"]
 
 
-@pytest.mark.parametrize("shown", [None, set(), {1}])
-def test_no_names_no_legend(shown):
-    assert "details" not in legend(label_set(12), shown) + legend(label_set(35), set())
+def test_labels_without_names_have_their_numbers():
+    page = legend(label_set(12), {1, 11})
+    assert ">2 labels<" in page and re.findall(r"<span>(.*?)<", page) == ["1", "11"]
+
+
+@pytest.mark.parametrize(("label_nc", "shown"), [(0, None), (35, set()), (12, {77})])
+def test_no_labels_no_legend(label_nc, shown):
+    assert "details" not in legend(label_set(label_nc), shown)
 
 
 def test_the_papers_that_label_colours_avoid_are_the_stylesheet_s():
