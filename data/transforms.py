@@ -112,4 +112,8 @@ def crop_and_flip(planes: np.ndarray, drawn: CropAndFlip, dtype: np.dtype) -> Te
     left, upper, right, lower = drawn.box
     # NumPy converts and copies quicker, PyTorch flips quicker.
     cropped = torch.from_numpy(planes[:, upper:lower, left:right].astype(dtype, order="C"))
-    return cropped.flip(-1) if drawn.flip else cropped
+    if not drawn.flip:
+        return cropped
+    if cropped.dtype == torch.uint16:  # which PyTorch 2.11 does not flip
+        return cropped.view(torch.int16).flip(-1).view(torch.uint16)
+    return cropped.flip(-1)

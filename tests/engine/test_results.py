@@ -99,7 +99,7 @@ def test_the_command_says_what_differs(flags: str, expected: str) -> None:
 
 def test_the_command_makes_the_same_options() -> None:
     save_run("--instance_feat", "--loadSize", "256")
-    flags = "--checkpoints_dir ./checkpoints/. --gpu_ids -1,-1 --value_range -1,1 --output_bits 16"
+    flags = "--checkpoints_dir ./checkpoints/. --gpu_ids -1,-1 --output_bits 16"
     options, own = options_of(*flags.split(), "--which_epoch", "5", "--no_plain_folders")
     words = shlex.split(command(options, own))
     assert words[:2] == ["python", "test.py"] and "--checkpoints_dir" in words
