@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from pix2pixhd.data.transforms import to_float
 from pix2pixhd.options.base_options import ValueRange
 from pix2pixhd.util.errors import UserError
 
@@ -77,7 +78,7 @@ def image_planes(
     if least < low or most > high:
         found = f"{what}: values {least:g} to {most:g}, cut off outside {low:g} to {high:g}"
         warnings.warn(f"{found}; give them in that range, or load with value_range", stacklevel=4)
-    return ((pixels.double() - low) / (high - low) * 2 - 1).clamp(-1, 1).float()
+    return to_float(pixels, low, high)
 
 
 def check_size(what: str, tensor: Tensor, size: torch.Size) -> None:

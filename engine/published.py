@@ -15,7 +15,7 @@ from pix2pixhd.engine.world import read_world
 from pix2pixhd.models import uses_features
 from pix2pixhd.models.conditioning import condition_channels
 from pix2pixhd.options.base_options import ModelOptions, TrainedRunOptions
-from pix2pixhd.options.fields import flat, replaced
+from pix2pixhd.options.fields import changed, flat, replaced
 from pix2pixhd.options.flags import as_words
 from pix2pixhd.options.parsing import refuse
 from pix2pixhd.options.saved import options_file, require_paths
@@ -104,7 +104,9 @@ def read_architecture(
         kinds = [{"instance_feat": True}, {"label_feat": True}]
         kinds = kinds if "feat_num" in read else [{}, *kinds]
     known = _with_input(known, channels, kinds)
-    flags = _joined({n: v for n, v in _changes(known, DEFAULT).items() if read.get(n) == v})
+    flags = _joined(
+        {n: v for n, v in changed(flat(known), flat(DEFAULT)).items() if read.get(n) == v}
+    )
     networks = f"the networks are of {flags}" if flags else "the networks are the default ones"
     if _channels(known) != channels:  # loading complains
         return known, [networks]
@@ -190,7 +192,7 @@ def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOpti
         return first
     found = [replace(model, **changes) for changes in _inputs(model, channels, kinds)]
     if len(found) > 1:
-        ways = sorted((_changes(one, model) for one in found), key=len)
+        ways = sorted((changed(flat(one), flat(model)) for one in found), key=len)
         ways = [{n: v for n, v in way.items() if kinds[0].get(n) != v} for way in ways]
         raise UserError(
             f"the generator takes {channels} input channels, and the weights do not say what they "
@@ -228,10 +230,6 @@ def _as_labels_or_image(model: ModelOptions, rest: int) -> Iterator[dict[str, An
             yield {"label_nc": 0, "input_nc": rest}
     elif 0 < model.label_nc < rest and model.extra_nc == 0:
         yield {"extra_nc": rest - model.label_nc}
-
-
-def _changes(model: ModelOptions, before: ModelOptions) -> dict[str, Any]:
-    return {n: v for n, v in flat(model).items() if v != getattr(before, n)}
 
 
 def _in_words(model: ModelOptions) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pix2pixhd.options.base_options import DataOptions, ModelOptions, ProgramOptions
-from pix2pixhd.options.fields import flat
+from pix2pixhd.options.fields import changed, flat
 
 
 @dataclass(frozen=True)
@@ -57,5 +57,4 @@ class CheckOptions(ProgramOptions):
 
 def not_default(data: DataOptions, model: ModelOptions) -> dict[str, Any]:
     """The data's and the networks' options that differ from the defaults: {flag: value}."""
-    defaults = flat(DataOptions()) | flat(ModelOptions())
-    return {name: v for name, v in (flat(data) | flat(model)).items() if v != defaults[name]}
+    return changed(flat(data), flat(DataOptions())) | changed(flat(model), flat(ModelOptions()))

@@ -67,6 +67,11 @@ def flat(options: Any) -> dict[str, Any]:
     return values
 
 
+def changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, {flag: value}, that differ from those in `defaults`, which has all of them."""
+    return {name: value for name, value in values.items() if value != defaults[name]}
+
+
 def replaced(options: Options, values: Mapping[str, Any]) -> Options:
     """The same options with the fields in `values` changed, whatever group they are in."""
     changes = {

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pix2pixhd.options.fields import changed
+
 
 def as_words(values: Mapping[str, Any]) -> list[str]:
     """The words of a command line that say these values, {flag: value}."""
@@ -34,5 +36,5 @@ def changed_flags(
         values, defaults: {flag: value}, as of `options.fields.flat`.
         always: flags that are named whatever their value, before the others.
     """
-    changed = [name for name in values if name not in always and values[name] != defaults[name]]
-    return shlex.join(as_words({name: values[name] for name in (*always, *changed)}))
+    named = {name: values[name] for name in always}
+    return shlex.join(as_words(named | changed(values, defaults)))
