@@ -48,7 +48,7 @@ def precompute(options: PrecomputeOptions) -> Path:
     runtime = choose_runtime(options)
     run_folder = options.run.folder
     model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
-    runtime.prepare(model)
+    runtime.prepare(model, renders_only=True)
     phase = options.encoding.phase
     dataset = create_dataset(options.data, options.model, phase=phase, needs_image=True)
     folder, ending = dataset.layout.folder("feat"), f".{options.feat_format}"

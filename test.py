@@ -99,7 +99,7 @@ def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:
         require_tile(model, options.results.tile)
     if options.run.verbose:
         runtime.print_rank0(str(model))
-    return runtime.prepare(model)
+    return runtime.prepare(model, renders_only=True)
 
 
 def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset, int]:

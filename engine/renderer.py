@@ -20,7 +20,7 @@ from pix2pixhd.engine.arrays import check_size, image_planes, integers, planes
 from pix2pixhd.engine.memory import require_memory
 from pix2pixhd.engine.published import with_architecture
 from pix2pixhd.engine.render import Rendering, render
-from pix2pixhd.engine.runtime import Runtime, choose_device, choose_dtype, why_not_compiled
+from pix2pixhd.engine.runtime import Runtime, choose_device, runtime_on
 from pix2pixhd.engine.styles import FeatureSource, create_feature_source
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.models import create_model, uses_features
@@ -233,7 +233,7 @@ def load(
     runtime, notes = _choose_runtime(options, device)
     if options.run.verbose:
         print(*lines, *notes, model, sep="\n")
-    return Renderer(runtime.prepare(model), options, runtime)
+    return Renderer(runtime.prepare(model, renders_only=True), options, runtime)
 
 
 def _load_generator(options: ModelOptions, file: Path) -> Pix2PixHDModel:
@@ -257,12 +257,8 @@ def _choose_runtime(
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"device: {device} cannot be had ({reason}); try 'cpu'") from None
-    dtype, more = choose_dtype(options.run.precision, chosen)
-    compiles = options.run.compile
-    if compiles and (reason := why_not_compiled(chosen) or ""):
-        compiles, more = False, [*more, f"compile: not compiling, {reason}"]
-    channels_last = chosen.type == "cuda" and dtype != torch.float32
-    return Runtime(chosen, dtype, compiles, channels_last), notes + more
+    runtime, more = runtime_on(chosen, options.run)
+    return runtime, notes + more
 
 
 def _as_argv(flags: dict[str, Any], taken: Sequence[str] | dict[str, Any] = ()) -> list[str]:

@@ -12,7 +12,7 @@ from pix2pixhd.engine.distributed import broadcast, initialise
 from pix2pixhd.engine.world import World, read_world
 from pix2pixhd.models import uses_features
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
-from pix2pixhd.options.base_options import ProgramOptions
+from pix2pixhd.options.base_options import ProgramOptions, RunOptions
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.errors import UserError
@@ -26,7 +26,7 @@ class Runtime:
 
     device: torch.device
     dtype: torch.dtype = torch.float32  # of convolutions: float32, bfloat16 or float16
-    compiles: bool = False  # networks, with torch.compile
+    compiles: bool = False  # with torch.compile: the step, or networks that only render
     channels_last: bool = False  # memory format of the networks
     world: World = ALONE  # the processes that share the work
 
@@ -35,15 +35,27 @@ class Runtime:
         half = self.dtype != torch.float32
         return torch.autocast(self.device.type, dtype=self.dtype if half else None, enabled=half)
 
-    def prepare(self, model: Pix2PixHDModel) -> Pix2PixHDModel:
-        """Put the model on the device, in the memory format, and compile its networks if asked to.
+    @property
+    def precision(self) -> str:
+        """The value of --precision that asks for this."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.dtype, "fp32")
 
-        Names in its state dict stay as they are. Returns the model itself.
+    def prepare(self, model: Pix2PixHDModel, *, renders_only: bool = False) -> Pix2PixHDModel:
+        """Put the model on the device, in the memory format; returns the model itself.
+
+        Weights that nobody trains, VGG19's or all where the model `renders_only`, are kept in the
+        precision that convolutions compute in. Names in the model's state dict stay as they are.
         """
         memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
         model.to(device=self.device, memory_format=memory_format)  # type: ignore[call-overload]
-        if self.compiles:
-            model.compile_networks()
+        frozen = model if renders_only else model.vgg
+        for module in frozen.modules() if frozen is not None else ():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.to(self.dtype)
+        if self.compiles and renders_only:
+            for network in (model.netG, model.netE):
+                if network is not None:
+                    network.compile()
         return model
 
     def print_rank0(self, *lines: str) -> None:
@@ -65,17 +77,23 @@ def choose_runtime(options: ProgramOptions) -> Runtime:
         torch.cuda.set_device(device)  # so that nothing is allocated on another GPU
         torch.backends.cudnn.benchmark = True  # most data sets have images of few sizes
     initialise(world, device)
-    # By the first one's stopwatch for all of them.
-    dtype, more = broadcast(choose_dtype(options.run.precision, device), world)
+    runtime, more = runtime_on(device, options.run, world)
     notes += more
-    compiles = options.run.compile
+    runtime.print_rank0(*notes, *ineffective_flags(options))
+    return runtime
+
+
+def runtime_on(
+    device: torch.device, run: RunOptions, world: World = ALONE
+) -> tuple[Runtime, list[str]]:
+    """The runtime on a device, and lines to print on how it computes, where that was not said."""
+    # By the first one's stopwatch for all of them.
+    dtype, notes = broadcast(choose_dtype(run.precision, device), world)
+    compiles = run.compile
     if compiles and (reason := why_not_compiled(device)):
         compiles = False
         notes.append(f"--compile: not compiling, {reason}")
-    channels_last = device.type == "cuda" and dtype != torch.float32
-    runtime = Runtime(device, dtype, compiles, channels_last, world)
-    runtime.print_rank0(*notes, *ineffective_flags(options))
-    return runtime
+    return Runtime(device, dtype, compiles, dtype != torch.float32, world), notes
 
 
 def choose_device(gpu_ids: str, world: World = ALONE) -> tuple[torch.device, list[str]]:
@@ -128,41 +146,47 @@ def _gpu(gpu_ids: str, ids: list[int], world: World) -> int:
 
 
 def choose_dtype(precision: str, device: torch.device) -> tuple[torch.dtype, list[str]]:
-    """The type to compute convolutions in, and lines to print where it is not the one asked for.
+    """The type to compute convolutions in, and a line where that is not what was asked for, or
+    slower, or where nothing was.
 
     Args:
         precision: auto, fp32, bf16 or fp16.
     """
-    reason = ""
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        if precision == "auto":
-            precision = "bf16" if native else "fp32"
-        elif precision == "bf16" and not native:
-            reason = f"{torch.cuda.get_device_name(device)} has no bfloat16"
-    elif precision == "fp16":
-        reason = "it needs a CUDA device"
-    elif precision == "bf16" and device.type == "cpu":
+    kind, told = device.type, f"--precision {precision}: "
+    if precision == "fp32":
+        return torch.float32, []
+    if precision == "fp16":
+        if kind == "cuda":
+            return torch.float16, []
+        return torch.float32, [f"{told}it needs a CUDA device, computing in fp32"]
+    if kind == "cpu":
         half, full = (time_convolution(dtype) for dtype in (torch.bfloat16, torch.float32))
-        if half >= full:
-            reason = f"{half / full:.1f} times as slow as fp32 on this CPU"
-    elif precision == "bf16":
-        reason = f"not on {device.type}"
-    if reason:
-        return torch.float32, [f"--precision {precision}: {reason}, computing in fp32"]
-    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32), []
+        if precision == "bf16":  # a run that began so goes on so, even if the clock is near a tie
+            slower = f"{told}{half / full:.1f} times as slow as fp32 on this CPU"
+            return torch.bfloat16, [slower] if half > full else []
+        if half < full:
+            return torch.bfloat16, [f"{told}bf16, {full / half:.1f} times as fast as fp32 here"]
+        return torch.float32, [f"{told}fp32, bf16 is {half / full:.1f} times as slow here"]
+    if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16, [f"{told}bf16"] if precision == "auto" else []
+    lack = torch.cuda.get_device_name(device) if kind == "cuda" else f"a device of {kind}"
+    return torch.float32, [f"{told}{lack} has no bfloat16, computing in fp32"]
 
 
 def time_convolution(dtype: torch.dtype) -> float:
-    """Seconds that a residual block's convolution takes on the CPU: the quickest of a few."""
-    convolution = nn.Conv2d(256, 256, kernel_size=3, dtype=dtype)
-    x = torch.ones(1, 256, 34, 66, dtype=dtype)
+    """Seconds that a residual block's convolution takes on the CPU, in the memory format that goes
+    with the type: the quickest of a few."""
+    format = torch.contiguous_format if dtype == torch.float32 else torch.channels_last
+    convolution = nn.Conv2d(256, 256, kernel_size=3, dtype=dtype).to(memory_format=format)
+    x = torch.ones(1, 256, 34, 66, dtype=dtype).to(memory_format=format)
     with torch.no_grad():
         return min(timeit.repeat(lambda: convolution(x), number=1, repeat=5))
 
 
 def why_not_compiled(device: torch.device) -> str | None:
-    """None if torch.compile works on the device, else the reason why not, in a few words."""
+    """None if torch.compile pays on the device, else the reason why not, in a few words."""
+    if device.type == "cpu":
+        return "compiled networks are slower than PyTorch's own kernels on a CPU"
     try:
         torch.compile(lambda x: torch.relu(x + 1), dynamic=False)(torch.ones(8, device=device))
     # The compiler and its helpers raise types of their own, which differ between versions.

@@ -180,7 +180,9 @@ def _gradients(
 ) -> Gradients:
     """Gradients by parameter. A parameter that gets none is an error, here or in DDP."""
     if not is_wrapped:
-        found = torch.autograd.grad(roots, parameters, grad_outputs)
+        found = torch.autograd.grad(
+            roots, parameters, grad_outputs, retain_graph=torch.compiler.is_compiling() or None
+        )
         return dict(zip(parameters, found, strict=True))
     # DDP averages over the processes where gradients are accumulated, which `grad` never does.
     torch.autograd.backward(roots, grad_outputs, inputs=parameters)

@@ -70,6 +70,8 @@ def build(options: TrainOptions) -> Run:
     labels = label_set(options.model.label_nc, options.data.label_names)
     # What one process found when it started, such as a state to go on from, another may not have.
     options = broadcast(options, runtime.world)
+    if options.run.precision == "auto":  # what was measured now holds when the run goes on
+        options = replaced(options, {"precision": runtime.precision})
     if options.schedule.continue_train:
         require_run(options)
     options = without_unusable_vgg(options, runtime)

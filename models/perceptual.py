@@ -69,10 +69,6 @@ class VGGPerceptualLoss(nn.Module):
         scale = 2.0 ** round(math.log2(real_activations[-1].numel()))
         return torch.stack(terms).sum(), scale
 
-    def compile_activations(self) -> None:
-        """Compile what VGG19 does, when it first does it."""
-        self._activations = torch.compile(self._activations)  # type: ignore[method-assign]
-
     def _activations(self, image: Tensor) -> list[Tensor]:
         # Four poolings halve the image, so that it must have 16 pixels each way.
         right, bottom = (max(0, 16 - side) for side in (image.shape[-1], image.shape[-2]))

@@ -217,22 +217,6 @@ class Pix2PixHDModel(nn.Module):
             parameter.requires_grad_(trains)
         return is_change
 
-    def compile_networks(self) -> None:
-        """Compile what the networks do, when they first do it; their states stay as they are.
-
-        Discriminators are left out: compiled, they would make all gradients in each of the two
-        backward passes, of which either needs half.
-        """
-        import torch._dynamo.config as dynamo  # a second or two, which others need not wait
-
-        # Split for DistributedDataParallel, graphs with checkpointed blocks would be refused.
-        dynamo.optimize_ddp = False
-        self.netG.compile()
-        if self.netE is not None:
-            self.netE.compile()
-        if self.vgg is not None:
-            self.vgg.compile_activations()
-
     def wrap_networks(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
         """Train, not render, through `wrap(network)` of each, such as DistributedDataParallel.
 

@@ -56,13 +56,15 @@ class RunOptions:
     """Seed of initial weights, order and flips of images, drawn styles and starts of k-means."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the networks' convolutions; statistics and losses are float32 always. auto: bf16 on GPUs
-    that have it, else fp32. fp16 needs CUDA; bf16 on a CPU is taken only if it is faster there."""
+    that have it, and on a CPU if a stopwatch says that it is faster there; else fp32. fp16 needs
+    CUDA. A run that goes on keeps what it began with."""
     fp16: bool = False
     """The same as --precision fp16, with a gradient scaler in training."""
     data_type: Literal[32, 16, 8] = 32
     """Bits of the numbers in the networks: 32, or 16 for the same as --fp16. 8 has no effect."""
     compile: bool = False
-    """Compile the networks with torch.compile: takes minutes at the start."""
+    """Compile with torch.compile, on a GPU: training steps, or networks that render; takes minutes
+    at the start."""
     tf_log: bool = False
     """Also write TensorBoard logs, to <checkpoints_dir>/<name>/logs."""
     display_winsize: Annotated[int, Range(16, 100_000)] = 512

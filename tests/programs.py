@@ -22,7 +22,7 @@ from pix2pixhd.options.parsing import parse_encode, parse_test, parse_train
 LABELS = 5
 TINY_NETWORKS = (
     *("--label_nc", str(LABELS), "--ngf", "4", "--n_downsample_global", "2"),
-    *("--n_blocks_global", "1", "--gpu_ids", "-1", "--nThreads", "0"),
+    *("--n_blocks_global", "1", "--gpu_ids", "-1", "--nThreads", "0", "--precision", "fp32"),
 )
 TINY_LOSSES = ("--ndf", "4", "--num_D", "1", "--n_layers_D", "2", "--no_vgg_loss")
 AS_FILES_ARE = ("--resize_or_crop", "none")

@@ -31,7 +31,15 @@ TOLERANCES = {3: 1e-4, 8: 1e-2, 24: 5e-2}  # up to this step, relative
 def flags(case: str) -> list[str]:
     """The recorded flags, and where the data are."""
     recorded = json.loads((shared("reference") / case / "flags.json").read_text())["flags"]
-    return ["--dataroot", str(shared("cityscapes_sample")), "--gpu_ids", "-1", *recorded]
+    return [
+        "--dataroot",
+        str(shared("cityscapes_sample")),
+        "--gpu_ids",
+        "-1",
+        "--precision",
+        "fp32",
+        *recorded,
+    ]
 
 
 def expect_losses(

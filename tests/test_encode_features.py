@@ -16,7 +16,7 @@ from shared_data import shared
 from pix2pixhd.engine.feature_files import load_by_label
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
-ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0")
+ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0", "--precision", "fp32")
 
 
 @pytest.fixture(scope="module", params=["--instance_feat", "--label_feat"])

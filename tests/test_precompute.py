@@ -37,7 +37,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def words(root: Path, *flags: str) -> list[str]:
     where = ("--name", "tiny", "--checkpoints_dir", str(root / "ck"))
-    return [*where, "--gpu_ids", "-1", "--nThreads", "0", *flags]
+    return [*where, "--gpu_ids", "-1", "--nThreads", "0", "--precision", "fp32", *flags]
 
 
 def made(root: Path, *flags: str) -> list[Path]:

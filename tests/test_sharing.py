@@ -39,7 +39,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def where(root: Path) -> tuple[str, ...]:
-    return ("--name", "tiny", "--checkpoints_dir", f"{root}/ck", "--nThreads", "0")
+    run = ("--name", "tiny", "--checkpoints_dir", f"{root}/ck")
+    return (*run, "--nThreads", "0", "--precision", "fp32")
 
 
 def python(*words: str | Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from shared_data import shared
 from test_conformance import expect_losses, flags
 
 from pix2pixhd.engine import runtime as runtime_module
+from pix2pixhd.engine.render import render
 from pix2pixhd.engine.run_folder import write_all
-from pix2pixhd.engine.runtime import Runtime, choose_dtype, why_not_compiled
+from pix2pixhd.engine.runtime import Runtime, choose_dtype, runtime_on
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
-from pix2pixhd.options.parsing import parse_train
+from pix2pixhd.options.parsing import parse_test, parse_train
 from pix2pixhd.options.saved import options_texts
+from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -36,40 +39,64 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("asked", "native", "taken"),
+    ("asked", "native", "taken", "told"),
     [
-        ("auto", True, torch.bfloat16),
-        ("auto", False, torch.float32),
-        ("fp32", True, torch.float32),
-        ("bf16", True, torch.bfloat16),
-        ("fp16", False, torch.float16),
+        ("auto", True, torch.bfloat16, "--precision auto: bf16"),
+        ("auto", False, torch.float32, "--precision auto: an old GPU has no bfloat16"),
+        ("fp32", True, torch.float32, ""),
+        ("bf16", True, torch.bfloat16, ""),
+        ("bf16", False, torch.float32, "an old GPU has no bfloat16, computing in fp32"),
+        ("fp16", False, torch.float16, ""),
     ],
 )
-def test_precision_on_a_gpu(asked: str, native: bool, taken: torch.dtype, gpu: Any) -> None:
+def test_precision_on_a_gpu(
+    asked: str, native: bool, taken: torch.dtype, told: str, gpu: Any
+) -> None:
     gpu(native)
-    assert choose_dtype(asked, CUDA) == (taken, [])
+    dtype, notes = choose_dtype(asked, CUDA)
+    assert dtype == taken
+    assert len(notes) == bool(told) and told in "".join(notes)
 
 
-def test_a_gpu_without_bfloat16_says_so(gpu: Any) -> None:
-    gpu(native=False)
-    dtype, (note,) = choose_dtype("bf16", CUDA)
-    assert dtype == torch.float32
-    assert "an old GPU has no bfloat16" in note
-
-
-@pytest.mark.parametrize(("half_seconds", "taken"), [(0.5, torch.bfloat16), (2.5, torch.float32)])
-def test_bfloat16_on_a_cpu_if_and_only_if_it_is_faster(
-    half_seconds: float, taken: torch.dtype, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("asked", "half_seconds", "taken", "told"),
+    [
+        ("auto", 0.5, torch.bfloat16, "--precision auto: bf16, 2.0 times as fast as fp32 here"),
+        ("auto", 2.5, torch.float32, "--precision auto: fp32, bf16 is 2.5 times as slow here"),
+        ("bf16", 0.5, torch.bfloat16, ""),
+        ("bf16", 2.5, torch.bfloat16, "--precision bf16: 2.5 times as slow as fp32 on this CPU"),
+        ("fp32", 0.5, torch.float32, ""),
+    ],
+)
+def test_precision_on_a_cpu_is_by_the_clock(
+    asked: str, half_seconds: float, taken: torch.dtype, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {torch.float32: 1.0, torch.bfloat16: half_seconds}
     monkeypatch.setattr(runtime_module, "time_convolution", seconds.__getitem__)
-    dtype, notes = choose_dtype("bf16", CPU)
-    assert dtype == taken
-    if taken == torch.float32:
-        assert notes == [
-            "--precision bf16: 2.5 times as slow as fp32 on this CPU, computing in fp32"
-        ]
-    assert choose_dtype("auto", CPU) == (torch.float32, [])
+    assert choose_dtype(asked, CPU) == (taken, [told] if told else [])
+
+
+@pytest.mark.parametrize("half_seconds", [0.5, 2.5])
+def test_a_run_goes_on_in_the_precision_that_was_measured(
+    half_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {torch.float32: 1.0, torch.bfloat16: half_seconds}
+    monkeypatch.setattr(runtime_module, "time_convolution", seconds.__getitem__)
+    write_tiny_data(tmp_path)
+    words = (*tiny_run(tmp_path), *ONE_EPOCH, "--precision", "auto")
+    outcome = run_train(*words)
+    taken = "bf16" if half_seconds < 1 else "fp32"
+    assert f"--precision auto: {taken}, " in outcome.out
+    saved = json.loads((tmp_path / "ck/tiny/options.json").read_text())
+    assert saved["precision"] == taken
+    # The clock now says the other.
+    seconds[torch.bfloat16] = 1 / half_seconds
+    where = [str(word) for word in tiny_run(tmp_path)[:6]]
+    options = parse_train([*where, "--continue_train"])
+    runtime, _ = runtime_on(CPU, options.run)
+    assert runtime.precision == taken
+    # Rendering chooses anew: it may be on another machine.
+    assert parse_test(where).run.precision == "auto"
 
 
 def test_a_convolution_is_timed_for_real() -> None:
@@ -116,31 +143,22 @@ def test_losses_of_the_reference_in_bfloat16(
     expect_losses(metrics(tmp_path / case), case, {6: 4e-2, 24: 1.5e-1})
 
 
-@pytest.mark.slow
-def test_losses_of_the_reference_compiled(tmp_path: Path) -> None:
-    if reason := why_not_compiled(CPU):
-        pytest.skip(f"torch.compile does not work here: {reason}")
-    outcome = run_train(
-        *("--name", "labels", "--checkpoints_dir", tmp_path, "--print_freq", "1", "--no_html"),
-        *("--load_pretrain", shared("reference") / "labels/init", *flags("labels"), "--compile"),
+def test_weights_that_nobody_trains_are_kept_in_half_precision() -> None:
+    options = parse_train(["--ngf", "4", "--n_blocks_global", "1", "--n_downsample_global", "2"])
+    batch = Batch(
+        label=torch.randint(35, (1, 1, 16, 32), dtype=torch.uint8),
+        path=[""],
+        inst=torch.zeros(1, 1, 16, 32, dtype=torch.int32),
     )
-    assert outcome.code == 0, outcome.err
-    assert "not compiling" not in outcome.out
-    expect_losses(metrics(tmp_path / "labels"), "labels")
-
-
-def test_without_a_compiler_one_line_says_so_and_training_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any, **__: Any) -> Any:
-        raise RuntimeError("No working C++ compiler found\nin all the world")
-
-    monkeypatch.setattr(torch, "compile", broken)
-    write_tiny_data(tmp_path)
-    outcome = run_train(*tiny_run(tmp_path), *ONE_EPOCH, "--compile")
-    assert outcome.code == 0, outcome.err
-    assert "--compile: not compiling, No working C++ compiler found\n" in outcome.out
-    assert len(metrics(tmp_path / "ck/tiny")) == 4
+    runtime = Runtime(CPU, torch.bfloat16, channels_last=True)
+    trains, renders = (
+        runtime.prepare(create_model(options.model, seed=3), renders_only=only)
+        for only in (False, True)
+    )
+    assert {p.dtype for p in trains.netG.parameters()} == {torch.float32}
+    assert {p.dtype for p in renders.netG.parameters()} == {torch.bfloat16}
+    with runtime.autocast():
+        assert torch.equal(render(trains, batch), render(renders, batch))
 
 
 def test_rendering_in_bfloat16_is_close_to_float32(
@@ -149,7 +167,6 @@ def test_rendering_in_bfloat16_is_close_to_float32(
     write_tiny_data(tmp_path)
     write_tiny_data(tmp_path, phase="test", count=1)
     assert run_train(*tiny_run(tmp_path), *ONE_EPOCH).code == 0
-    from pix2pixhd.engine.render import render
     from pix2pixhd.engine.trained import load_trained
 
     options = parse_train([*map(str, tiny_run(tmp_path))])
