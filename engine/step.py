@@ -121,31 +121,23 @@ def gradients_of(
     """As `compute_gradients`, of what the networks made of a batch.
 
     Both gradients are taken before either update: the graph of the discriminators' look at the
-    fake serves both losses, and must not change between them.
+    fake serves both losses, and must not change between them. The generator's is taken last, as it
+    frees all graphs.
     """
     terms: Terms = {}
-    found: dict[str, Gradients] = {}
-    if "G" in networks:
-        with runtime.autocast():
-            terms_G = model.generator_terms(outputs)
-        loss_G = scale(total(terms_G, model.loss_weights))
-        # By way of the image: through what the discriminators and VGG19 say of it ...
-        (of_image,) = torch.autograd.grad(loss_G, outputs.fake_leaf, retain_graph=True)
-        trained = _trained(model, "GE")
-        # ... and on through G and E. The loss is a root once more for what goes round the image, as
-        # a KL divergence of E's output does; where nothing does, none of its graph is walked.
-        roots = [outputs.fake, loss_G]
-        found["G"] = _gradients(
-            roots, [of_image, torch.ones_like(loss_G)], trained, model.is_wrapped
-        )
-        terms |= terms_G
-    if "D" in networks:
-        with runtime.autocast():
-            terms_D = model.discriminator_terms(outputs)
-        loss_D = scale(total(terms_D, model.loss_weights))
-        found["D"] = _gradients([loss_D], None, _trained(model, "D"), model.is_wrapped)
-        terms |= terms_D
-    return StepResult(outputs.fake.detach(), logged(terms, model.loss_weights), found)
+    gradients: dict[str, Gradients] = {}
+    losses: dict[str, Tensor] = {}
+    with runtime.autocast():
+        for network, terms_of in (("G", model.generator_terms), ("D", model.discriminator_terms)):
+            if network in networks:
+                found = terms_of(outputs)
+                losses[network] = scale(total(found, model.loss_weights))
+                terms |= found
+    for network in reversed(losses):  # D's ends at its own parameters, G's goes through D and G
+        trained = _trained(model, "GE" if network == "G" else "D")
+        last = network == next(iter(losses))
+        gradients[network] = _gradients(losses[network], trained, model.is_wrapped, not last)
+    return StepResult(outputs.fake.detach(), logged(terms, model.loss_weights), gradients)
 
 
 def total(terms: Mapping[str, Tensor], weights: Mapping[str, LossWeight]) -> Tensor:
@@ -173,17 +165,12 @@ def _trained(model: Pix2PixHDModel, letters: str) -> list[nn.Parameter]:
 
 
 def _gradients(
-    roots: list[Tensor],
-    grad_outputs: list[Tensor] | None,
-    parameters: list[nn.Parameter],
-    is_wrapped: bool,
+    loss: Tensor, parameters: list[nn.Parameter], is_wrapped: bool, retain_graph: bool
 ) -> Gradients:
     """Gradients by parameter. A parameter that gets none is an error, here or in DDP."""
     if not is_wrapped:
-        found = torch.autograd.grad(
-            roots, parameters, grad_outputs, retain_graph=torch.compiler.is_compiling() or None
-        )
+        found = torch.autograd.grad(loss, parameters, retain_graph=retain_graph)
         return dict(zip(parameters, found, strict=True))
     # DDP averages over the processes where gradients are accumulated, which `grad` never does.
-    torch.autograd.backward(roots, grad_outputs, inputs=parameters)
+    torch.autograd.backward(loss, retain_graph=retain_graph, inputs=parameters)
     return {p: p.grad for p in parameters if p.grad is not None}

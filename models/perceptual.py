@@ -54,9 +54,8 @@ class VGGPerceptualLoss(nn.Module):
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         if not (fake.requires_grad and torch.is_grad_enabled()):
             return self._loss(fake, real)[0]
-        leaf = fake.detach().requires_grad_()
-        loss, scale = self._loss(leaf, real)
-        (gradient,) = torch.autograd.grad(loss * scale, leaf)
+        loss, scale = self._loss(fake, real)
+        (gradient,) = torch.autograd.grad(loss * scale, fake)
         found: Tensor = _WithGradient.apply(fake, loss.detach(), gradient / scale)
         return found
 

@@ -35,7 +35,6 @@ class StepOutputs:
     """One batch as the losses need it: the images, and what the networks make of them."""
 
     fake: Tensor  # [N, C, H, W] in [-1, 1], with the generator's graph behind it
-    fake_leaf: Tensor  # the same values, where the graphs of losses on the image end
     encoded: Tensor | None  # features made by E, [N, feat_num, H, W], with E's graph behind them
     perceptual: Tensor | None  # the perceptual loss, a scalar
     pred_fake: list[Activations]
@@ -50,8 +49,8 @@ class Pix2PixHDModel(nn.Module):
     the batch (`feat`), or what the encoder makes of the real image.
 
     To add a loss: a term in `generator_terms` or `discriminator_terms`, and its row in
-    `loss_weights`. A term may depend on the networks by way of the image (`fake_leaf`, what the
-    discriminators say) or directly (E's output, weights): `engine.step` finds both routes.
+    `loss_weights`. A term may depend on the networks by way of the image (`fake`, what the
+    discriminators say of it) or directly (E's output, weights).
     """
 
     def __init__(
@@ -151,8 +150,8 @@ class Pix2PixHDModel(nn.Module):
     ) -> StepOutputs:
         """Synthesise a training batch and show fake and real to the discriminators.
 
-        The discriminators see the fake once, for both losses: the generator's loss goes back to
-        `fake_leaf` and on through the generator, the discriminators' to their parameters.
+        The discriminators see the fake once, for both losses: the generator's loss goes back
+        through them and the generator, the discriminators' to their parameters alone.
 
         Args:
             batch: with `image`.
@@ -167,14 +166,12 @@ class Pix2PixHDModel(nn.Module):
             features = self.features(batch) if self.use_features else None
             encoded = features if self.netE is not None else None
             fake = self._generate(maps, features)
-        fake_leaf = fake.detach().requires_grad_()
         # Before the discriminators look: what this needs is free again by then.
-        perceptual = self.vgg(fake_leaf, real) if self.vgg is not None and for_generator else None
-        fake_pair, netD = _pair(maps, fake_leaf), self._network("D")
+        perceptual = self.vgg(fake, real) if self.vgg is not None and for_generator else None
+        fake_pair, netD = _pair(maps, fake), self._network("D")
         pred_fake = netD(fake_pair)
         return StepOutputs(
             fake=fake,
-            fake_leaf=fake_leaf,
             encoded=encoded,
             perceptual=perceptual,
             pred_fake=pred_fake,

@@ -90,22 +90,38 @@ def instance_average(features: Tensor, ids: Tensor) -> Tensor:
     """
     # A short table of means is quicker, where the host need not wait for its length.
     counted = ids.device.type == "cpu" and not torch.compiler.is_compiling()
-    average: Tensor = _SegmentAverage.apply(features, segments(ids, counted))
+    found = segments(ids, counted)
+    tensors = found.order, found.index, found.count, found.sample, found.id
+    average: Tensor = _average(features, *tensors)
     return average
 
 
-class _SegmentAverage(torch.autograd.Function):
-    """Averaging is a symmetric linear map, so its gradient is the average of the gradient.
+# An operator of its own, with its gradient: autograd would add the gradients up in the dtype of the
+# features, and on a GPU in any order. For a compiler it is one piece; through an autograd.Function
+# PyTorch 2.11 traces a gradient of zero.
+@torch.library.custom_op("pix2pixhd::average_over_segments", mutates_args=())
+def _average(
+    features: Tensor, order: Tensor, index: Tensor, count: Tensor, sample: Tensor, id: Tensor
+) -> Tensor:
+    batch, _, height, width = features.shape
+    found = Segments(order, index, count, sample, id, (batch, height, width))
+    means = segment_means(features, found).to(features.dtype)
+    return paint(means, found).to(features.device)
 
-    Autograd would add the gradients up in the dtype of the features, and on a GPU in any order.
-    """
 
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, found: Segments) -> Tensor:
-        ctx.found = found
-        means = segment_means(features, found).to(features.dtype)
-        return paint(means, found).to(features.device)
+@_average.register_fake
+def _(features: Tensor, *found: Tensor) -> Tensor:
+    return torch.empty_like(features, memory_format=torch.contiguous_format)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return _SegmentAverage.apply(gradients[0], ctx.found), None
+
+def _save(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:])
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """Averaging is a symmetric linear map, so its gradient is the average of the gradient."""
+    found = ctx.saved_tensors
+    return _average(gradient, *found), *[None] * len(found)
+
+
+_average.register_autograd(_backward, setup_context=_save)

@@ -8,7 +8,7 @@ import torch
 
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.engine.step import gradients_of, logged
+from pix2pixhd.engine.step import compute_gradients
 from pix2pixhd.engine.training import perceptual_loss
 from pix2pixhd.models import create_model
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -61,15 +61,11 @@ def take_step(
     weight_G: float = 1.0,
     weight_D: float = 1.0,
 ) -> dict[str, torch.Tensor]:
-    """One update from the losses, each times a weight; returns their terms."""
-    outputs = model(batch)
-    gradients, scaled = {}, optimizers.scaler.scale
-    for name, weight in (("G", weight_G), ("D", weight_D)):
-
-        def scale(loss: torch.Tensor, weight: float = weight) -> torch.Tensor:
-            return weight * scaled(loss)
-
-        gradients |= gradients_of(model, CPU, outputs, name, scale).gradients
+    """One update from the gradients, each times a weight; returns the losses' terms."""
+    found = compute_gradients(model, CPU, batch, scale=optimizers.scaler.scale)
+    gradients = {
+        name: {p: weight * gradient for p, gradient in found.gradients[name].items()}
+        for name, weight in (("G", weight_G), ("D", weight_D))
+    }
     optimizers.update(gradients)
-    both = model.generator_terms(outputs) | model.discriminator_terms(outputs)
-    return logged(both, model.loss_weights)
+    return found.terms

@@ -154,10 +154,6 @@ def test_training_on_a_gpu_does_not_wait_for_a_number_of_instances() -> None:
     average.sum().backward()
 
 
-@pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 14),
-    reason="PyTorch 2.11 traces a gradient of zero; nothing compiles the pooling yet",
-)
 def test_pooling_is_traced_as_one_graph_with_its_gradient() -> None:
     """So that a whole training step can be compiled."""
     ids = torch.randint(0, 5, (2, 1, 6, 7), generator=torch.Generator().manual_seed(3))
