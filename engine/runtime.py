@@ -80,7 +80,6 @@ def choose_runtime(options: ProgramOptions) -> Runtime:
     device, notes = choose_device(options.run.gpu_ids, world)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # so that nothing is allocated on another GPU
-        torch.backends.cudnn.benchmark = True  # most data sets have images of few sizes
     initialise(world, device)
     runtime, more = runtime_on(device, options.run, world)
     notes += more

@@ -5,9 +5,9 @@ What varies between methods is data, a `Recipe`; updates are apart, in `engine.o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -49,12 +49,8 @@ class StepResult:
     gradients: dict[str, Gradients]  # of the parameters of each optimizer, "G" or "D"
 
 
-class GradientFunction(Protocol):
-    """As `compute_gradients`, for all networks: compiled, say."""
-
-    def __call__(
-        self, model: Pix2PixHDModel, runtime: Runtime, batch: Batch, *, scale: Tensor | None
-    ) -> StepResult: ...
+StepFunction = Callable[[Batch, Tensor | None], StepResult]
+"""`compute_gradients` of a model, for all networks: from a batch and `scale`."""
 
 
 def train_step(
@@ -63,19 +59,22 @@ def train_step(
     runtime: Runtime,
     batch: Batch,
     recipe: Recipe = PIX2PIXHD,
-    compute: GradientFunction | None = None,
+    compute: StepFunction | None = None,
 ) -> tuple[Tensor, Terms]:
     """One update of generator (with encoder) and discriminators.
 
     Args:
-        compute: takes the place of `compute_gradients`, where both are updated together.
+        compute: in the place of `compute_gradients`, where both are updated together.
 
     Returns:
         `image` and `terms` of a `StepResult`; the gradients' memory is free again.
     """
     scale = optimizers.scale()
     if recipe.update_order == "together":
-        result = (compute or compute_gradients)(model, runtime, batch, scale=scale)
+        if compute is not None:
+            result = compute(batch, scale)
+        else:
+            result = compute_gradients(model, runtime, batch, scale=scale)
         optimizers.update(result.gradients)
         return result.image, result.terms
     first, second = "DG" if recipe.update_order == "D_first" else "GD"
