@@ -22,6 +22,7 @@ from pix2pixhd.engine.distributed import shut_down, wrap_ddp
 from pix2pixhd.engine.optimizers import learning_rate
 from pix2pixhd.engine.render import batches_on
 from pix2pixhd.engine.run_log import StepLog, open_logger, what_is_next, where_results_are
+from pix2pixhd.engine.sizes import search_kernels
 from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.stop_signal import StopSignal
@@ -76,7 +77,10 @@ def train_epoch(
     run.order.start(progress.epoch, progress.images_done)
     log = StepLog(run, logger, progress)
     for batch in batches_on(run.runtime.device, run.loader):
-        fake, terms = train_step(run.model, run.optimizers, run.runtime, batch, run.recipe)
+        search_kernels(run.sizes, batch)
+        fake, terms = train_step(
+            run.model, run.optimizers, run.runtime, batch, run.recipe, run.compiled
+        )
         progress = dataclasses.replace(progress, images_done=progress.images_done + images)
         logger.advance(images)
         log.log(progress, batch, fake, terms)
@@ -106,7 +110,8 @@ def end_early(run: Run, progress: Progress, logger: Logger, code: int) -> NoRetu
 def train_outermost_alone(run: Run, alone: bool) -> None:
     """Train the outermost enhancer alone, or all; the processes then exchange those gradients."""
     is_change = run.model.train_outermost_alone(alone)
-    if run.runtime.world.size > 1 and (is_change or not run.model.is_wrapped):
+    by_ddp = run.runtime.world.size > 1 and run.compiled is None
+    if by_ddp and (is_change or not run.model.is_wrapped):
         run.model.wrap_networks(lambda network: wrap_ddp(network, run.runtime.device))
 
 

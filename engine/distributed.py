@@ -81,6 +81,22 @@ def mean(terms: Mapping[str, Tensor], world: World) -> dict[str, float]:
     return dict(zip(terms, values.tolist(), strict=True))
 
 
+def average_gradients(gradients: Mapping[nn.Parameter, Tensor]) -> dict[nn.Parameter, Tensor]:
+    """The means of the gradients over all processes, by one exchange; laid out in memory as the
+    parameters are. All processes give those of the same parameters, in the same order."""
+    sizes = [parameter.numel() for parameter in gradients]
+    everything = next(iter(gradients)).new_empty(sum(sizes))
+    means = {
+        parameter: part.as_strided(parameter.shape, parameter.stride())
+        for parameter, part in zip(gradients, everything.split(sizes), strict=True)
+    }
+    for parameter, gradient in gradients.items():
+        means[parameter].copy_(gradient)
+    dist.all_reduce(everything)
+    everything /= dist.get_world_size()
+    return means
+
+
 def wrap_ddp(network: nn.Module, device: torch.device) -> DistributedDataParallel:
     """The network as all processes train it: they start from the weights of the first, and each
     parameter that is to be trained now gets the mean of their gradients."""

@@ -47,6 +47,8 @@ class Optimizers:
             for parameters in (parameters_G, parameters_D)
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)
+        self._one = torch.ones((), device=device)
+        self._warned = False
 
     @property
     def learning_rate(self) -> float:
@@ -56,11 +58,27 @@ class Optimizers:
         for group in self.G.param_groups + self.D.param_groups:
             group["lr"] = lr
 
+    def scale(self) -> Tensor | None:
+        """What multiplies the losses, a scalar on the device; None where gradients need none."""
+        return self.scaler.scale(self._one) if self.scaler.is_enabled() else None
+
+    def warning(self) -> str | None:
+        """A line, once, if gradients overflow however little they are scaled: each such step is
+        skipped, and halves the scale. Waits for the device."""
+        scale = self.scaler.get_scale()
+        if scale >= 1 or self._warned:
+            return None
+        self._warned = True
+        return (
+            f"--precision fp16: gradients overflow each time, their scale fell to {scale:.2g}; "
+            "stop, and go on with --continue_train --precision bf16, or fp32"
+        )
+
     def update(self, gradients: Mapping[str, Gradients], ends_step: bool = True) -> None:
         """Update the parameters of the optimizers named, "G" or "D", from their gradients.
 
         Args:
-            gradients: of losses that `scaler.scale` has scaled.
+            gradients: of losses times `scale()`.
             ends_step: whether no other update of this step follows, so that the scale may change.
         """
         for name, found in gradients.items():

@@ -132,6 +132,8 @@ class StepLog:
         if _is_due(options.print_freq, self._logged_at, step, is_last):
             self._logged_at = step
             self._log_losses(progress, mean(terms, self._run.runtime.world))
+            if warning := self._run.optimizers.warning():
+                self._logger.say(warning)
         if _is_due(options.display_freq, self._shown_at, step, is_last):
             self._shown_at = step
             if self._run.runtime.world.is_main:

@@ -31,9 +31,14 @@ class Runtime:
     world: World = ALONE  # the processes that share the work
 
     def autocast(self) -> torch.autocast:
-        """The context for networks to run in."""
+        """The context for networks to run in.
+
+        Weights are cast anew where they are used: gradients of the discriminators, which look
+        twice, would else be added up in half precision, and a CUDA graph could not hold the cast.
+        """
         half = self.dtype != torch.float32
-        return torch.autocast(self.device.type, dtype=self.dtype if half else None, enabled=half)
+        dtype = self.dtype if half else None
+        return torch.autocast(self.device.type, dtype=dtype, enabled=half, cache_enabled=False)
 
     @property
     def precision(self) -> str:
@@ -75,7 +80,6 @@ def choose_runtime(options: ProgramOptions) -> Runtime:
     device, notes = choose_device(options.run.gpu_ids, world)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # so that nothing is allocated on another GPU
-        torch.backends.cudnn.benchmark = True  # most data sets have images of few sizes
     initialise(world, device)
     runtime, more = runtime_on(device, options.run, world)
     notes += more

@@ -49,29 +49,40 @@ class StepResult:
     gradients: dict[str, Gradients]  # of the parameters of each optimizer, "G" or "D"
 
 
+StepFunction = Callable[[Batch, Tensor | None], StepResult]
+"""`compute_gradients` of a model, for all networks: from a batch and `scale`."""
+
+
 def train_step(
     model: Pix2PixHDModel,
     optimizers: Optimizers,
     runtime: Runtime,
     batch: Batch,
     recipe: Recipe = PIX2PIXHD,
+    compute: StepFunction | None = None,
 ) -> tuple[Tensor, Terms]:
     """One update of generator (with encoder) and discriminators.
+
+    Args:
+        compute: in the place of `compute_gradients`, where both are updated together.
 
     Returns:
         `image` and `terms` of a `StepResult`; the gradients' memory is free again.
     """
-    scale = optimizers.scaler.scale
+    scale = optimizers.scale()
     if recipe.update_order == "together":
-        result = compute_gradients(model, runtime, batch, "GD", scale)
+        if compute is not None:
+            result = compute(batch, scale)
+        else:
+            result = compute_gradients(model, runtime, batch, scale=scale)
         optimizers.update(result.gradients)
         return result.image, result.terms
     first, second = "DG" if recipe.update_order == "D_first" else "GD"
-    outputs = forward(model, runtime, batch, first)
+    outputs = forward(model, runtime, batch, first, scale=scale)
     before = gradients_of(model, runtime, outputs, first, scale)
     optimizers.update(before.gradients, ends_step=False)
     earlier = outputs if recipe.generator_forwards == 1 else None
-    outputs = forward(model, runtime, batch, second, earlier)
+    outputs = forward(model, runtime, batch, second, earlier, scale)
     after = gradients_of(model, runtime, outputs, second, scale)
     optimizers.update(after.gradients)
     return before.image, before.terms | after.terms
@@ -82,15 +93,15 @@ def compute_gradients(
     runtime: Runtime,
     batch: Batch,
     networks: str = "GD",
-    scale: Callable[[Tensor], Tensor] = lambda loss: loss,
+    scale: Tensor | None = None,
 ) -> StepResult:
     """From a batch to image, terms and gradients; no weight changes.
 
     Args:
         networks: whose gradients: "G" stands for generator and encoder, "D" for the discriminators.
-        scale: multiplies the losses, so that gradients in float16 do not vanish.
+        scale: a scalar that multiplies the losses, so that gradients in float16 do not vanish.
     """
-    outputs = forward(model, runtime, batch, networks)
+    outputs = forward(model, runtime, batch, networks, scale=scale)
     return gradients_of(model, runtime, outputs, networks, scale)
 
 
@@ -100,14 +111,16 @@ def forward(
     batch: Batch,
     networks: str = "GD",
     earlier: StepOutputs | None = None,
+    scale: Tensor | None = None,
 ) -> StepOutputs:
     """What the networks make of a batch, as the losses of these networks need it.
 
     Args:
         earlier: what was made of this batch, whose fake is to be shown to D again.
+        scale: as in `compute_gradients`.
     """
     with runtime.autocast():
-        outputs: StepOutputs = model(batch, earlier, for_generator="G" in networks)
+        outputs: StepOutputs = model(batch, earlier, "G" in networks, scale)
     return outputs
 
 
@@ -116,7 +129,7 @@ def gradients_of(
     runtime: Runtime,
     outputs: StepOutputs,
     networks: str,
-    scale: Callable[[Tensor], Tensor],
+    scale: Tensor | None = None,
 ) -> StepResult:
     """As `compute_gradients`, of what the networks made of a batch.
 
@@ -131,7 +144,8 @@ def gradients_of(
         for network, terms_of in (("G", model.generator_terms), ("D", model.discriminator_terms)):
             if network in networks:
                 found = terms_of(outputs)
-                losses[network] = scale(total(found, model.loss_weights))
+                loss = total(found, model.loss_weights)
+                losses[network] = loss if scale is None else loss * scale
                 terms |= found
     for network in reversed(losses):  # D's ends at its own parameters, G's goes through D and G
         trained = _trained(model, "GE" if network == "G" else "D")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,12 +15,14 @@ from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.data.sampler import EpochSampler
 from pix2pixhd.engine.batch_norm import synchronise_batch_norm
+from pix2pixhd.engine.compiled import CompiledGradients, compiled_step
 from pix2pixhd.engine.distributed import Vote, barrier, broadcast
 from pix2pixhd.engine.memory import TRAINING, require_memory
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import validate_once
 from pix2pixhd.engine.run_folder import locked, set_run_aside, write_all
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
+from pix2pixhd.engine.sizes import Sizes
 from pix2pixhd.engine.state import Progress, TrainingState
 from pix2pixhd.engine.step import PIX2PIXHD, Recipe
 from pix2pixhd.engine.trained import require_run
@@ -53,7 +55,9 @@ class Run:
     vote: Vote  # on whether to stop
     labels: LabelSet
     image_bits: int  # of each value of the photographs
+    compiled: CompiledGradients | None  # what --compile makes of a step
     recipe: Recipe = PIX2PIXHD
+    sizes: Sizes = field(default_factory=Sizes)  # of the batches seen
 
 
 def build(options: TrainOptions) -> Run:
@@ -109,6 +113,7 @@ def build(options: TrainOptions) -> Run:
         vote=Vote(runtime.world),
         labels=labels,
         image_bits=dataset.image_bits,
+        compiled=compiled_step(model, runtime, PIX2PIXHD),
     )
 
 

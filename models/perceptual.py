@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -51,22 +50,23 @@ class VGGPerceptualLoss(nn.Module):
         features.load_state_dict(needed, assign=True)
         self.features = features.requires_grad_(False).eval()
 
-    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+    def forward(self, fake: Tensor, real: Tensor, scale: Tensor | None = None) -> Tensor:
+        """`scale`, a scalar, keeps gradients on their way in float16 from vanishing; the result's
+        gradient is without it. It is the gradient scaler's, which learns what overflows here."""
+        loss = self._loss(fake, real)
         if not (fake.requires_grad and torch.is_grad_enabled()):
-            return self._loss(fake, real)[0]
-        loss, scale = self._loss(fake, real)
-        (gradient,) = torch.autograd.grad(loss * scale, fake)
-        found: Tensor = _WithGradient.apply(fake, loss.detach(), gradient / scale)
+            return loss
+        (gradient,) = torch.autograd.grad(loss if scale is None else loss * scale, fake)
+        gradient = gradient if scale is None else gradient / scale
+        found: Tensor = _WithGradient.apply(fake, loss.detach(), gradient)
         return found
 
-    def _loss(self, fake: Tensor, real: Tensor) -> tuple[Tensor, float]:
-        """The loss, and what to scale it with so that its gradient is not too small for float16."""
+    def _loss(self, fake: Tensor, real: Tensor) -> Tensor:
         with torch.no_grad():
             real_activations = self._activations(real)
         layers = zip(self.WEIGHTS, self._activations(fake), real_activations, strict=True)
         terms = [weight * l1_distance(mine, other) for weight, mine, other in layers]
-        scale = 2.0 ** round(math.log2(real_activations[-1].numel()))
-        return torch.stack(terms).sum(), scale
+        return torch.stack(terms).sum()
 
     def _activations(self, image: Tensor) -> list[Tensor]:
         # Four poolings halve the image, so that it must have 16 pixels each way.

@@ -146,7 +146,11 @@ class Pix2PixHDModel(nn.Module):
         return ids
 
     def forward(
-        self, batch: Batch, earlier: StepOutputs | None = None, for_generator: bool = True
+        self,
+        batch: Batch,
+        earlier: StepOutputs | None = None,
+        for_generator: bool = True,
+        scale: Tensor | None = None,
     ) -> StepOutputs:
         """Synthesise a training batch and show fake and real to the discriminators.
 
@@ -157,6 +161,7 @@ class Pix2PixHDModel(nn.Module):
             batch: with `image`.
             earlier: of this batch, whose fake is to be judged again.
             for_generator: also what its loss alone needs, the perceptual loss.
+            scale: will multiply the losses; the perceptual loss needs it for its own gradient.
         """
         assert self.netD is not None and batch.image is not None, "built for rendering"
         maps, real = self._condition(batch), image_to_float(batch.image)
@@ -167,7 +172,9 @@ class Pix2PixHDModel(nn.Module):
             encoded = features if self.netE is not None else None
             fake = self._generate(maps, features)
         # Before the discriminators look: what this needs is free again by then.
-        perceptual = self.vgg(fake, real) if self.vgg is not None and for_generator else None
+        perceptual = None
+        if self.vgg is not None and for_generator:
+            perceptual = self.vgg(fake, real, scale)
         fake_pair, netD = _pair(maps, fake), self._network("D")
         pred_fake = netD(fake_pair)
         return StepOutputs(

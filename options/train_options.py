@@ -126,9 +126,6 @@ class TrainOptions(ProgramOptions):
             yield f"--continue_train with --load_pretrain: both name the first weights; {remedy}"
         if schedule.continue_train and schedule.debug:
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
-        if self.run.compile and schedule.checkpoint_activations and self.model.norm == "batch":
-            flags = "--compile with --checkpoint_activations and --norm batch"
-            yield f"{flags}: PyTorch cannot compile the three together; leave one of them out"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
         most, batch = data.max_dataset_size, data.batchSize

@@ -62,7 +62,7 @@ def take_step(
     weight_D: float = 1.0,
 ) -> dict[str, torch.Tensor]:
     """One update from the gradients, each times a weight; returns the losses' terms."""
-    found = compute_gradients(model, CPU, batch, scale=optimizers.scaler.scale)
+    found = compute_gradients(model, CPU, batch, scale=optimizers.scale())
     gradients = {
         name: {p: weight * gradient for p, gradient in found.gradients[name].items()}
         for name, weight in (("G", weight_G), ("D", weight_D))

@@ -8,12 +8,14 @@ from copy import deepcopy
 import pytest
 import torch
 from tiny_models import CPU, take_step, tiny_batch, tiny_model
+from torchvision.models import vgg19
 
 from pix2pixhd.engine.optimizers import Gradients, Optimizers, learning_rate
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.engine.step import compute_gradients, forward, gradients_of
+from pix2pixhd.engine.step import compute_gradients, forward, gradients_of, train_step
 from pix2pixhd.models.conditioning import condition
 from pix2pixhd.models.gan_losses import feature_matching, over_scales
+from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.util.batch import Batch
 
@@ -179,7 +181,7 @@ def test_mixed_precision_step() -> None:
     before = deepcopy(model.state_dict())
     runtime = Runtime(torch.device("cpu"), dtype=torch.float16)
     outputs = forward(model, runtime, batch)
-    result = gradients_of(model, runtime, outputs, "GD", optimizers.scaler.scale)
+    result = gradients_of(model, runtime, outputs, "GD", optimizers.scale())
     optimizers.update(result.gradients)
     assert optimizers.scaler.get_scale() == 64.0  # nothing overflowed
     assert outputs.pred_fake[0][-1].dtype == torch.float16
@@ -204,6 +206,51 @@ def test_mixed_precision_skips_a_step_that_overflows() -> None:
     take_step(model, optimizers, batch, weight_G=float("inf"), weight_D=float("inf"))
     assert optimizers.scaler.get_scale() == 2.0**15
     assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+
+
+def vgg_of_strong_gradients() -> VGGPerceptualLoss:
+    """Random weights; gradients within are large, activations are not."""
+    random = torch.Generator().manual_seed(0)
+    weights = {}
+    for name, parameter in vgg19().features.state_dict().items():
+        fan_in = parameter[0].numel() if name.endswith("weight") else torch.inf
+        weights[f"features.{name}"] = torch.randn(parameter.shape, generator=random) * (
+            (2 / fan_in) ** 0.5
+        )
+    weights["features.0.weight"] *= 1e-4
+    weights["features.28.weight"] *= 3e5
+    return VGGPerceptualLoss(weights)
+
+
+def test_training_recovers_from_a_perceptual_loss_that_overflows() -> None:
+    """What the scaler does not control, it would lower the scale for, for ever."""
+    runtime, batch = Runtime(torch.device("cpu"), dtype=torch.float16), tiny_batch(count=1)
+    model = tiny_model()
+    model.vgg = vgg_of_strong_gradients()
+    runtime.prepare(model)
+    optimizers = Optimizers(model, LR, beta1=0.5, scale_gradients=True)
+    optimizers.scaler.load_state_dict(optimizers.scaler.state_dict() | {"scale": 1024.0})
+    scales, moved = [], []
+    for _ in range(12):
+        before = deepcopy(model.netG.state_dict())
+        _, terms = train_step(model, optimizers, runtime, batch)
+        scales.append(optimizers.scaler.get_scale())
+        moved.append(any(w.ne(before[name]).any() for name, w in model.netG.state_dict().items()))
+    assert terms["G_VGG"].isfinite()  # it is the gradient that overflows
+    assert not moved[0] and all(moved[-3:])
+    assert scales[-1] == scales[-3] > 1
+    assert optimizers.warning() is None
+
+
+def test_a_scale_that_vanishes_is_told_once() -> None:
+    model = tiny_model()
+    optimizers = Optimizers(model, LR, beta1=0.5, scale_gradients=True)
+    for _ in range(17):
+        assert optimizers.warning() is None
+        take_step(model, optimizers, tiny_batch(), weight_G=float("inf"))
+    line = optimizers.warning()
+    assert line is not None and "fell to 0.5" in line and "--precision bf16" in line
+    assert optimizers.warning() is None
 
 
 def test_beta1_given_to_a_resumed_run_wins() -> None:

@@ -115,7 +115,6 @@ def test_float16_needs_a_gpu() -> None:
         ("--precision fp32 --fp16", "give --no_fp16"),
         ("--precision bf16 --data_type 16", "give --data_type 32"),
         ("--gpu_ids 0,1,0", "names a GPU twice"),
-        ("--compile --checkpoint_activations --norm batch", "leave one of them out"),
         ("--gpu_ids 0,-1", "must be a list"),
     ],
 )

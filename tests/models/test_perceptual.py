@@ -62,6 +62,24 @@ def test_vgg_loss_teaches_the_fake_alone(vgg: VGGPerceptualLoss) -> None:
     assert not any(parameter.requires_grad for parameter in vgg.parameters())
 
 
+def test_vgg_loss_in_float16(vgg: VGGPerceptualLoss, vgg_weights: dict[str, torch.Tensor]) -> None:
+    """Its gradient is float32's, as far as float16 goes, if it is scaled; not if that overflows."""
+    half = VGGPerceptualLoss(vgg_weights).half()
+
+    def gradient(network: VGGPerceptualLoss, scale: float | None) -> torch.Tensor:
+        fake, real = images()
+        with torch.autocast("cpu", torch.float16, enabled=network is half):
+            loss = network(fake, real, None if scale is None else torch.tensor(scale))
+        return torch.autograd.grad(loss, fake)[0]
+
+    full = gradient(vgg, None)
+    torch.testing.assert_close(gradient(vgg, 2.0**16), full)
+    for scale, error in ((2.0**16, 0.1), (2.0**4, 0.1)):
+        assert (gradient(half, scale) - full).norm() < error * full.norm()
+    assert (gradient(half, 2.0**-14) - full).norm() > 0.9 * full.norm()
+    assert not gradient(half, 2.0**28).isfinite().all()
+
+
 def test_vgg_loss_repeats_a_single_channel(vgg: VGGPerceptualLoss) -> None:
     fake, real = images(channels=1)
     repeated = vgg(fake.repeat(1, 3, 1, 1), real.repeat(1, 3, 1, 1))
