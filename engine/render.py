@@ -25,7 +25,7 @@ from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import DataOptions
 from pix2pixhd.util.batch import Batch
-from pix2pixhd.util.image import image_to_values, label_to_image, tensor_to_image
+from pix2pixhd.util.image import bytes_to_image, image_to_values, label_to_image, tensor_to_image
 from pix2pixhd.util.labels import LabelSet
 
 Item = TypeVar("Item")
@@ -173,7 +173,10 @@ class Rendering:
             shown = {"input_label": drawn}
             if self.batch.extra is not None:
                 shown["input_extra"] = photo_to_image(self.batch.extra[sample])
-            return shown | {n: tensor_to_image(image) for n, image in self._outputs(sample).items()}
+            shown |= {name: tensor_to_image(image) for name, image in self._fakes(sample).items()}
+            if self.batch.image is not None:
+                shown["real_image"] = photo_to_image(self.batch.image[sample])
+            return shown
 
     def values(self, data: DataOptions, sample: int = 0) -> Values:
         """The synthesised images of one sample, and the real one as the networks saw it, in the
@@ -183,16 +186,18 @@ class Rendering:
         if bits == 8 and self.fakes[0].shape[1] == 3:
             return {}
         with self._when_done():
+            images, real = self._fakes(sample), self.batch.image
+            if real is not None:
+                images["real_image"] = image_to_float(real[sample])
             return {
                 name: image_to_values(image, bits, data.ranges["image"])
-                for name, image in self._outputs(sample).items()
+                for name, image in images.items()
             }
 
-    def _outputs(self, sample: int) -> dict[str, Tensor]:
-        """The synthesised images and the real one, float [C, H, W] in [-1, 1]."""
-        names, real = synthesized_names(len(self.fakes)), self.batch.image
-        fakes = {name: fake[sample] for name, fake in zip(names, self.fakes, strict=True)}
-        return fakes if real is None else fakes | {"real_image": image_to_float(real[sample])}
+    def _fakes(self, sample: int) -> dict[str, Tensor]:
+        """The synthesised images, float [C, H, W] in [-1, 1]."""
+        names = synthesized_names(len(self.fakes))
+        return {name: fake[sample] for name, fake in zip(names, self.fakes, strict=True)}
 
     @contextlib.contextmanager
     def _when_done(self) -> Iterator[None]:
@@ -205,6 +210,8 @@ class Rendering:
 
 def photo_to_image(pixels: Tensor) -> np.ndarray:
     """A photograph [C, H, W], in the types of a batch, as uint8 [H, W, 3]."""
+    if pixels.dtype == torch.uint8:
+        return bytes_to_image(pixels)
     return tensor_to_image(image_to_float(pixels))
 
 
