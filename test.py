@@ -10,14 +10,18 @@ if __name__ == "__main__":
     OPTIONS = parse_command_line(parse_test)
 
 import sys
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
+from pix2pixhd.data.originals import read_small, take_originals
 from pix2pixhd.engine.distributed import barrier, gather
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import Rendering, for_each_batch, validate_once
-from pix2pixhd.engine.results import create_gallery
+from pix2pixhd.engine.results import create_gallery, telling_what_stays
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.styles import create_feature_source, needs_encoder
 from pix2pixhd.engine.tiling import render_in_tiles, require_tile
@@ -25,6 +29,7 @@ from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.pages.gallery import Original
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image_writer import ImageWriter
@@ -48,6 +53,9 @@ def test(options: TestOptions) -> Path:
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, labels, shown=len(dataset), total=total)
     gallery.reserve(dataset.sample_name(files["label"]) for files in dataset.files)
+    encodes = results.use_encoded_image and not options.model.load_features
+    keeps_bytes = not encodes and (options.data.output_bits or 8) == 8
+    originals = take_originals(dataset, results.image_format) if keeps_bytes else {}
     warnings: list[str] = []
 
     def warn(line: str) -> None:
@@ -65,7 +73,10 @@ def test(options: TestOptions) -> Path:
 
     def save(batch: Batch, rendering: Rendering) -> None:
         for sample, path in enumerate(batch.path):
-            row = rendering.pictures(labels, sample)
+            row: dict[str, np.ndarray | Original] = {**rendering.pictures(labels, sample)}
+            if file := originals.get(path):
+                size = (batch.label.shape[3], batch.label.shape[2])
+                row["real_image"] = Original(file, size, partial(read_small, file))
             values = rendering.values(options.data, sample)
             gallery.add_pictures(writer, dataset.sample_name(path), row, values)
 
@@ -73,9 +84,17 @@ def test(options: TestOptions) -> Path:
         gallery.plan()
     barrier(runtime.world)
     # Processes read batches ahead and threads write files while the device renders. For tiles, the
-    # maps stay in host memory.
-    with ImageWriter() as writer:
-        for_each_batch(render, save, dataset, options.data, runtime, on_device=tile is None)
+    # maps stay in host memory, and so do real images that are only shown.
+    with telling_what_stays(gallery), ImageWriter() as writer:
+        for_each_batch(
+            render,
+            save,
+            dataset,
+            options.data,
+            runtime,
+            on_device=tile is None,
+            with_image=encodes,
+        )
     for rows, lines in gather((gallery.rows, warnings), runtime.world)[1:]:
         gallery.rows += rows
         for line in lines:
@@ -118,7 +137,8 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
             f"--use_encoded_image: there is no {dataset.layout.folder('image')} to encode; "
             "leave the flag out, or give a --phase that has real images"
         )
-    validate_once(dataset, runtime, batch_size=options.data.batchSize)
+    # What only pixels tell, the loader finds: each file is decoded once.
+    validate_once(dataset, runtime, batch_size=options.data.batchSize, mode="headers")
     return dataset, total
 
 

@@ -91,7 +91,7 @@ def _kinds(dataset: AlignedDataset, samples: list[Facts]) -> Iterator[str]:
     for name, paths in gray.items():
         yield (
             f"note: {_plural(dataset, name)} are colour files ({_first_of(paths)}), taken as the "
-            "numbers they show: in each, red, green and blue are equal"
+            "numbers they show; in each, red, green and blue must be equal"
         )
     for name, paths in transparent.items():
         yield (

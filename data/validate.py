@@ -1,6 +1,6 @@
 """Look for what would go wrong in training, before it starts: on the CPU, and quickly.
 
-The headers of all files are read; pixels are decoded of a sample of them, or of all.
+The headers of all files are read; pixels are decoded of a sample of them, of all, or hardly any.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
 
 from pix2pixhd.data import problems
 from pix2pixhd.data.dataset import AlignedDataset
@@ -21,6 +23,7 @@ from pix2pixhd.util.threads import in_threads
 Result = TypeVar("Result")
 
 DECODED = 64  # samples whose pixels are decoded in mode "sample"
+DEEP_DECODED = 8  # samples whose photographs of more than 8 bits are, in mode "headers"
 SHOWN_ALIKE = 3  # lines about one kind of problem
 SHOWN = 20  # lines about all of them
 
@@ -33,13 +36,17 @@ class _Headers(NamedTuple):
 
 
 def validate_dataset(
-    dataset: AlignedDataset, mode: Literal["sample", "full"] = "sample", *, batch_size: int = 1
+    dataset: AlignedDataset,
+    mode: Literal["headers", "sample", "full"] = "sample",
+    *,
+    batch_size: int = 1,
 ) -> list[str]:
     """Check the files of a data set, with a bar on a terminal while it lasts.
 
     Args:
-        mode: decode the pixels of a sample, evenly spread, and of files that end too early;
-            or of all files.
+        mode: decode the pixels of a sample, evenly spread, and of files that end too early; or of
+            all files. "headers" is for who reads all files anyway: only what ends too early is
+            decoded, and a few photographs whose values may be cut off.
         batch_size: images that will be stacked, and so must agree in size.
 
     Returns:
@@ -55,14 +62,10 @@ def validate_dataset(
     found = [line for sample in headers for line in sample.problems]
     if batch_size > 1:
         found += _different_sizes(dataset, headers)
-    count = len(dataset) if mode == "full" else min(DECODED, len(dataset))
-    spread = {n * len(dataset) // count for n in range(count)}
-    # What ends too early may yet decode, as some writers leave out a format's last bytes.
-    suspect = {n for n in numbers if not all(header.whole for header in headers[n].of.values())}
-    decoded = [n for n in sorted(spread | suspect) if not headers[n].problems]
+    chosen = _to_decode(dataset, headers, mode)
     known: dict[int, dict[str, Extremes]] = {}
-    results = in_threads(partial(_decode, dataset), decoded, "Checking data", "image")
-    for number, (of_pixels, lines) in zip(decoded, results, strict=True):
+    results = in_threads(partial(_decode, dataset), chosen, "Checking data", "image")
+    for (number, _), (of_pixels, lines) in zip(chosen, results, strict=True):
         known[number] = of_pixels
         found += lines
     if found:
@@ -91,13 +94,42 @@ def _read_headers(dataset: AlignedDataset, number: int) -> _Headers:
     return _Headers(headers, found)
 
 
-def _decode(dataset: AlignedDataset, number: int) -> tuple[dict[str, Extremes], list[str]]:
-    """Decode the maps of a sample, as training will: what their values are, and the problems."""
+def _to_decode(
+    dataset: AlignedDataset, headers: list[_Headers], mode: Literal["headers", "sample", "full"]
+) -> list[tuple[int, dict[str, Path]]]:
+    """The samples to decode, and which of their files."""
+    most = {"headers": DEEP_DECODED, "sample": DECODED, "full": len(dataset)}[mode]
+    count = min(most, len(dataset))
+    spread = {n * len(dataset) // count for n in range(count)}
+    chosen = []
+    for number, (files, sample) in enumerate(zip(dataset.files, headers, strict=True)):
+        # What ends too early may yet decode, as some writers leave out a format's last bytes.
+        names = {name for name, header in sample.of.items() if not header.whole}
+        if mode != "headers" and (names or number in spread):
+            names = set(files)
+        elif number in spread:
+            names |= {name for name in sample.of if _may_be_cut_off(dataset, name, sample.of[name])}
+        if names and not sample.problems:
+            chosen.append((number, {name: files[name] for name in files if name in names}))
+    return chosen
+
+
+def _may_be_cut_off(dataset: AlignedDataset, name: str, header: Header) -> bool:
+    """Whether a photograph may have values outside the range it is taken to have: it is seldom
+    noticed later, as what renders knows them no more."""
+    of_more_bits = name in dataset.photos and header.dtype != np.uint8
+    return of_more_bits and (header.dtype.kind == "f" or dataset.ranges[name] is not None)
+
+
+def _decode(
+    dataset: AlignedDataset, sample: tuple[int, dict[str, Path]]
+) -> tuple[dict[str, Extremes], list[str]]:
+    """Decode maps of a sample, as training will: what their values are, and the problems."""
 
     def values(name: str, path: Path) -> Extremes | None:
         return extremes(dataset, name, dataset.read_map(name, path))
 
-    found, lines = _each(values, dataset.files[number])
+    found, lines = _each(values, sample[1])
     return {name: known for name, known in found.items() if known is not None}, lines
 
 

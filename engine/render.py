@@ -7,9 +7,8 @@ import contextlib
 import copy
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -25,7 +24,8 @@ from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import DataOptions
 from pix2pixhd.util.batch import Batch
-from pix2pixhd.util.image import image_to_values, label_to_image, tensor_to_image
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image import bytes_to_image, image_to_values, label_to_image, tensor_to_image
 from pix2pixhd.util.labels import LabelSet
 
 Item = TypeVar("Item")
@@ -48,27 +48,49 @@ def side_stream(device: torch.device) -> torch.cuda.Stream:
 
 
 def one_behind(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, each when the next one has been made."""
-    end: list[Any] = [None]
-    return (item for item, _ in itertools.pairwise(itertools.chain(items, end)))
+    """The items, each when the next one has been made, or a user's mistake was met in making it."""
+    made: list[Item] = []
+    try:
+        for item in items:
+            yield from made
+            made = [item]
+    except UserError:
+        yield from made
+        raise
+    yield from made
 
 
-def batches_on(device: torch.device, loader: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches on the device; a GPU is sent the next one while it computes."""
+def batches_on(
+    device: torch.device, loader: Iterable[Batch], *, with_image: bool = True
+) -> Iterator[Batch]:
+    """The batches on the device; a GPU is sent the next one while it computes.
+
+    Args:
+        with_image: False leaves the real images in host memory.
+    """
+
+    def sent(batch: Batch) -> Batch:
+        if with_image:
+            return batch.to(device)
+        return dataclasses.replace(
+            dataclasses.replace(batch, image=None).to(device), image=batch.image
+        )
+
     if device.type != "cuda":
-        yield from (batch.to(device) for batch in loader)
+        yield from map(sent, loader)
         return
     copies = side_stream(device)
 
     def send(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(copies):
-            return batch.to(device), copies.record_event()
+            return sent(batch), copies.record_event()
 
     for batch, copied in one_behind(map(send, loader)):
         stream = torch.cuda.current_stream()
         stream.wait_event(copied)
         for tensor in batch.tensors().values():
-            tensor.record_stream(stream)  # its memory is kept until the work on it is done
+            if tensor.is_cuda:
+                tensor.record_stream(stream)  # its memory is kept until the work on it is done
         yield batch
 
 
@@ -81,6 +103,7 @@ def for_each_batch(
     *,
     batch_size: int | None = None,
     on_device: bool = True,
+    with_image: bool = True,
 ) -> None:
     """Compute something of this process's share of a data set's images, in order, and use it.
 
@@ -93,6 +116,7 @@ def for_each_batch(
         dataset: all of the images; the processes take turns with them.
         data, batch_size: how to load them; images in a batch, `data.batchSize` by default.
         on_device: False leaves the batches in host memory.
+        with_image: False leaves their real images there.
 
     Raises:
         UserError: a file cannot be read.
@@ -105,7 +129,8 @@ def for_each_batch(
     loader = create_loader(share, data, seed=0, is_train=False, pin_memory=to_gpu)
 
     def computed() -> Iterator[tuple[Batch, Item]]:
-        for batch in batches_on(device, loader) if on_device else loader:
+        host = torch.device("cpu")
+        for batch in batches_on(device if on_device else host, loader, with_image=with_image):
             with torch.inference_mode(), runtime.autocast():
                 item = compute(batch)
             yield batch, item
@@ -120,7 +145,7 @@ def validate_once(
     dataset: AlignedDataset,
     runtime: Runtime,
     batch_size: int = 1,
-    mode: Literal["sample", "full"] = "sample",
+    mode: Literal["headers", "sample", "full"] = "sample",
 ) -> None:
     """Check a data set's files in the first process, where a UserError says what is wrong with
     them, while the others wait."""
@@ -173,7 +198,10 @@ class Rendering:
             shown = {"input_label": drawn}
             if self.batch.extra is not None:
                 shown["input_extra"] = photo_to_image(self.batch.extra[sample])
-            return shown | {n: tensor_to_image(image) for n, image in self._outputs(sample).items()}
+            shown |= {name: tensor_to_image(image) for name, image in self._fakes(sample).items()}
+            if self.batch.image is not None:
+                shown["real_image"] = photo_to_image(self.batch.image[sample])
+            return shown
 
     def values(self, data: DataOptions, sample: int = 0) -> Values:
         """The synthesised images of one sample, and the real one as the networks saw it, in the
@@ -183,16 +211,18 @@ class Rendering:
         if bits == 8 and self.fakes[0].shape[1] == 3:
             return {}
         with self._when_done():
+            images, real = self._fakes(sample), self.batch.image
+            if real is not None:
+                images["real_image"] = image_to_float(real[sample])
             return {
                 name: image_to_values(image, bits, data.ranges["image"])
-                for name, image in self._outputs(sample).items()
+                for name, image in images.items()
             }
 
-    def _outputs(self, sample: int) -> dict[str, Tensor]:
-        """The synthesised images and the real one, float [C, H, W] in [-1, 1]."""
-        names, real = synthesized_names(len(self.fakes)), self.batch.image
-        fakes = {name: fake[sample] for name, fake in zip(names, self.fakes, strict=True)}
-        return fakes if real is None else fakes | {"real_image": image_to_float(real[sample])}
+    def _fakes(self, sample: int) -> dict[str, Tensor]:
+        """The synthesised images, float [C, H, W] in [-1, 1]."""
+        names = synthesized_names(len(self.fakes))
+        return {name: fake[sample] for name, fake in zip(names, self.fakes, strict=True)}
 
     @contextlib.contextmanager
     def _when_done(self) -> Iterator[None]:
@@ -205,6 +235,8 @@ class Rendering:
 
 def photo_to_image(pixels: Tensor) -> np.ndarray:
     """A photograph [C, H, W], in the types of a batch, as uint8 [H, W, 3]."""
+    if pixels.dtype == torch.uint8:
+        return bytes_to_image(pixels)
     return tensor_to_image(image_to_float(pixels))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pix2pixhd.engine.feature_files import clusters_name
@@ -19,6 +21,7 @@ from pix2pixhd.options.parsing import parse_test
 from pix2pixhd.options.saved import saved_options
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 from pix2pixhd.pages.gallery import ResultsGallery, Style
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet
 
 
@@ -59,6 +62,18 @@ def create_gallery(
         command=command(options, own),
         style=_style(options),
     )
+
+
+@contextlib.contextmanager
+def telling_what_stays(gallery: ResultsGallery) -> Iterator[None]:
+    """Tell what of a gallery there is, where a mistake in the data ends its rendering."""
+    try:
+        yield
+    except UserError:
+        count = len(gallery.rows)
+        stays = f"{count} image{'s' * (count != 1)} rendered before stay in {gallery.folder}/images"
+        print(f"stopped: {stays}, pages are not written; see also check_data.py", flush=True)
+        raise
 
 
 def ways_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:

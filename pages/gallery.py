@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -22,8 +22,14 @@ from pix2pixhd.pages.html import (
     remove_stale,
     write_page,
 )
-from pix2pixhd.pages.result_files import keep_files, link_or_copy, plan_files
-from pix2pixhd.util.image import save_image, save_thumbnail, save_values, thumbnail_size
+from pix2pixhd.pages.result_files import copy_file, keep_files, link_or_copy, plan_files
+from pix2pixhd.util.image import (
+    THUMBNAIL_QUALITY,
+    save_image,
+    save_thumbnail,
+    save_values,
+    thumbnail_size,
+)
 from pix2pixhd.util.image_writer import ImageWriter
 from pix2pixhd.util.labels import LabelSet
 
@@ -40,6 +46,17 @@ class Row(NamedTuple):
     name: str
     pictures: list[Picture]
     files: list[str]
+
+
+class Original(NamedTuple):
+    """A picture that is a file already, in the gallery's format: it is copied.
+
+    Not linked: who edits a picture of the results would edit the data set.
+    """
+
+    file: Path
+    size: tuple[int, int]  # width and height
+    read_small: Callable[[tuple[int, int]], np.ndarray]  # width, height -> uint8 [H,W,3] so large
 
 
 class Style(NamedTuple):
@@ -111,7 +128,7 @@ class ResultsGallery:
         self,
         writer: ImageWriter,
         name: str,
-        images: Mapping[str, np.ndarray],
+        images: Mapping[str, np.ndarray | Original],
         values: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Save pictures as `images/<stem>_<column>.<format>` with thumbnails, and add their row.
@@ -121,7 +138,7 @@ class ResultsGallery:
         Args:
             writer: saves in the background; raises what went wrong with an earlier file.
             name: heading of the row, by which rows are sorted; may hold folders (a/b); reserved.
-            images: uint8 [H,W,3] for each column of which there is one.
+            images: uint8 [H,W,3], or what stands for it, for each column of which there is one.
             values: of such an image, [C,H,W] of uint8, uint16 or float32, where the picture tells
                 less.
         """
@@ -161,8 +178,11 @@ class ResultsGallery:
         remove_stale(self.folder, "*.html", r"(index|page_\d{4,})(_desc)?\.html", written)
         keep_files(self.folder, files)
 
-    def _picture(self, file: str, image: np.ndarray, caption: str, alt: str) -> Picture:
-        size = thumbnail_size(image.shape[1], image.shape[0], self.image_width)
+    def _picture(self, file: str, image: np.ndarray | Original, caption: str, alt: str) -> Picture:
+        width, height = (
+            image.size if isinstance(image, Original) else (image.shape[1], image.shape[0])
+        )
+        size = thumbnail_size(width, height, self.image_width)
         thumbnail, full = f"images/thumbs/{file}.jpg", f"images/{file}.{self.image_format}"
         return Picture(thumbnail, size, caption, alt, full)
 
@@ -171,13 +191,22 @@ class ResultsGallery:
         return self._picture(STYLE, style.image, caption, "photograph that the style is from")
 
     def _save(
-        self, image: np.ndarray, values: np.ndarray | None, picture: Picture, plain: str = ""
+        self,
+        image: np.ndarray | Original,
+        values: np.ndarray | None,
+        picture: Picture,
+        plain: str = "",
     ) -> None:
         """Write the files of a picture; `plain` is its path in a plain folder."""
-        save_thumbnail(image, self.folder / picture.file, self.image_width)
+        thumbnail, full = self.folder / picture.file, self.folder / picture.full
         kept = self.folder / (picture.values or picture.full)
-        if values is None or picture.values:
-            save_image(image, self.folder / picture.full)
+        if isinstance(image, Original):
+            save_image(image.read_small(picture.size), thumbnail, quality=THUMBNAIL_QUALITY)
+            copy_file(image.file, full)
+        else:
+            save_thumbnail(image, thumbnail, self.image_width)
+            if values is None or picture.values:
+                save_image(image, full)
         if values is not None and values.dtype == np.uint8 and len(values) == 1:
             save_image(values[0], kept)
         elif values is not None:

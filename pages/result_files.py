@@ -55,6 +55,11 @@ def link_or_copy(source: Path, path: Path) -> None:
         with contextlib.suppress(OSError):
             os.link(source, path)
             return
+    copy_file(source, path)
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Make `path` a copy of `source`, whole or not at all."""
     with replacing(path) as file, source.open("rb") as original:
         shutil.copyfileobj(original, file)
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import save_image
 
 
@@ -18,7 +19,8 @@ class ImageWriter:
     """A few threads that save pictures; Pillow encodes outside of Python's lock.
 
     Use it as a context manager: leaving the block waits for what is pending. What goes wrong in a
-    thread is raised by a later call or, at the latest, when the block is left.
+    thread is raised by a later call or, at the latest, when the block is left. Of a user's mistake
+    that ends the block, the pictures made before are still saved.
 
     Args:
         threads: how many pictures are encoded at once; None: as many as the machine has cores,
@@ -58,4 +60,5 @@ class ImageWriter:
             if kind is None:  # an error that is on its way out matters more than ours
                 self._wait_until(0)
         finally:
-            self._pool.shutdown(cancel_futures=True)
+            is_users = kind is not None and issubclass(kind, UserError)
+            self._pool.shutdown(cancel_futures=not is_users)

@@ -126,7 +126,7 @@ def test_colour_files_of_labels(make_set: MakeSet, open_set: OpenSet) -> None:
     Image.fromarray(np.ones((8, 16, 3), np.uint8)).save(root / "train_label/001.png")
     assert validate_dataset(open_set(root)) == [
         f"note: label maps are colour files ({root}/train_label/001.png), taken as the numbers "
-        "they show: in each, red, green and blue are equal"
+        "they show; in each, red, green and blue must be equal"
     ]
 
 

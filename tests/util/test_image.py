@@ -7,6 +7,7 @@ from PIL import Image
 
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import (
+    bytes_to_image,
     image_to_values,
     label_to_image,
     save_image,
@@ -32,6 +33,16 @@ def test_tensor_channels_become_three():
     assert (tensor_to_image(image)[..., 1] == tensor_to_image(image[1:2])[..., 0]).all()
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_photograph_comes_back_whatever_the_memory_format(layout):
+    pixels = torch.randint(0, 256, (1, 3, 70, 5), dtype=torch.uint8)  # several blocks of rows
+    image = (pixels.float() / 127.5 - 1).contiguous(memory_format=layout)[0]
+    expected = pixels[0].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(tensor_to_image(image), expected)
+    np.testing.assert_array_equal(bytes_to_image(pixels[0]), expected)
+    assert (bytes_to_image(pixels[0, :1]) == expected[..., :1]).all()
+
+
 @pytest.mark.parametrize("make", [torch.tensor, np.array])
 def test_labels_are_looked_up_and_those_outside_are_gray(make):
     label = make([[[0, 11, 12], [255, -1, 3]]])
@@ -44,6 +55,15 @@ def test_labels_are_looked_up_and_those_outside_are_gray(make):
 def test_byte_labels_do_not_wrap():
     label = torch.tensor([[0, 255]], dtype=torch.uint8)
     assert tuple(label_to_image(label, label_palette(300))[0, 1]) == tuple(label_palette(300)[255])
+    assert label_to_image(label, label_palette(255))[0, 1].tolist() == list(IGNORED)
+
+
+def test_pixels_of_a_png_in_any_memory_order(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 9, 7), dtype=np.uint8)
+    save_image(pixels.transpose(2, 1, 0), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as opened:
+        assert opened.mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(opened), pixels.transpose(2, 1, 0))
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPG", "JPEG")])
