@@ -207,6 +207,29 @@ def test_any_number_of_workers_gives_the_same_batches(make_set: MakeSet) -> None
     assert workers[0] == workers[1]  # they persist
 
 
+@pytest.mark.parametrize(
+    ("of_machine", "images", "neighbours", "workers"),
+    [(2, 12, 1, 2), (64, 12, 1, 8), (64, 4, 1, 4), (64, 1, 1, 0), (7, 12, 2, 3), (2, 12, 8, 1)],
+)
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_as_many_workers_as_cores_unless_told(
+    make_set: MakeSet,
+    monkeypatch: pytest.MonkeyPatch,
+    of_machine: int,
+    images: int,
+    neighbours: int,
+    workers: int,
+) -> None:
+    monkeypatch.setattr("pix2pixhd.data.cores", lambda: of_machine)
+    data = DataOptions(dataroot=str(make_set(count=images)))
+    dataset = create_dataset(data, ModelOptions(), phase="train")
+    for is_train in (True, False):
+        for threads, expected in ((None, workers), (5, 5)):
+            told = replace(data, nThreads=threads)
+            batches = create_loader(dataset, told, seed=0, is_train=is_train, neighbours=neighbours)
+            assert batches.num_workers == expected
+
+
 def test_a_resumed_run_sees_what_an_uninterrupted_one_sees(make_set: MakeSet) -> None:
     root = make_set(count=7)
     whole = epoch(loader(root, batchSize=2, nThreads=1), 1)
