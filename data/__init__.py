@@ -8,6 +8,9 @@ from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.data.sampler import EpochSampler
 from pix2pixhd.options.base_options import DataOptions, ModelOptions
+from pix2pixhd.util.threads import cores
+
+MOST_WORKERS = 8  # by default: each holds two batches that nobody has asked for yet
 
 # --dataset_mode -> class. Another kind of data set is a file here, a row, and its name among the
 # choices in options/base_options.py. All take the arguments below, and tell the start-up check and
@@ -62,6 +65,7 @@ def create_loader(
     pin_memory: bool = False,
     rank: int = 0,
     ranks: int = 1,
+    neighbours: int = 1,
 ) -> Loader:
     """Batches of a data set.
 
@@ -73,6 +77,7 @@ def create_loader(
         seed: of the order.
         pin_memory: load into memory that CUDA devices copy from without waiting.
         rank, ranks: for training, which of so many shares of each batch to load.
+        neighbours: processes on this machine, this one included, that load at the same time.
 
     Raises:
         UserError: fewer training images than a batch, or batches that cannot be shared evenly.
@@ -85,6 +90,13 @@ def create_loader(
         )
     else:
         sampler = BatchSampler(SequentialSampler(dataset), data.batchSize, drop_last=False)
-    return Loader(
-        dataset, batch_sampler=sampler, workers=data.nThreads, seed=seed, pin_memory=pin_memory
-    )
+    workers = data.nThreads
+    if workers is None:
+        workers = default_workers(len(sampler), neighbours)
+    return Loader(dataset, batch_sampler=sampler, workers=workers, seed=seed, pin_memory=pin_memory)
+
+
+def default_workers(batches: int, neighbours: int = 1) -> int:
+    """How many processes load images where nobody says: this one's share of the cores. None for a
+    single batch, which has nothing to be loaded beside."""
+    return min(batches, MOST_WORKERS, max(1, cores() // neighbours)) if batches > 1 else 0

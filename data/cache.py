@@ -23,9 +23,6 @@ from pix2pixhd.util.files import replacing, writing
 
 FORMAT = 3  # to be raised when the pixels made from a file, or the way they are kept, change
 
-# The first type that holds all values exactly, else their own. Unsigned ones tell what white is.
-NARROW = {"i": (np.uint8, np.uint16), "f": (np.float16,)}
-
 
 class ResizedMap(NamedTuple):
     """One map of a sample, resized but not cropped."""
@@ -75,9 +72,11 @@ class Cache:
 
 
 def _write(sidecar: Path, array: Path, stamp: list[object], made: ResizedMap) -> None:
-    with np.errstate(over="ignore"):  # to infinity, which is not equal
-        narrower = (made.planes.astype(t) for t in NARROW.get(made.planes.dtype.kind, ()))
-        planes = next((n for n in narrower if np.array_equal(n, made.planes)), made.planes)
+    planes = made.planes
+    if planes.dtype.kind == "f":  # whole numbers stay as they are, as their type says something
+        with np.errstate(over="ignore"):  # to infinity, which is not equal
+            half = planes.astype(np.float16)
+        planes = half if np.array_equal(half, planes) else planes
     with replacing(array, durable=True) as file:  # a sidecar must not outlive its array
         # Written as `np.save` does, which would not say of a full disk that it is full.
         planes = np.ascontiguousarray(planes)

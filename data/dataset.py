@@ -40,7 +40,8 @@ class AlignedDataset(Dataset[Batch]):
 
     - `label`: uint8 [1,1,H,W], int32 if label_nc > 255; if label_nc = 0 a photograph as below,
       with input_nc channels. The ignored label is IGNORE, in int32 IGNORE_WIDE.
-    - `inst`: int32 [1,1,H,W], any numbers; None without the model's `instance`.
+    - `inst`: [1,1,H,W], any numbers: uint16 of a file of 8 or 16 bits, else int32; None without
+      the model's `instance`.
     - `image`: [1,output_nc,H,W], uint8 or uint16 as its file has it; but of more than 8 bits with a
       range, and of floating point, float32 in [-1,1]. None if there is no folder of them.
     - `extra`: the same, [1,extra_nc,H,W]; None if that is 0.
@@ -223,11 +224,12 @@ class AlignedDataset(Dataset[Batch]):
             )
         if name in self.photos:
             return planes_of(transforms.resize(values, size, Image.Resampling.BICUBIC))
-        ids = np.asarray(transforms.resize(values, size, Image.Resampling.NEAREST))
-        if name == "label" and self.ignore_label is not None:
-            ignored = ids == self.ignore_label
-            ids = ids.astype(self._dtype(name, ids))
-            ids[ignored] = IGNORE_WIDE if self.label_nc > 255 else IGNORE
+        ids = transforms.resize_ids(values, size)
+        if name == "label":
+            labels = ids.astype(self._dtype(name, ids), copy=self.ignore_label is not None)
+            if self.ignore_label is not None:
+                labels[ids == self.ignore_label] = IGNORE_WIDE if self.label_nc > 255 else IGNORE
+            ids = labels
         return ids[None]
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -278,8 +280,9 @@ class AlignedDataset(Dataset[Batch]):
             return np.dtype(np.float32)
         if name in self.photos:
             return planes.dtype
-        wide = name == "inst" or self.label_nc > 255
-        return np.dtype(np.int32 if wide else np.uint8)
+        if name == "inst":
+            return np.dtype(np.uint16 if planes.dtype.kind == "u" else np.int32)
+        return np.dtype(np.int32 if self.label_nc > 255 else np.uint8)
 
 
 def kind_of(name: str) -> str:

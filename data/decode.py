@@ -73,7 +73,7 @@ def read_ids(path: Path, what: str) -> Image.Image:
     are all gray. `what` is as for `read_header`.
 
     Returns:
-        An image of mode L, or of mode I (int32) where the file has more than 8 bits.
+        An image of mode L, of mode I;16 where the file has 16 bits, or of mode I (int32).
 
     Raises:
         UserError: unreadable, of colours or of floating-point numbers, or too large ones.
@@ -86,7 +86,7 @@ def read_ids(path: Path, what: str) -> Image.Image:
         else:
             stretch = STRETCH.get(array_files.raw_mode(file), 1)
             file.load()
-            if file.mode == "L" and stretch == 1:
+            if file.mode in ("L", "I;16") and stretch == 1:
                 return file
             planes = planes_of(file)
     ids = planes[0]
@@ -94,6 +94,8 @@ def read_ids(path: Path, what: str) -> Image.Image:
         raise UserError(_no_ids(path, header, what))
     if ids.dtype in (np.bool_, np.uint8):
         return Image.fromarray(ids.astype(np.uint8) // np.uint8(stretch))
+    if header.dtype == np.uint16:
+        return Image.fromarray(ids.astype(np.uint16))
     if not np.can_cast(ids.dtype, np.int32) and (ids.min() < -(2**31) or ids.max() >= 2**31):
         raise UserError(
             f"{path}: {what} {ids.max()} found, expected at most {2**31 - 1}; renumber them"

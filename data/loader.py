@@ -102,18 +102,20 @@ def collate(samples: list[Batch | UserError]) -> Batch | UserError:
 
 
 def _of_one_depth(samples: list[Batch]) -> list[Batch]:
-    """The samples, of maps that some have in 8 bits and others in more all as floating point."""
+    """The samples; maps that some have in 8 bits and others in more become alike, photographs as
+    floating point, instance ids as int32."""
     maps = [sample.tensors() for sample in samples]
     types = {name: {tensors[name].dtype for tensors in maps} for name in maps[0]}
     if mixed := [name for name, kinds in types.items() if len(kinds) > 1]:
-        return [
-            Batch(path=sample.path, **tensors | {name: _as_float(tensors[name]) for name in mixed})
-            for sample, tensors in zip(samples, maps, strict=True)
-        ]
+        wide = [tensors | {name: _wide(name, tensors[name]) for name in mixed} for tensors in maps]
+        paths = (sample.path for sample in samples)
+        return [Batch(path=path, **tensors) for path, tensors in zip(paths, wide, strict=True)]
     return samples
 
 
-def _as_float(pixels: torch.Tensor) -> torch.Tensor:
+def _wide(name: str, pixels: torch.Tensor) -> torch.Tensor:
+    if name == "inst":
+        return pixels.to(torch.int32)
     if pixels.is_floating_point():
         return pixels
     return transforms.to_float(pixels, 0, torch.iinfo(pixels.dtype).max)

@@ -70,6 +70,14 @@ def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.
     return image if image.size == size else image.resize(size, resample)
 
 
+def resize_ids(ids: Image.Image, size: Size) -> np.ndarray:
+    """Scale a map of identifiers as `resize` does, NEAREST: [H,W] of the image's own type."""
+    if ids.mode == "I;16" and ids.size != size:  # for which Pillow picks other pixels
+        wide = resize(ids.convert("I"), size, Image.Resampling.NEAREST)
+        return np.asarray(wide).astype(np.uint16)
+    return np.asarray(resize(ids, size, Image.Resampling.NEAREST))
+
+
 def resize_planes(planes: np.ndarray, size: Size) -> np.ndarray:
     """Scale a photograph [C,H,W] as `resize` does, BICUBIC: its planes one by one, as no channel is
     transparency to weigh the others with. More than 8 bits are scaled as floating point."""

@@ -55,7 +55,8 @@ def _start_and_watch(count: int, *launched: Any) -> None:
     # Where the processes meet: at a free port, which the store finds, until this process ends.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
-    os.environ |= {"WORLD_SIZE": str(count), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    os.environ |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(count))
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     # torchrun's name for the launch may be that of the parent, and theirs is this process.
     os.environ["TORCHELASTIC_RUN_ID"] = read_world().launch or ""
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))

@@ -126,7 +126,9 @@ def for_each_batch(
     share.files = dataset.files[world.rank :: world.size]
     data = dataclasses.replace(data, batchSize=batch_size or data.batchSize)
     to_gpu = on_device and device.type == "cuda"
-    loader = create_loader(share, data, seed=0, is_train=False, pin_memory=to_gpu)
+    loader = create_loader(
+        share, data, seed=0, is_train=False, pin_memory=to_gpu, neighbours=world.local_size
+    )
 
     def computed() -> Iterator[tuple[Batch, Item]]:
         host = torch.device("cpu")

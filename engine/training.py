@@ -194,6 +194,7 @@ def open_data(options: TrainOptions, runtime: Runtime) -> tuple[AlignedDataset, 
         pin_memory=runtime.device.type == "cuda",
         rank=world.rank,
         ranks=world.size,
+        neighbours=world.local_size,
     )
     if dropped := len(dataset) % data.batchSize:
         runtime.print_rank0(

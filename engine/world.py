@@ -22,6 +22,7 @@ class World:
     address: str = ""  # host:port where rank 0 waits for the others; none if a launcher sees to it
     launch: str | None = None  # torchrun's name for this launch, which its restarts share
     restarts: int = 0  # how often torchrun has started these processes anew
+    local_size: int = 1  # how many are on this machine; all, if the launcher did not say
 
     @property
     def is_main(self) -> bool:
@@ -43,16 +44,18 @@ def read_world(environment: Mapping[str, str] = os.environ) -> World:
     Raises:
         UserError: the variables are there, but make no sense.
     """
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    counts = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    names = (*counts, "MASTER_ADDR", "MASTER_PORT")
     given = {name: environment[name] for name in names if environment.get(name)}
     if not {"RANK", "WORLD_SIZE"} <= given.keys():
         return World()
     try:
         rank, size = int(given["RANK"]), int(given["WORLD_SIZE"])
         local_rank = int(given["LOCAL_RANK"]) if "LOCAL_RANK" in given else None
+        local_size = int(environment.get("LOCAL_WORLD_SIZE") or size)
         address = f"{given['MASTER_ADDR']}:{int(given['MASTER_PORT'])}" if size > 1 else ""
         restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", 0))
-        if not 0 <= rank < size or (local_rank or 0) < 0:
+        if not 0 <= rank < size or (local_rank or 0) < 0 or not 0 < local_size <= size:
             raise ValueError
     except (ValueError, KeyError) as error:
         raise UserError(
@@ -65,4 +68,4 @@ def read_world(environment: Mapping[str, str] = os.environ) -> World:
     launch = environment.get("TORCHELASTIC_RUN_ID") or None
     if launch == "none":  # torchrun's default; then its process tells one launch from another
         launch = f"process {os.getppid()}"
-    return World(rank, size, local_rank, address, launch, restarts)
+    return World(rank, size, local_rank, address, launch, restarts, local_size)

@@ -91,6 +91,8 @@ def pixel_unit(height: int, width: int) -> int:
 
 def named_labels(ids: Tensor) -> Tensor:
     """The labels that instance ids name: an id below 1000 itself, any other id // 1000."""
+    if ids.dtype == torch.uint16:  # which PyTorch stores and compares, but does not divide
+        ids = ids.to(torch.int32)
     return torch.where(ids < 1000, ids, ids // 1000)
 
 

@@ -117,8 +117,9 @@ class DataOptions:
     """Images per step, of all processes together; test.py: at once, in each process."""
     serial_batches: bool = False
     """Take the images in order, not shuffled."""
-    nThreads: Annotated[int, Range(0, 1024)] = 2
-    """Processes that load images; 0 loads them in the main process."""
+    nThreads: Annotated[int, Range(0, 1024)] | None = None
+    """Processes that load images, by default as many as there are cores, 8 at most; 0 loads them in
+    the main process."""
     cache: str | None = None
     """Folder to keep decoded and resized images in, uncompressed: quicker to read, but large."""
     value_range: str | None = None

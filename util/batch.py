@@ -26,7 +26,8 @@ class Batch:
     """Of the label maps' files."""
 
     inst: Tensor | None = None
-    """Instance ids, int32 [N,1,H,W]."""
+    """Instance ids, uint16 or int32 [N,1,H,W]. PyTorch does not calculate with uint16: it compares
+    for equality, the rest needs `inst.int()`."""
 
     image: Tensor | None = None
     """Photographs, uint8 or uint16 [N,C,H,W]; or float in [-1,1]."""

@@ -13,6 +13,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def cores() -> int:
+    """Cores that this process may use: a scheduler may have given it a part of the machine's."""
+    if hasattr(os, "sched_getaffinity"):  # on Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], title: str = "", unit: str = "file"
 ) -> Iterator[Result]:
@@ -21,7 +28,7 @@ def in_threads(
     What it raises for an item is raised at that item.
     """
     # More threads than cores hide a slow disk.
-    pool = ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1)))
+    pool = ThreadPoolExecutor(min(16, 2 * cores()))
     try:
         results = pool.map(function, items)
         yield from tqdm(results, title or None, len(items), leave=False, unit=unit, disable=None)

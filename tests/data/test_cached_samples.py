@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cached_sets import assert_same, files, forbid_reading
 from PIL import Image
 from tiny_scenes import pixels
@@ -71,6 +72,25 @@ def test_same_labels(
     plain, cached = open_set(root, **options), open_set(root, **options, cache=folder)
     cached[0]
     assert_same(cached, plain)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(np.uint8, torch.uint16), (np.uint16, torch.uint16), (np.int32, torch.int32)],
+)
+def test_instance_ids_are_of_the_type_that_their_file_needs(
+    make_set: MakeSet, open_set: OpenSet, folder: Path, dtype: type, expected: torch.dtype
+) -> None:
+    """Whatever their values: then all samples of a set are alike."""
+    root = make_set(count=1, size=(40, 24))
+    (root / "train_inst/000.png").unlink()
+    ids = np.arange(40 * 24).reshape(24, 40) % 200
+    np.save(root / "train_inst/000.npy", ids.astype(dtype))
+    plain, cached = open_set(root, flip=False), open_set(root, flip=False, cache=folder)
+    cached[0]
+    assert_same(cached, plain)
+    assert plain[0].inst.dtype == expected
+    np.testing.assert_array_equal(plain[0].inst[0, 0], ids)
 
 
 @pytest.mark.parametrize(("input_nc", "output_nc"), [(1, 3), (3, 1)])

@@ -26,7 +26,7 @@ def test_a_sample(make_set: MakeSet, open_set: OpenSet) -> None:
     assert sample.path == [str(root / "train_label/001.png")]
     assert {name: v.dtype for name, v in sample.tensors().items()} == {
         "label": torch.uint8,
-        "inst": torch.int32,
+        "inst": torch.uint16,
         "image": torch.uint8,
     }
     np.testing.assert_array_equal(sample.label[0, 0], pixels("label", 1, (16, 8)))
@@ -41,7 +41,7 @@ def test_one_draw_for_all_maps(make_set: MakeSet, open_set: OpenSet, mode: str) 
     dataset = open_set(make_set(size=(16, 16)), resize_or_crop=mode)
     for counter in range(20):
         sample = dataset[0, counter]
-        place = sample.inst[0, 0] - 40000
+        place = sample.inst[0, 0].int() - 40000
         assert torch.equal(sample.label[0, 0], (place % 5).byte())
         assert torch.equal(sample.image[0, 0].int(), place)
 
@@ -99,7 +99,7 @@ def test_image_to_image(make_set: MakeSet, open_set: OpenSet) -> None:
     assert sample.label.dtype == torch.uint8
     assert sample.label.shape == (1, 1, 8, 16)
     assert sample.image.shape == (1, 3, 8, 16)
-    assert sample.inst.dtype == torch.int32
+    assert sample.inst.dtype == torch.uint16
     assert sample.path == [str(root / "train_A/000.png")]
     assert open_set(root, label_nc=0, instance=False)[0].inst is None
 

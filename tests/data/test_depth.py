@@ -104,7 +104,8 @@ def test_further_input_images(make_set: MakeSet, open_set: OpenSet, channels: in
     for counter in range(9):
         sample = dataset[0, counter]
         assert sample.extra.shape == (1, channels, 8, 8)
-        assert torch.equal(sample.extra.int(), (sample.inst - 40000).expand(1, channels, -1, -1))
+        expected = (sample.inst.int() - 40000).expand(1, channels, -1, -1)
+        assert torch.equal(sample.extra.int(), expected)
 
 
 def test_without_the_option_the_folder_is_not_read(make_set: MakeSet, open_set: OpenSet) -> None:

@@ -93,7 +93,7 @@ def test_features_share_the_draw_of_the_other_maps(
     for index, counter in itertools.product(range(2), range(8)):
         sample = dataset[index, counter]
         assert (sample.feat.dtype, sample.feat.shape[:2]) == (torch.float32, (1, 3))
-        feat, inst = sample.feat[0], sample.inst[0]
+        feat, inst = sample.feat[0], sample.inst[0].int()
         # float16 is exact to 1/8 of a step here.
         assert torch.equal(((feat[0] + 1) * 127.5).round().int(), inst[0] - 40000)
         assert torch.equal(((1 - feat[1]) * 127.5).round().int(), inst[0] - 40000)

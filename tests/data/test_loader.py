@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 from shared_data import shared
+from tiny_scenes import pixels
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from pix2pixhd.data import create_dataset, create_loader
@@ -168,14 +169,27 @@ def test_photographs_of_several_depths_make_a_batch(make_set: MakeSet) -> None:
         assert (batch.image == 1).all()
 
 
+def test_instance_ids_of_several_depths_make_a_batch(make_set: MakeSet) -> None:
+    root = make_set(count=2)
+    (root / "train_inst/001.png").unlink()
+    wide = np.full((8, 16), 70000, np.int32)
+    Image.fromarray(wide).save(root / "train_inst/001.tif")
+    data = options(root, resize_or_crop="none", flip=False)
+    dataset = create_dataset(data, ModelOptions(), phase="train", seed=0, is_train=True)
+    assert [dataset[n].inst.dtype for n in (0, 1)] == [torch.uint16, torch.int32]
+    ids = collate([dataset[0], dataset[1]]).inst
+    assert ids.dtype == torch.int32
+    np.testing.assert_array_equal(ids[:, 0], [pixels("inst", 0, (16, 8)), wide])
+
+
 def test_pinning_pins_every_map(make_set: MakeSet, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the function that a DataLoader calls; pinned memory itself needs a CUDA device."""
     batch = next(iter(loader(make_set())))
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor.float() + 1)
     pinned = pin_memory(batch)
     assert pinned.path == batch.path
     for name, tensor in batch.tensors().items():
-        assert torch.equal(getattr(pinned, name), tensor + 1)
+        assert torch.equal(getattr(pinned, name), tensor.float() + 1)
     error = UserError("x")
     assert pin_memory(error) is error
 
@@ -191,6 +205,29 @@ def test_any_number_of_workers_gives_the_same_batches(make_set: MakeSet) -> None
         workers.append({process.pid for process in multiprocessing.active_children()})
     assert len(workers[0]) >= 3
     assert workers[0] == workers[1]  # they persist
+
+
+@pytest.mark.parametrize(
+    ("of_machine", "images", "neighbours", "workers"),
+    [(2, 12, 1, 2), (64, 12, 1, 8), (64, 4, 1, 4), (64, 1, 1, 0), (7, 12, 2, 3), (2, 12, 8, 1)],
+)
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_as_many_workers_as_cores_unless_told(
+    make_set: MakeSet,
+    monkeypatch: pytest.MonkeyPatch,
+    of_machine: int,
+    images: int,
+    neighbours: int,
+    workers: int,
+) -> None:
+    monkeypatch.setattr("pix2pixhd.data.cores", lambda: of_machine)
+    data = DataOptions(dataroot=str(make_set(count=images)))
+    dataset = create_dataset(data, ModelOptions(), phase="train")
+    for is_train in (True, False):
+        for threads, expected in ((None, workers), (5, 5)):
+            told = replace(data, nThreads=threads)
+            batches = create_loader(dataset, told, seed=0, is_train=is_train, neighbours=neighbours)
+            assert batches.num_workers == expected
 
 
 def test_a_resumed_run_sees_what_an_uninterrupted_one_sees(make_set: MakeSet) -> None:
@@ -304,7 +341,7 @@ def test_real_cityscapes() -> None:
     assert len(batches) == 8
     for batch in batches:
         assert batch.label.shape == batch.inst.shape == (1, 1, 64, 128)
-        ids = batch.inst
+        ids = batch.inst.int()
         labels = torch.where(ids >= 1000, ids // 1000, ids)
         assert ids.max() > 24000
         # Cityscapes' two maps disagree on a few outlines of void.

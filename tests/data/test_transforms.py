@@ -84,9 +84,11 @@ def test_identifiers_take_pillows_source_pixel(
         np.asarray(Image.fromarray(m).resize((to_width, to_height), nearest)).astype(np.int32)
         for m in (columns, rows)
     )
-    ids = Image.fromarray(1_000_000 + rows.astype(np.int32) * 1000 + columns)
-    result = np.asarray(transforms.resize(ids, (to_width, to_height), nearest))
-    np.testing.assert_array_equal(result, 1_000_000 + y * 1000 + x)
+    for dtype, first in ((np.int32, 1_000_000), (np.uint16, 300)):
+        ids = Image.fromarray((first + rows.astype(np.int32) * 1000 + columns).astype(dtype))
+        result = transforms.resize_ids(ids, (to_width, to_height))
+        np.testing.assert_array_equal(result, first + y * 1000 + x)
+        assert result.dtype == dtype
 
 
 @settings(deadline=None)

@@ -13,9 +13,11 @@ from programs import write_tiny_data
 from pix2pixhd.data import create_dataset
 from pix2pixhd.engine.render import Rendering, for_each_batch, one_behind, side_stream
 from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.training import open_data
 from pix2pixhd.engine.world import World
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.base_options import DataOptions, ModelOptions
+from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 
 
@@ -48,6 +50,20 @@ def test_processes_take_turns_with_the_images(tmp_path: Path) -> None:
     ]
     assert names(tmp_path, World(1, 2)) == [["scene_1", "scene_3"]]
     assert names(tmp_path, World(0, 2), batch_size=1) == [["scene_0"], ["scene_2"], ["scene_4"]]
+
+
+def test_processes_of_a_machine_share_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that train and those that render."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr("pix2pixhd.data.default_workers", lambda *args: asked.append(args) or 0)
+    data = DataOptions(dataroot=str(write_tiny_data(tmp_path, count=5)))
+    options = TrainOptions(data=data, model=ModelOptions(label_nc=5))
+    runtime = Runtime(torch.device("cpu"), world=World(local_size=4))
+    dataset, _ = open_data(options, runtime)
+    for_each_batch(lambda batch: None, lambda batch, item: None, dataset, data, runtime)
+    assert asked == [(5, 4)] * 2
 
 
 def test_one_stream_beside_the_main_one(monkeypatch: pytest.MonkeyPatch) -> None:

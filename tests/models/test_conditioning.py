@@ -51,6 +51,11 @@ def test_boundaries_are_where_a_4_neighbour_differs(inst: np.ndarray) -> None:
     assert np.array_equal(result.numpy(), expected)
 
 
+def test_boundaries_of_ids_of_16_bits() -> None:
+    ids = torch.tensor([[[[0, 65535], [0, 32768]]]], dtype=torch.int32)
+    assert torch.equal(instance_boundaries(ids.to(torch.uint16)), instance_boundaries(ids))
+
+
 def test_condition_is_labels_then_boundaries() -> None:
     label = torch.tensor([[[[0, 1], [1, 1]]]], dtype=torch.uint8)
     inst = torch.tensor([[[[7, 7], [7, 8]]]], dtype=torch.int32)

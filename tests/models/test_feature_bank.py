@@ -290,6 +290,7 @@ def test_without_a_label_map_instances_name_the_labels_of_another_image() -> Non
     """With --label_nc 0: otherwise what is found for 26001 would be looked up as 26."""
     ids = torch.tensor([[26001, 26002, 7, -1, -2001]], dtype=torch.int32)[None, None]
     assert named_labels(ids).flatten().tolist() == [26, 26, 7, -1, -2001]
+    assert named_labels(torch.tensor([65535, 999], dtype=torch.uint16)).tolist() == [65, 999]
     features = torch.tensor([[[[1.0, 3, 5, 7, 9]]]])
     vectors = mean_features_by_label(features, named_labels(ids))
     painted, lines = StyleSampler(vectors, 1).sample(ids, [""])

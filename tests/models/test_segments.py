@@ -62,7 +62,7 @@ def test_segments_name_sample_id_and_count_of_each_pixel(ids: np.ndarray) -> Non
     assert torch.equal(found.count, torch.bincount(found.index, minlength=len(keys)))
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int32, torch.int64])
 def test_ids_of_any_integer_type(dtype: torch.dtype) -> None:
     ids = torch.tensor([[3, 100, 3, 0], [100, 100, 0, 3]], dtype=dtype).view(2, 1, 2, 2)
     features = features_for(ids)

@@ -33,7 +33,7 @@ EVERYWHERE: dict[str, Any] = {
     "resize_or_crop": "scale_width",
     "serial_batches": False,
     "no_flip": False,
-    "nThreads": 2,
+    "nThreads": None,  # the reference has 2
     "max_dataset_size": None,
     "display_winsize": 512,
     "tf_log": False,

@@ -178,6 +178,7 @@ def test_options_of_the_reference(save: Save) -> None:
         "lr": 0.0001,
         "load_pretrain": "",
         "max_dataset_size": None,
+        "nThreads": 2,
         "n_downsample_global": 3,
         "netG": "local",
         "ngf": 16,
