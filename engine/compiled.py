@@ -16,7 +16,13 @@ from pix2pixhd.engine.cuda_graph import Capture, Graph, capture_on_gpu
 from pix2pixhd.engine.distributed import average_gradients
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.sizes import FEW, Size, Sizes, size_of
-from pix2pixhd.engine.step import Recipe, StepFunction, StepResult, compute_gradients
+from pix2pixhd.engine.step import (
+    PIX2PIXHD,
+    Recipe,
+    StepFunction,
+    StepResult,
+    compute_gradients,
+)
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.util.batch import Batch
 
@@ -25,7 +31,7 @@ WARM_UP = 3  # steps of a size before its work is captured in a CUDA graph
 
 
 def compiled_step(
-    model: Pix2PixHDModel, runtime: Runtime, recipe: Recipe
+    model: Pix2PixHDModel, runtime: Runtime, recipe: Recipe = PIX2PIXHD
 ) -> CompiledGradients | None:
     """The compiled function of a training that is to compile; None, and a line, if it cannot."""
     if not runtime.compiles:

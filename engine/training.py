@@ -113,7 +113,7 @@ def build(options: TrainOptions) -> Run:
         vote=Vote(runtime.world),
         labels=labels,
         image_bits=dataset.image_bits,
-        compiled=compiled_step(model, runtime, PIX2PIXHD),
+        compiled=compiled_step(model, runtime),
     )
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.engine.compiled import compiled_step
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import render
 from pix2pixhd.engine.runtime import Runtime
@@ -163,7 +164,8 @@ def build(
         return partial(PlainStep(model, schedule.lr, schedule.beta1), batch)
     scales = runtime.dtype == torch.float16
     optimizers = Optimizers(model, schedule.lr, schedule.beta1, scale_gradients=scales)
-    return partial(train_step, model, optimizers, runtime, batch)
+    compute = compiled_step(model, runtime)
+    return partial(train_step, model, optimizers, runtime, batch, compute=compute)
 
 
 def time_reference(

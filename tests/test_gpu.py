@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +16,18 @@ import torch
 from programs import metrics, run_encode, run_test, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 from test_conformance import expect_losses, flags
-from tiny_models import model_of
+from tiny_models import LR, TINY, model_of, take_steps, tiny_batch
 
+from pix2pixhd.engine.compiled import CompiledGradients
+from pix2pixhd.engine.cuda_graph import Replay, capture_on_gpu
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import Rendering, batches_on, side_stream
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.engine.step import train_step
+from pix2pixhd.engine.step import StepResult, compute_gradients, train_step
 from pix2pixhd.models.segments import instance_average
+from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.parsing import parse_train
+from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.labels import label_set
 
@@ -124,6 +130,82 @@ def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
         assert all(term.isfinite() for term in terms.values())
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+FEATURES = {"instance_feat": True, "nef": 2, "n_downsample_E": 1}
+
+
+@pytest.mark.parametrize("flags", [{}, {"netG": "local"}, FEATURES, {"norm": "batch"}])
+def test_a_step_never_waits_for_the_gpu(flags: dict[str, Any]) -> None:
+    """What waits cannot be captured in a CUDA graph."""
+    runtime = Runtime(DEVICE, torch.bfloat16, channels_last=True)
+    model = runtime.prepare(model_of(replaced(TrainOptions(), TINY | flags)))
+    batch = tiny_batch(size=(32, 48)).to(DEVICE)
+    compute_gradients(model, runtime, batch)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        compute_gradients(model, runtime, batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(
+    ("backend", "dropout"),
+    [("aot_eager", True), ("inductor", False)],  # whose compiler drops other units
+)
+def test_steps_of_a_graph_are_the_eager_ones(
+    backend: str, dropout: bool, dtype: torch.dtype, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two sizes, with rates and scales that change, and parts that are trained later."""
+    flags = {"netG": "local", "use_dropout": dropout}
+    runtime = Runtime(DEVICE, dtype, compiles=True, channels_last=dtype != torch.float32)
+    model, other = (
+        runtime.prepare(model_of(replaced(TrainOptions(), TINY | flags), seed=3)) for _ in range(2)
+    )
+    steps = [
+        (tiny_batch((32, 32 if n % 3 else 48), count=1, seed=n).to(DEVICE), LR / (n + 1), n < 12)
+        for n in range(24)
+    ]
+    torch.compiler.reset()
+    captured: list[int] = []
+    capture = capture_on_gpu()
+
+    def counted(function: Callable[[], StepResult]) -> tuple[StepResult, Replay]:
+        captured.append(1)
+        return capture(function)
+
+    found = take_steps(model, runtime, steps, CompiledGradients(model, runtime, counted, backend))
+    expected = take_steps(other, runtime, steps)
+    assert (len(captured), capsys.readouterr().out) == (4, "")
+    rel = 1e-3 if dtype == torch.float32 else 3e-2
+    for ours, theirs in zip(found, expected, strict=True):
+        for name, term in theirs.items():
+            assert ours[name].item() == pytest.approx(term.item(), rel=rel, abs=rel / 10), name
+
+
+def test_a_graph_takes_the_memory_of_a_step_once() -> None:
+    options = replaced(TrainOptions(), {"vgg_loss": False})
+    runtime = Runtime(DEVICE, torch.bfloat16, compiles=True, channels_last=True)
+    batch = tiny_batch(size=(512, 1024), count=1).to(DEVICE)
+    model = runtime.prepare(model_of(options))
+    optimizers = Optimizers(model, LR, beta1=0.5)
+    peaks = []
+    for capture in (None, capture_on_gpu()):
+        compute = CompiledGradients(model, runtime, capture) if capture else None
+        torch.compiler.reset()
+        torch.cuda.empty_cache()
+        for _ in range(6):
+            train_step(model, optimizers, runtime, batch, compute=compute)
+            torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        peaks.append(torch.cuda.memory_reserved())
+        torch.cuda.reset_peak_memory_stats()
+        train_step(model, optimizers, runtime, batch, compute=compute)
+        peaks[-1] = max(peaks[-1], torch.cuda.max_memory_reserved())
+    gradients = sum(4 * parameter.numel() for parameter in model.parameters())
+    assert peaks[1] <= 1.1 * peaks[0] + gradients
 
 
 def numbered_batches(count: int) -> list[Batch]:

@@ -8,7 +8,7 @@ import torch
 
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.engine.step import compute_gradients
+from pix2pixhd.engine.step import StepFunction, compute_gradients, train_step
 from pix2pixhd.engine.training import perceptual_loss
 from pix2pixhd.models import create_model
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -16,6 +16,7 @@ from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 
+LR = 2e-4
 CPU = Runtime(torch.device("cpu"))
 
 TINY = {
@@ -69,3 +70,27 @@ def take_step(
     }
     optimizers.update(gradients)
     return found.terms
+
+
+def take_steps(
+    model: Pix2PixHDModel,
+    runtime: Runtime,
+    steps: list[tuple[Batch, float, bool]],
+    compute: StepFunction | None = None,
+) -> list[dict[str, torch.Tensor]]:
+    """Train as `train.py` does, each step with another scale of the gradients; returns the terms.
+
+    Args:
+        steps: a batch, a learning rate, and whether the outermost enhancer trains alone.
+        compute: takes the place of `compute_gradients`.
+    """
+    torch.manual_seed(5)
+    optimizers = Optimizers(model, LR, beta1=0.5, scale_gradients=True)
+    found = []
+    for number, (batch, rate, alone) in enumerate(steps):
+        optimizers.set_learning_rate(rate)
+        model.train_outermost_alone(alone)
+        optimizers.scale()  # there is none before it is asked for
+        optimizers.scaler.update(2.0 ** (6 + number % 3))
+        found.append(train_step(model, optimizers, runtime, batch, compute=compute)[1])
+    return found

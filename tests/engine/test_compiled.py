@@ -12,8 +12,8 @@ import torch
 from programs import metrics, run_train, tiny_run, write_tiny_data
 from shared_data import shared
 from test_distributed import BATCHES_OF_TWO, expect_equal_runs, free_port
-from tiny_models import TINY, model_of, tiny_batch
-from torch import Tensor, multiprocessing
+from tiny_models import LR, TINY, model_of, take_steps, tiny_batch
+from torch import multiprocessing
 
 import train as train_program
 from pix2pixhd.engine import compiled as compiled_module
@@ -21,17 +21,15 @@ from pix2pixhd.engine import runtime as runtime_module
 from pix2pixhd.engine.batch_norm import synchronise_batch_norm
 from pix2pixhd.engine.compiled import WARM_UP, CompiledGradients, compiled_step, why_eager
 from pix2pixhd.engine.cuda_graph import Replay
-from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.sizes import FEW, Sizes, search_kernels
-from pix2pixhd.engine.step import PIX2PIXHD, Recipe, StepResult, compute_gradients, train_step
+from pix2pixhd.engine.step import PIX2PIXHD, Recipe, StepResult, compute_gradients
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 
-LR = 2e-4
 COMPILES = Runtime(torch.device("cpu"), compiles=True)
 FEATURES = {"nef": 2, "n_downsample_E": 1}
 LOCAL = {"netG": "local", "num_D": 3}
@@ -196,25 +194,6 @@ class Recorder:
         return static, replay
 
 
-def weights_after(
-    steps: list[tuple[Batch, float, bool]], flags: dict[str, Any], **ways: Any
-) -> tuple[list[dict[str, Tensor]], Pix2PixHDModel]:
-    """Terms of each step, and the model after them. A step is a batch, a learning rate, and whether
-    the outermost enhancer trains alone."""
-    torch.manual_seed(5)
-    model = model_with(flags)
-    optimizers = Optimizers(model, LR, beta1=0.5, scale_gradients=True)
-    compute = CompiledGradients(model, COMPILES, **ways) if ways else None
-    found = []
-    for batch, rate, alone in steps:
-        optimizers.set_learning_rate(rate)
-        model.train_outermost_alone(alone)
-        optimizers.scale()
-        optimizers.scaler.update(2.0**-10 / rate)  # another one each time
-        found.append(train_step(model, optimizers, COMPILES, batch, compute=compute)[1])
-    return found, model
-
-
 @pytest.mark.usefixtures("_uncompiled")
 def test_replayed_steps_are_the_eager_ones() -> None:
     """Of two sizes, with dropout, learning rates and scales that change, and parts that are trained
@@ -222,8 +201,9 @@ def test_replayed_steps_are_the_eager_ones() -> None:
     flags = {"netG": "local", "use_dropout": True}
     steps = [(batch_of(32 if n % 3 else 48, seed=n), LR / (n + 1), n < 12) for n in range(24)]
     recorder = Recorder()
-    found, model = weights_after(steps, flags, capture=recorder)
-    expected, other = weights_after(steps, flags)
+    model, other = model_with(flags), model_with(flags)
+    found = take_steps(model, COMPILES, steps, CompiledGradients(model, COMPILES, recorder))
+    expected = take_steps(other, COMPILES, steps)
     assert recorder.captures == 4
     assert recorder.replays == len(steps) - 4 * WARM_UP
     for ours, theirs in zip(found, expected, strict=True):
