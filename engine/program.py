@@ -40,6 +40,8 @@ def parse_command_line(parse: Callable[[Sequence[str]], Result]) -> Result:
     takes seconds. Of several processes the first alone prints, such as help; --version exits."""
     # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Large tensors get pages of 2 MB where Linux has them, not 512 page faults for each of those.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
     def parsed() -> Result:
         told = sys.stdout if read_world().is_main else io.StringIO()
