@@ -2,7 +2,7 @@
 
 python scripts/benchmark.py                                    all sections
 python scripts/benchmark.py training --precision fp32 bf16 --json training.json
-python scripts/benchmark.py training --against ../pix2pixHD    next to the public code
+python scripts/benchmark.py end_to_end --against ../pix2pixHD  next to the public code
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 from pix2pixhd.engine.program import run_program
+from pix2pixhd.engine.runtime import why_not_compiled
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 from scripts.benchmark_sections import loading, networks, pooling
+from scripts.end_to_end import end_to_end
 from scripts.timing import Settings, Timed
 
 SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
@@ -36,13 +38,14 @@ SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
     "rendering": partial(networks, "rendering"),
     "loading": loading,
     "pooling": pooling,
+    "end_to_end": end_to_end,
 }
 
 
 def problems(settings: Settings) -> list[str]:
     """What cannot be done, or would have no effect, one line each."""
     device, folder = settings.device, settings.against
-    least = {"rounds": 1, "samples": 1, "threads": 0, "scale": 0, "workers": 0}
+    least = {"rounds": 1, "samples": 1, "images": 1, "threads": 0, "scale": 0, "workers": 0}
     given = vars(settings) | {"workers": min(settings.workers, default=0)}
     low = [name for name in least if given[name] < least[name]]
     found = [f"--{name} {given[name]}: must be {least[name]} or more" for name in low]
@@ -52,8 +55,14 @@ def problems(settings: Settings) -> list[str]:
         found.append(f"--device {device}: this machine has {count} GPUs; give --device cpu")
     if "fp16" in settings.precision and device == "cpu":
         found.append("--precision fp16: needs a CUDA device; give fp32 or bf16")
-    if folder and not {"all", "training", "rendering"} & set(settings.sections):
-        found.append(f"--against {folder}: has no effect; add training or rendering")
+    if settings.compile and not found and (reason := why_not_compiled(torch.device(device))):
+        found.append(f"--compile: {reason}; leave it out")
+    if frames := settings.frames:
+        folders = ("test_label", "test_inst", "train_label", "train_inst", "train_img")
+        if lacks := [name for name in folders if not (frames / name).is_dir()]:
+            found.append(f"--frames {frames}: has no {', '.join(lacks)}; give a --dataroot")
+    if folder and not {"all", "training", "rendering", "end_to_end"} & set(settings.sections):
+        found.append(f"--against {folder}: has no effect; add training, rendering or end_to_end")
     elif folder and not (folder / "models" / "models.py").is_file():
         found.append(f"--against {folder}: has no models/models.py; give a checkout of pix2pixHD")
     return found
@@ -76,23 +85,34 @@ def machine(settings: Settings) -> dict[str, str]:
     if settings.device != "cpu":
         facts["gpu"] = torch.cuda.get_device_name(settings.device)
         facts["cuda"], facts["cudnn"] = f"{torch.version.cuda}", f"{torch.backends.cudnn.version()}"
-        facts["fp32 convolutions"] = "TF32" if torch.backends.cudnn.allow_tf32 else "full"
     return facts
 
 
-def table(rows: Sequence[Timed]) -> str:
+def table(rows: Sequence[Timed], device: str) -> str:
     """A Markdown table of the rows; "times as fast" is by the first one of the same case."""
-    head = "what|how|median (ms)|quartiles (ms)|images/s|times as fast|peak (GiB)"
+    counted = "operators" if device == "cpu" else "launches"
+    head = f"what|how|median (ms)|quartiles (ms)|images/s|times as fast|{counted}|peak (GiB)"
     lines, first = [head.split("|")], dict[str, float]()
     for row in rows:
         if row.failure:
-            lines.append([row.case, row.way, row.failure, "", "", "", ""])
+            lines.append([row.case, row.way, row.failure, "", "", "", "", ""])
             continue
         low, median, high = row.quartiles()
         times = first.setdefault(row.case, median) / median
-        figures = [row.images / median, times, row.peak_memory / 2**30]
-        line = [row.case, row.way, f"{1e3 * median:.4g}", f"{1e3 * low:.4g} to {1e3 * high:.4g}"]
-        lines.append(line + [f"{figure:.4g}" if figure else "" for figure in figures])
+        span = f"{rounded(1e3 * low)} to {rounded(1e3 * high)}"
+        line = [row.case, row.way, rounded(1e3 * median), span, rounded(row.images / median)]
+        memory = rounded(row.peak_memory / 2**30)
+        lines.append([*line, rounded(times), f"{row.launches or ''}", memory])
+    return markdown(lines)
+
+
+def rounded(figure: float) -> str:
+    """To four digits; nothing for 0."""
+    return f"{float(f'{figure:.4g}'):.12g}" if figure else ""
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A table of them, the first its head, without columns of nothing."""
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     lines = [list(line) for line in zip(*columns, strict=True)]
@@ -119,7 +139,7 @@ def main(argv: Sequence[str]) -> None:
     records = []
     for name in SECTIONS if "all" in settings.sections else settings.sections:
         rows = SECTIONS[name](settings)
-        print(f"\n{name}\n\n{table(rows)}", flush=True)
+        print(f"\n{name}\n\n{table(rows, settings.device)}", flush=True)
         records += [{"section": name} | dataclasses.asdict(row) for row in rows]
     if settings.json:
         with replacing(settings.json) as file:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,22 +25,22 @@ from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.engine.compiled import compiled_step
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import render
-from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.runtime import Runtime, runtime_on
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.training import build_model
 from pix2pixhd.models import create_generator
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.segments import instance_average
+from pix2pixhd.options.base_options import RunOptions
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
+from scripts.checkout import SCRIPTS, time_checkout
 from scripts.plain_step import PlainStep
-from scripts.timing import Settings, Timed, Way, compare, time_calls
+from scripts.timing import Build, Settings, Timed, Way, compare, time_calls
 
-SCRIPTS = Path(__file__).resolve().parent
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 IMAGES = 8  # of an epoch of the loader
 
 
@@ -69,27 +66,53 @@ def networks(section: str, settings: Settings) -> list[Timed]:
     """
     device, found = torch.device(settings.device), []
     checkpoints = settings.checkpoint_activations and section == "training"
+    runtimes = {
+        (precision, compiles): runtime_on(device, RunOptions(precision=precision, compile=compiles))
+        for precision in settings.precision
+        for compiles in sorted({False, settings.compile})
+    }
     for name in settings.recipe:
         recipe = read_recipe(name, section, settings)
         ways: dict[str, Way] = {}
-        if settings.against:
-            theirs = partial(time_reference, section, recipe, settings.against)
-            ways["reference checkout, fp32"] = theirs
-        if section == "training":
-            plain = partial(build, "plain step", recipe, Runtime(device))
-            ways["plain step, fp32"] = partial(time_calls, plain)
-        for precision, compiles, again in itertools.product(
-            settings.precision, sorted({False, settings.compile}), sorted({False, checkpoints})
+        for how, convolutions in float32_ways(device).items():
+            if settings.against:
+                own = recipe.flags, recipe.options, recipe.batch, settings.against, convolutions
+                ways[f"reference checkout, {how}"] = partial(time_checkout, section, *own)
+            if section == "training":
+                plain = partial(build, "plain step", recipe, Runtime(device))
+                ways[f"plain step, {how}"] = networks_way(plain, convolutions)
+        for ((precision, compiles), (runtime, _)), again in itertools.product(
+            runtimes.items(), sorted({False, checkpoints})
         ):
-            way = f"ours, {precision}{', --compile' * compiles}"
-            way += ", --checkpoint_activations" * again
-            # As `train.py` chooses it, but in a precision that may be slow here.
-            last = device.type == "cuda" and precision != "fp32"
-            runtime = Runtime(device, DTYPES[precision], compiles=compiles, channels_last=last)
-            ways[way] = partial(time_calls, partial(build, section, recipe, runtime, again))
+            build_ours = partial(build, section, recipe, runtime, again)
+            chosen = "by default: " * (precision == "auto")
+            more = ", --compile" * compiles + ", --checkpoint_activations" * again
+            is_full = runtime.dtype == torch.float32
+            hows = float32_ways(device) if is_full else {runtime.precision: "tf32"}
+            for how, convolutions in hows.items():
+                ways[f"ours, {chosen}{how}{more}"] = networks_way(build_ours, convolutions)
         batch, _, height, width = recipe.batch.label.shape
         found += compare(f"{name}, {width}x{height}", ways, settings, images=batch)
     return found
+
+
+def float32_ways(device: torch.device) -> dict[str, str]:
+    """How convolutions of float32 can be computed, by name: PyTorch's default on a GPU first."""
+    return {"TF32": "tf32", "fp32": "ieee"} if device.type == "cuda" else {"fp32": "ieee"}
+
+
+def networks_way(build: Build, convolutions: str) -> Way:
+    """Time a build, with its convolutions of float32 in tf32 or ieee, as cuDNN calls them."""
+
+    def way(device: str, samples: int) -> Timed:
+        cudnn: Any = torch.backends.cudnn
+        before, cudnn.conv.fp32_precision = cudnn.conv.fp32_precision, convolutions
+        try:
+            return time_calls(build, device, samples, counts=True)
+        finally:
+            cudnn.conv.fp32_precision = before
+
+    return way
 
 
 def read_recipe(name: str, section: str, settings: Settings) -> Recipe:
@@ -157,55 +180,17 @@ def build(
     options = dataclasses.replace(recipe.options, schedule=schedule)
     has_vgg = options.loss.vgg_loss and what != "rendering"
     vgg = VGGPerceptualLoss(random_vgg19()) if has_vgg else None
-    model, batch = runtime.prepare(build_model(options, vgg)), recipe.batch.to(runtime.device)
-    if what == "rendering":
-        return runtime.autocast()(partial(render, model, batch))
+    renders = what == "rendering"
+    model = runtime.prepare(build_model(options, vgg), renders_only=renders)
+    batch = recipe.batch.to(runtime.device)
+    if renders:
+        return torch.inference_mode()(runtime.autocast()(partial(render, model, batch)))
     if what == "plain step":
         return partial(PlainStep(model, schedule.lr, schedule.beta1), batch)
     scales = runtime.dtype == torch.float16
     optimizers = Optimizers(model, schedule.lr, schedule.beta1, scale_gradients=scales)
     compute = compiled_step(model, runtime)
     return partial(train_step, model, optimizers, runtime, batch, compute=compute)
-
-
-def time_reference(
-    section: str, recipe: Recipe, checkout: Path, device: str, samples: int
-) -> Timed:
-    """Time the code of a checkout, in a process of its own.
-
-    Raises:
-        UserError: it fails, in words of its own.
-    """
-    gpu = str(torch.device(device).index or 0) if device != "cpu" else "-1"
-    flags = [flag for flag in recipe.flags if flag != "--fp16"] + ["--gpu_ids", gpu]
-    # As in our ways, all of the networks are trained, from fresh weights.
-    flags += ["--load_pretrain", "", "--niter_fix_global", "0"]
-    maps = recipe.batch.tensors()
-    is_label_map = recipe.options.model.label_nc > 0
-    maps["label"] = maps["label"].float() if is_label_map else image_to_float(maps["label"])
-    maps["image"] = image_to_float(maps["image"])
-    maps.setdefault("feat", torch.zeros(len(recipe.batch.path)))  # as their data set has it
-    with TemporaryDirectory() as folder:
-        torch.save(maps, f"{folder}/batch.pt")
-        task = {
-            **{"section": section, "flags": [*flags, "--checkpoints_dir", folder]},
-            **{"batch": f"{folder}/batch.pt", "threads": torch.get_num_threads()},
-            **{"device": device, "samples": samples},
-        }
-        ended = subprocess.run(
-            [sys.executable, str(SCRIPTS / "reference_step.py"), json.dumps(task)],
-            cwd=checkout,
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},  # leave it as it is
-            capture_output=True,
-            text=True,
-        )
-    if ended.returncode:
-        said = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1]
-        raise UserError(
-            f"--against {checkout}: its {section} failed ({said}); "
-            "give a checkout of pix2pixHD that runs on this machine"
-        )
-    return Timed(**json.loads(ended.stdout.splitlines()[-1]))
 
 
 def loading(settings: Settings) -> list[Timed]:
@@ -232,10 +217,10 @@ def load(flags: list[str], device: str, samples: int) -> Timed:
     return time_calls(lambda: lambda: [None for _ in loader], device, samples)
 
 
-def write_scenes(root: Path, width: int, height: int) -> None:
-    """Write label maps, instance maps and photographs, as PNG."""
+def write_scenes(root: Path, width: int, height: int, count: int = IMAGES) -> None:
+    """Write label maps, instance maps and photographs, as PNG, into folders of the phase train."""
     random = np.random.default_rng(0)
-    for number in range(IMAGES):
+    for number in range(count):
         label = random.integers(35, size=(32, 64))
         colours = Image.fromarray(random.integers(256, size=(32, 64, 3)).astype(np.uint8))
         smooth = np.asarray(colours.resize((width, height), Image.Resampling.BICUBIC))
@@ -250,7 +235,7 @@ def write_scenes(root: Path, width: int, height: int) -> None:
         }
         for name, pixels in maps.items():
             folder = root / f"train_{name}"
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / f"{number}.png")
 
 

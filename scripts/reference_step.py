@@ -1,6 +1,6 @@
 """The public pix2pixHD code's own training step and rendering, timed in a process of their own.
 
-`benchmark.py --against CHECKOUT` starts it in the checkout, whose folders `options`, `models` and
+`checkout.py` starts it in the checkout, whose folders `options`, `models` and
 `util` are named as ours. The task comes as JSON in argv, what was found goes out in the last line.
 """
 
@@ -18,6 +18,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+from scripts.reference_program import stay_on_cpu  # noqa: E402
 from scripts.timing import time_calls  # noqa: E402
 
 
@@ -27,6 +28,8 @@ def main() -> None:
     ours = {ROOT, ROOT / "scripts"}
     sys.path[:] = [str(Path.cwd()), *(p for p in sys.path if Path(p).resolve() not in ours)]
     torch.set_num_threads(task["threads"])
+    cudnn: Any = torch.backends.cudnn
+    cudnn.conv.fp32_precision = task["convolutions"]
     if task["device"] == "cpu":
         stay_on_cpu()
     # Their perceptual loss would fetch half a gigabyte; the time does not depend on the weights.
@@ -47,7 +50,7 @@ def main() -> None:
         render = torch.no_grad()(inner.inference)  # theirs turns gradients off in PyTorch 0.4 alone
         return lambda: render(maps["label"], maps["inst"], maps["image"])
 
-    timed = time_calls(build, task["device"], task["samples"])
+    timed = time_calls(build, task["device"], task["samples"], counts=True)
     print("\n" + json.dumps(dataclasses.asdict(timed)))
 
 
@@ -62,14 +65,6 @@ def train_step(model: Any, inner: Any, maps: dict[str, torch.Tensor]) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-
-
-def stay_on_cpu() -> None:
-    """Where there is no GPU, what their code moves to it in any case stays where it is."""
-    torch.Tensor.cuda = lambda tensor, *_, **__: tensor  # type: ignore[method-assign]
-    torch.nn.Module.cuda = lambda module, *_: module  # type: ignore[method-assign]
-    for name in ("FloatTensor", "ByteTensor"):
-        setattr(torch.cuda, name, getattr(torch, name))
 
 
 if __name__ == "__main__":

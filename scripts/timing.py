@@ -16,7 +16,10 @@ import numpy as np
 import torch
 import tyro
 
-Section = Literal["training", "rendering", "loading", "pooling", "all"]
+from scripts.counting import count_launches
+
+Section = Literal["training", "rendering", "loading", "pooling", "end_to_end", "all"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 RECIPES = ("train_512p", "train_512p_feat", "train_1024p_24G", "train_1024p_12G")
 
 
@@ -33,11 +36,14 @@ class Settings:
     json: Path | None = None  # also write all figures there
     recipe: tuple[str, ...] = RECIPES  # training and rendering: scripts/RECIPE.sh
     train_flags: str = ""  # further ones of recipes and loader: --train_flags="--batchSize 4"
-    precision: tuple[Literal["fp32", "bf16", "fp16"], ...] = ("fp32",)  # of our networks
+    precision: tuple[Precision, ...] = ("auto", "fp32")  # of our networks, as programs choose it
     compile: bool = False  # training and rendering: also compiled, which takes minutes
     checkpoint_activations: bool = False  # training: also with that flag
-    against: Path | None = None  # training and rendering: also the code of a pix2pixHD checkout
+    against: Path | None = None  # also the public code, from a checkout of pix2pixHD
     workers: tuple[int, ...] = (1, 2)  # loading: numbers of processes; 0: in the main process
+    images: int = 12  # end_to_end: rendered by test.py, and of an epoch of train.py
+    frames: Path | None = None  # end_to_end: a --dataroot of theirs; else they are made
+    network: str = "--netG local --ngf 8"  # end_to_end: flags of the generator
 
 
 @dataclass
@@ -48,6 +54,7 @@ class Timed:
     way: str = ""  # how
     images: int = 0  # that a call makes
     seconds: list[float] = field(default_factory=list)  # a call, one value for each sample
+    launches: int = 0  # of kernels and graphs in a call; operators on a CPU; 0: not counted
     peak_memory: int = 0  # bytes that PyTorch's CUDA allocator held at most; 0 on a CPU
     failure: str = ""  # why there are no times
 
@@ -64,8 +71,12 @@ Way = Callable[[str, int], Timed]
 """Takes samples, on a device, so many, of one way of doing something."""
 
 
-def time_calls(build: Build, device: str, samples: int) -> Timed:
-    """Build a way, warm it up, and take samples of it."""
+def time_calls(build: Build, device: str, samples: int, *, counts: bool = False) -> Timed:
+    """Build a way, warm it up, and take samples of it.
+
+    Args:
+        counts: also count what a call launches.
+    """
     timed, on_gpu = Timed(), device != "cpu"
     held = torch.cuda.memory_allocated(device) if on_gpu else 0
     # A wait after each call would hide that the CPU prepares the next one while a GPU computes, as
@@ -76,6 +87,8 @@ def time_calls(build: Build, device: str, samples: int) -> Timed:
         call = build()
         for _ in range(5 if on_gpu else 1):  # a GPU's kernels are chosen in the first calls
             call()
+        if counts:
+            timed.launches = count_launches(call, device)
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
         for _ in range(samples):
@@ -107,6 +120,7 @@ def compare(
                 continue
             timed = ways[name](device, settings.samples)
             row.seconds += timed.seconds
+            row.launches = timed.launches
             row.peak_memory = max(row.peak_memory, timed.peak_memory)
             row.failure = timed.failure
             gc.collect()

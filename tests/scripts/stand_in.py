@@ -73,6 +73,27 @@ def create_model(opt):
     return Model(opt)
 """
 
+PROGRAM = """
+import argparse
+import pathlib
+import sys
+import torch
+from models import models
+from util import util
+
+assert util.HERE and torch.ones(1).cuda() == 1  # on a CPU as well
+flags = dict(zip(sys.argv, sys.argv[1:]))
+model = models.create_model(argparse.Namespace(label_nc=35, no_vgg_loss=True))
+assert flags["--gpu_ids"] == "-1" and flags["--ngf"] == "2"
+run = pathlib.Path(flags["--checkpoints_dir"], flags["--name"])
+if sys.argv[0] == "train.py":
+    assert model.module.optimizer_G and "module" not in dict(model.named_children())
+    assert flags["--niter"] == "2" and not run.exists()
+else:
+    assert torch.load(run / "latest_net_G.pth") and flags["--how_many"] == "1"
+assert list(pathlib.Path(flags["--dataroot"], flags.get("--phase", "train") + "_label").iterdir())
+"""
+
 
 def write_checkout(root: Path) -> Path:
     """Write the stand-in; returns its folder."""
@@ -80,10 +101,13 @@ def write_checkout(root: Path) -> Path:
         "options/train_options.py": OPTIONS,
         "models/models.py": MODELS,
         "util/util.py": "HERE = True\n",
+        "train.py": PROGRAM,
+        "test.py": PROGRAM,
     }
     for name, text in files.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        (file.parent / "__init__.py").touch()
+        if file.parent != root:
+            (file.parent / "__init__.py").touch()
         file.write_text(text)
     return root
