@@ -34,14 +34,20 @@ SHARED_MEMORY = (
 # Of exchanges between processes, which break off when one of them ends.
 LOST = ("connection closed by peer", "connection reset by peer", "remote process exited")
 
+# For PyTorch, which looks when it is loaded.
+ENVIRONMENT = {
+    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Large tensors get pages of 2 MB where Linux has them, not 512 page faults for each of those.
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
+
 
 def parse_command_line(parse: Callable[[Sequence[str]], Result]) -> Result:
     """The options of `python PROGRAM ...`; exits over mistakes, before PyTorch is loaded, which
     takes seconds. Of several processes the first alone prints, such as help; --version exits."""
-    # Idle threads of OpenMP are to sleep, not spin on cores that the loading processes need.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Large tensors get pages of 2 MB where Linux has them, not 512 page faults for each of those.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
     def parsed() -> Result:
         told = sys.stdout if read_world().is_main else io.StringIO()

@@ -18,13 +18,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
 # Run as a program, Python looks for modules in scripts/ only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from pix2pixhd.engine.program import ENVIRONMENT, run_program
 
-from pix2pixhd.engine.program import run_program
+os.environ |= ENVIRONMENT  # as programs have it
+
+import torch
+
 from pix2pixhd.engine.runtime import why_not_compiled
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.util.errors import UserError

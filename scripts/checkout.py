@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import torch
 
+from pix2pixhd.engine.program import ENVIRONMENT
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
@@ -32,7 +33,8 @@ def run(command: Sequence[str], folder: Path, what: str, environment: Mapping[st
     ended = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env=os.environ | environment,
+        # Ours set what is theirs; the public code is not to have it.
+        env={k: v for k, v in os.environ.items() if k not in ENVIRONMENT} | dict(environment),
         capture_output=True,
         text=True,
     )
