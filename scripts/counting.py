@@ -6,6 +6,7 @@ Nothing of ours is imported: `reference_step.py` has modules of the same names.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+from torch.utils.weak import WeakIdKeyDictionary
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class Operator:
 
 class Operators(TorchDispatchMode):
     """Notes in `found` what is dispatched below autograd and autocast, without views, which move
-    nothing."""
+    nothing; in `peak`, the most bytes that tensors seen here held at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Operator] = []
+        self.peak = self.held = 0
+        self._known = WeakIdKeyDictionary(ref_type=weakref.ref)  # the storages that are held
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -44,12 +48,24 @@ class Operators(TorchDispatchMode):
         if result is not NotImplemented:
             return result
         result = func(*args, **kwargs)
+        for tensor in tensors((args, kwargs, result)):
+            self._hold(tensor.untyped_storage())
         if not func.is_view:
             count = flop_registry.get(func._overloadpacket)
             flops = count(*args, **kwargs, out_val=result) if count else 0
             moved = traffic(func, args, kwargs, result)
             self.found.append(Operator(str(func._overloadpacket), flops, moved))
         return result
+
+    def _hold(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._known:
+            size = self._known[storage] = storage.nbytes()
+            weakref.finalize(storage, self._let_go, size)
+            self.held += size
+            self.peak = max(self.peak, self.held)
+
+    def _let_go(self, size: int) -> None:
+        self.held -= size
 
 
 def traffic(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> int:

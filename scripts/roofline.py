@@ -42,18 +42,19 @@ class Peaks:
     scale: int = 1  # divides sides of images
 
 
-def count(call: Callable[[], object]) -> list[Operator]:
-    """The operators of a call, none of which is carried out."""
+def count(call: Callable[[], object]) -> Operators:
+    """What a call asks for; none of it is carried out."""
     find = segments.segments
     with (  # as on a GPU: nobody asks how many instances there are, Adam goes by groups by default
         patch.object(segments, "segments", lambda ids, _: find(ids, counted=False)),
         patch("torch.optim.adam._default_to_fused_or_foreach", lambda *_, **__: (False, True)),
         FakeTensorMode(allow_non_fake_inputs=True),
+        Operators() as operators,
     ):
         call()  # Adam makes its moments in the first one
-        with Operators() as operators:
-            call()
-    return operators.found
+        operators.found.clear()
+        call()
+    return operators
 
 
 def row(operators: Sequence[Operator], tflops: float, bandwidth_tb: float) -> list[str]:
@@ -92,7 +93,7 @@ def main(argv: Sequence[str]) -> None:
         "rendering, bf16": ("rendering", half, False),
     }
     head = "what|how|operators|TFLOP|GB: convolutions|Adam|all else"
-    head += "|ms: arithmetic|operator by operator|fused"
+    head += "|ms: arithmetic|operator by operator|fused|peak (GiB)"
     lines = [head.split("|")]
     for name in peaks.recipe:
         for way, (what, runtime, again) in ways.items():
@@ -101,8 +102,9 @@ def main(argv: Sequence[str]) -> None:
             tflops = peaks.peak_tflops / (1 if runtime is half else 2)
             operators = count(build(what, recipe, runtime, again))
             height, width = recipe.batch.label.shape[-2:]
-            figures = row(operators, tflops, peaks.bandwidth_tb)
-            lines.append([f"{name}, {width}x{height}", way, *figures])
+            figures = row(operators.found, tflops, peaks.bandwidth_tb)
+            memory = rounded(operators.peak / 2**30)
+            lines.append([f"{name}, {width}x{height}", way, *figures, memory])
     print(markdown(lines))
 
 

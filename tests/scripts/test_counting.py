@@ -59,6 +59,15 @@ def test_gradients_and_adam_are_counted() -> None:
     assert 7 * 432 <= by_name["aten._fused_adam_"].bytes <= 7 * 432 + 8
 
 
+def test_the_peak_is_of_what_was_held_at_once() -> None:
+    with Operators() as operators:
+        first = X + 1
+        second = first + 1
+        del first
+        third = second.view(-1) + 1
+    assert operators.peak == 3 * 1536 and len(third) == X.numel()
+
+
 def test_a_tensor_of_nothing_takes_no_bytes() -> None:
     assert stored_bytes(torch.zeros(0, 3)) == 0
 

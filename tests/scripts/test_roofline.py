@@ -30,6 +30,8 @@ def test_a_table_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     tflop, operators = 3, 2
     assert float(again[tflop]) > float(ours[tflop]) > float(rendering[tflop]) > 0
     assert int(plain[operators]) > int(ours[operators]) > int(rendering[operators])
+    peaks = [float(line[-1]) for line in (plain, ours, again, rendering)]
+    assert sorted(peaks, reverse=True) == peaks
     assert float(plain[tflop]) > float(ours[tflop])  # D looks at the fake once more
 
 
