@@ -14,27 +14,25 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
-from tqdm import tqdm
 
 from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.feature_files import clusters_name, save_by_label
+from pix2pixhd.engine.launched import Launched
 from pix2pixhd.engine.published import completed
-from pix2pixhd.engine.render import for_each_batch, validate_once
+from pix2pixhd.engine.render import for_each_batch, photo_to_image, validate_once
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.models.clustering import Clustering, cluster, nearest
-from pix2pixhd.models.conditioning import image_to_float
-from pix2pixhd.models.feature_bank import FeatureBank
+from pix2pixhd.models.feature_bank import FeatureBank, InstanceMeans, instance_means
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.encode_options import EncodeOptions
 from pix2pixhd.pages.cut_out import cut_out
 from pix2pixhd.pages.feature_page import Example, FeaturePage, LabelClusters
 from pix2pixhd.util.batch import Batch
-from pix2pixhd.util.image import tensor_to_image
 from pix2pixhd.util.labels import LabelSet, label_palette, label_set
+from pix2pixhd.util.threads import in_threads
 
 EXAMPLES_SHOWN = 6  # of each cluster
 
@@ -88,11 +86,22 @@ def collect(
         options.model.feat_num, label_nc, options.model.label_feat, world.rank, step=world.size
     )
 
-    def add(batch: Batch, features: Tensor) -> None:
-        bank.add(features, model.feature_ids(batch), batch.label if label_nc else None)
+    def compute(batch: Batch) -> Launched[InstanceMeans]:
+        features, image = batch.feat, batch.image
+        if features is None:
+            assert image is not None, "no photograph to encode"
+            features = model.encode_pixels(image)
+        means = instance_means(
+            features, model.feature_ids(batch), batch.label if label_nc else None
+        )
+        return Launched(means, runtime.device)
+
+    def add(batch: Batch, launched: Launched[InstanceMeans]) -> None:
+        with launched.fetching() as means:
+            bank.add_means(means)
 
     # One image at a time: they may differ in size.
-    for_each_batch(model.features, add, dataset, options.data, runtime, batch_size=1)
+    for_each_batch(compute, add, dataset, options.data, runtime, batch_size=1)
     return bank
 
 
@@ -140,17 +149,20 @@ def cut_examples(
     for image, id_ in instances:
         ids_of.setdefault(image, []).append(id_)
     map_name = "label" if options.model.label_feat else "inst"
-    cut: dict[tuple[int, int], Example] = {}
-    for image in tqdm(sorted(ids_of), unit="img", disable=None, leave=False):
+
+    def cut_from(image: int) -> list[Example]:
         sample = dataset[image]
         assert sample.image is not None, "no photograph to cut from"
-        picture = tensor_to_image(image_to_float(sample.image[0]))
+        picture, stem = photo_to_image(sample.image[0]), Path(sample.path[0]).stem
         ids = sample.tensors()[map_name][0, 0].numpy()
-        for id_ in ids_of[image]:
-            mask = ids == id_
-            caption = f"{Path(sample.path[0]).stem}, {id_}"
-            cut[image, id_] = Example(cut_out(picture, mask, size=144), caption)
-    return cut
+        cuts = ((cut_out(picture, ids == id_, size=144), id_) for id_ in ids_of[image])
+        return [Example(cut, f"{stem}, {id_}") for cut, id_ in cuts]
+
+    examples: dict[tuple[int, int], Example] = {}
+    images = sorted(ids_of)
+    for image, cuts in zip(images, in_threads(cut_from, images, unit="img"), strict=True):
+        examples |= {(image, id_): cut for id_, cut in zip(ids_of[image], cuts, strict=True)}
+    return examples
 
 
 def main(options: EncodeOptions) -> None:

@@ -24,6 +24,7 @@ from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.feature_maps import EXTENSIONS, resized, write_feature_map
 from pix2pixhd.engine.distributed import barrier
+from pix2pixhd.engine.launched import Launched
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import for_each_batch, validate_once
 from pix2pixhd.engine.runtime import choose_runtime
@@ -58,15 +59,19 @@ def precompute(options: PrecomputeOptions) -> Path:
     validate_once(dataset, runtime)
     runtime.print_rank0(size_line(dataset))
 
-    def write(batch: Batch, features: Tensor) -> None:
+    def compute(batch: Batch) -> Launched[Tensor]:
+        return Launched(model.encode(batch), runtime.device)
+
+    def write(batch: Batch, launched: Launched[Tensor]) -> None:
         label = Path(batch.path[0])
         size = dataset.read_header("label", label).size
-        planes = resized(features[0].float().cpu().numpy(), size)
+        with launched.fetching() as features:
+            planes = resized(features[0].float().cpu().numpy(), size)
         writer.submit(write_feature_map, targets[label], planes)
 
     with ImageWriter() as writer:
         # One image at a time: they may differ in size.
-        for_each_batch(model.encode, write, dataset, options.data, runtime, batch_size=1)
+        for_each_batch(compute, write, dataset, options.data, runtime, batch_size=1)
     barrier(runtime.world)
     return folder
 

@@ -17,6 +17,27 @@ from pix2pixhd.models.segments import Segments, paint, segment_means, segments
 ANY_LABEL = range(-(2**31), 2**31)  # without a label set, whatever an id can name
 
 
+@dataclass(frozen=True)
+class InstanceMeans:
+    """The mean features of a batch's instances, which a GPU may still be at work on."""
+
+    found: Segments
+    means: Tensor  # float64 [S, feat_num]
+    label: Tensor | None  # as given
+
+
+def instance_means(features: Tensor, ids: Tensor, label: Tensor | None = None) -> InstanceMeans:
+    """Average the features of a batch over its instances; on a GPU, without waiting for it.
+
+    Args:
+        features: the encoder's [N, feat_num, H, W], pooled or not, on any device.
+        ids: instance map, or label map for features per label, integers [N, 1, H, W].
+        label: label map, integers [N, 1, H, W], for ids that name no label of the set.
+    """
+    found = segments(ids, counted=ids.device.type == "cpu")
+    return InstanceMeans(found, segment_means(features.detach(), found), label)
+
+
 @dataclass(eq=False)
 class FeatureBank:
     """Collects what the encoder makes of each instance: one row per instance, no pixels.
@@ -35,26 +56,28 @@ class FeatureBank:
     _batches: list[tuple[np.ndarray, ...]] = field(default_factory=list, init=False)
 
     def add(self, features: Tensor, ids: Tensor, label: Tensor | None = None) -> None:
-        """Add the instances of a batch.
+        """Add the instances of a batch, given as to `instance_means`."""
+        self.add_means(instance_means(features, ids, label))
 
-        Args:
-            features: the encoder's [N, feat_num, H, W], pooled or not, on any device.
-            ids: instance map, or label map if `ids_are_labels`, integers [N, 1, H, W].
-            label: label map, integers [N, 1, H, W], for ids that name no label of the set. With
-                neither, or the ignored label, an instance is left out.
+    def add_means(self, batch: InstanceMeans) -> None:
+        """Add the instances of a batch; where a GPU is at work on them, the host waits for it.
+
+        Those whose ids name no label of the set and that lie on none, or on the ignored one, are
+        left out.
         """
-        assert features.shape[1] == self.feat_num
-        found = segments(ids)
+        assert batch.means.shape[1] == self.feat_num
+        found = batch.found.of_pixels()
         number = self.first + self.step * (found.sample + self.samples)
         origins = torch.stack([number, found.id, found.count], dim=1).cpu().numpy()
-        means = segment_means(features.detach(), found).cpu().numpy()
+        means = batch.means[: len(found.count)].cpu().numpy()
         label_set = range(self.label_nc) if self.label_nc else ANY_LABEL
-        labels, _ = instance_labels(found, label_set, label, self.ids_are_labels)
+        labels, _ = instance_labels(found, label_set, batch.label, self.ids_are_labels)
         inside = _contained(labels, label_set)
-        share = origins[:, 2:] / pixel_unit(*ids.shape[-2:])
+        samples, height, width = found.shape
+        share = origins[:, 2:] / pixel_unit(height, width)
         rows = np.concatenate([means, share], axis=1)
         self._batches.append((labels[inside], rows[inside], origins[inside]))
-        self.samples += len(ids)
+        self.samples += samples
 
     def merge(self, other: FeatureBank) -> None:
         """Add the instances of a bank of other images."""

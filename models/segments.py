@@ -7,7 +7,7 @@ dozen places, and arrive in another order, with another rounding, each time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,11 @@ class Segments:
     sample: Tensor  # [S], its place in the batch
     id: Tensor  # [S]
     shape: tuple[int, int, int]  # N, H, W
+
+    def of_pixels(self) -> Segments:
+        """Only the instances that have pixels, for whose number the host waits."""
+        size = int((self.count > 0).sum())
+        return replace(self, count=self.count[:size], sample=self.sample[:size], id=self.id[:size])
 
 
 def segments(ids: Tensor, counted: bool = True) -> Segments:

@@ -18,13 +18,15 @@ from pix2pixhd.models.conditioning import image_to_float, pad_to_stride
 from pix2pixhd.models.encoder import Encoder
 from pix2pixhd.models.feature_bank import (
     FeatureBank,
+    InstanceMeans,
     StyleSampler,
     instance_labels,
+    instance_means,
     mean_features_by_label,
     named_labels,
     pixel_unit,
 )
-from pix2pixhd.models.segments import instance_average, segments
+from pix2pixhd.models.segments import instance_average, segment_means, segments
 from pix2pixhd.options.base_options import DataOptions, ModelOptions
 from pix2pixhd.util.checkpoint import load_network
 
@@ -104,6 +106,30 @@ def test_batches_are_collected_as_single_images_are() -> None:
     for label in range(9):
         assert np.array_equal(whole.origins()[label], single.origins()[label])
         np.testing.assert_allclose(whole.rows()[label], single.rows()[label], atol=1e-6)
+
+
+def test_instances_that_nobody_has_counted_are_collected_as_counted_ones() -> None:
+    """As on a GPU, where the host does not know their number when it launches the next batch."""
+    ids = torch.tensor([7, -1, 2003, 2003, 7, 7, 65535, -1]).view(2, 1, 2, 2)
+    label = torch.tensor([3, 3, 2, 2, 3, 3, 1, 0], dtype=torch.uint8).view(2, 1, 2, 2)
+    features = torch.rand(2, 2, 2, 2)
+    counted, uncounted = FeatureBank(2, 5), FeatureBank(2, 5)
+    found = segments(ids, counted=False)
+    assert len(found.count) == ids.numel()
+    for _ in range(2):
+        counted.add(features, ids, label)
+        uncounted.add_means(InstanceMeans(found, segment_means(features, found), label))
+    assert sum(map(len, counted.rows().values())) == 12
+    for number in range(5):
+        assert np.array_equal(uncounted.rows()[number], counted.rows()[number])
+        assert np.array_equal(uncounted.origins()[number], counted.origins()[number])
+
+
+def test_a_gpu_is_not_waited_for_before_its_means_are_collected() -> None:
+    """Shown on the meta device, where whatever asks for a value fails."""
+    ids = torch.zeros(1, 1, 4, 6, dtype=torch.uint16, device="meta")
+    batch = instance_means(torch.zeros(1, 3, 4, 6, device="meta"), ids, ids)
+    assert batch.means.shape == (24, 3)
 
 
 def test_labels_are_collected_with_label_feat() -> None:
