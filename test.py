@@ -19,6 +19,7 @@ from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.originals import read_small, take_originals
 from pix2pixhd.engine.distributed import barrier, gather
+from pix2pixhd.engine.memory import keep_freed_memory
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import Rendering, for_each_batch, validate_once
 from pix2pixhd.engine.results import create_gallery, telling_what_stays
@@ -47,6 +48,7 @@ def test(options: TestOptions) -> Path:
     """
     options = completed(options, options.results.which_epoch)
     runtime = choose_runtime(options)
+    keep_freed_memory(runtime.device)
     results, tile = options.results, options.results.tile
     labels = label_set(options.model.label_nc, options.data.label_names)
     model = load_model(options, runtime)

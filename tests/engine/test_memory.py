@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from pix2pixhd.engine.memory import memory_of, peak_gpu_memory, require_memory
 from pix2pixhd.util.errors import UserError
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_what_fits_is_returned_without_memory() -> None:
@@ -25,6 +30,28 @@ def test_copies_count(monkeypatch: pytest.MonkeyPatch) -> None:
     require_memory(lambda: nn.Linear(1000, 1000), CPU, copies=10)
     with pytest.raises(UserError, match=r"would take 0\.0 GiB .* there are 0\.0 GiB; lower --ngf"):
         require_memory(lambda: nn.Linear(1000, 1000), CPU, copies=11)
+
+
+FAULTS = """
+import resource, sys, torch
+from pix2pixhd.engine.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory(torch.device("cpu"))
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(2**24)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc is not glibc's")
+@pytest.mark.parametrize(("how", "setting"), [("leave", ""), ("keep", ""), ("keep", "131072")])
+def test_a_tensor_takes_the_memory_of_the_one_before(how: str, setting: str) -> None:
+    """Of 64 MB, that is: it is not handed out by the system once more, unless a user says so."""
+    asked = {"MALLOC_MMAP_THRESHOLD_": setting} if setting else {}
+    run = [sys.executable, "-c", FAULTS, how]
+    faulted = int(subprocess.check_output(run, env=os.environ | asked, cwd=ROOT))
+    assert (faulted < 2**22) == (how == "keep" and not setting)
 
 
 def test_this_machine_has_memory() -> None:
