@@ -29,11 +29,64 @@ class InstanceNorm(nn.InstanceNorm2d):
     """Instance normalisation with statistics in float32, whatever the precision of [N, C, H, W]."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if len(input) == 1 and not input.is_contiguous():
-            # Of a single image it is the same as normalising the batch. PyTorch does that in any
-            # memory format, but instance normalisation by way of a copy with channels first.
-            return F.batch_norm(input, None, None, training=True, eps=self.eps)
-        return super().forward(input)
+        if input.is_contiguous():
+            return super().forward(input)
+        # PyTorch does it by way of a copy with channels first. Of a single image it is the same as
+        # normalising the batch, which PyTorch does in any memory format.
+        images = [
+            F.batch_norm(image, None, None, training=True, eps=self.eps) for image in input.split(1)
+        ]
+        return torch.cat(images) if len(images) > 1 else images[0]
+
+
+class ReflectionPad(nn.ReflectionPad2d):
+    """Reflection padding in the precision of [N, C, H, W]: on a CPU, autocast would take float32.
+
+    What it returns is laid out in memory as what it is given.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input)
+
+
+class Convolution(nn.Conv2d):
+    """A convolution whose bias need not be added, see `normalised`."""
+
+    adds_bias = True
+
+    def forward(self, input: Tensor) -> Tensor:
+        bias = self.bias if self.adds_bias else None
+        return F.conv2d(input, self.weight, bias, self.stride, self.padding)
+
+
+class TransposedConvolution(nn.ConvTranspose2d):
+    """A transposed convolution whose bias need not be added, see `normalised`."""
+
+    padding: tuple[int, ...]
+    adds_bias = True
+
+    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]
+        bias = self.bias if self.adds_bias else None
+        return F.conv_transpose2d(
+            input, self.weight, bias, self.stride, self.padding, self.output_padding
+        )
+
+
+def normalised(
+    convolution: Convolution | TransposedConvolution, norm_layer: NormLayer
+) -> list[nn.Module]:
+    """The convolution and a normalisation of what it returns.
+
+    Instance normalisation takes any bias away again. It is then neither added nor trained, but
+    remains a parameter: files have it, and the states of older runs' optimizers.
+    """
+    norm = norm_layer(convolution.out_channels)
+    if isinstance(norm, InstanceNorm):
+        assert convolution.bias is not None
+        convolution.adds_bias = False
+        convolution.bias.requires_grad_(False)
+    return [convolution, norm]
 
 
 class Float32Tanh(nn.Tanh):
@@ -62,18 +115,20 @@ class ResnetBlock(nn.Module):
     ) -> None:
         super().__init__()
         layers = OrderedDict[str, nn.Module]()
-        layers["0"] = nn.ReflectionPad2d(1)
-        layers["1"] = nn.Conv2d(channels, channels, kernel_size=3)
-        layers["2"] = norm_layer(channels)
+        first, second = (
+            normalised(Convolution(channels, channels, kernel_size=3), norm_layer) for _ in range(2)
+        )
+        layers["0"] = ReflectionPad(1)
+        layers["1"], layers["2"] = first
         layers["3"] = nn.ReLU(inplace=True)
         if use_dropout:
             # A name instead of a number: the keys of the convolutions stay those of checkpoints
             # made without dropout, and of the reference, which reads the flag but ignores it.
             layers["dropout"] = nn.Dropout(0.5)
-        layers["4"] = nn.ReflectionPad2d(1)
-        layers["5"] = nn.Conv2d(channels, channels, kernel_size=3)
-        layers["6"] = norm_layer(channels)
+        layers["4"] = ReflectionPad(1)
+        layers["5"], layers["6"] = second
         self.conv_block = nn.Sequential(layers)
+        self.use_dropout = use_dropout
         self.keeps_activations = True
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +138,10 @@ class ResnetBlock(nn.Module):
         if any(isinstance(module, BatchNorm) for module in self.modules()):
             # Given where it is needed alone, since torch.compile does not take it.
             context["context_fn"] = lambda: (nullcontext(), running_statistics_kept(self))
-        return x + checkpoint(self.conv_block, x, use_reentrant=False, **context)
+        random = self.use_dropout  # to save its state waits for a GPU
+        return x + checkpoint(
+            self.conv_block, x, use_reentrant=False, preserve_rng_state=random, **context
+        )
 
 
 @contextmanager
@@ -125,25 +183,25 @@ def encoder_decoder(
 
 def first_convolution(in_channels: int, filters: int, norm_layer: NormLayer) -> list[nn.Module]:
     """c7s1-k: 7x7 convolution with reflection padding, normalisation, ReLU."""
-    convolution = nn.Conv2d(in_channels, filters, kernel_size=7)
-    return [nn.ReflectionPad2d(3), convolution, norm_layer(filters), nn.ReLU(inplace=True)]
+    convolution = Convolution(in_channels, filters, kernel_size=7)
+    return [ReflectionPad(3), *normalised(convolution, norm_layer), nn.ReLU(inplace=True)]
 
 
 def downsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
     """dk with k = 2 * `filters`: 3x3 convolution of stride 2, normalisation, ReLU."""
-    convolution = nn.Conv2d(filters, filters * 2, kernel_size=3, stride=2, padding=1)
-    return [convolution, norm_layer(filters * 2), nn.ReLU(inplace=True)]
+    convolution = Convolution(filters, filters * 2, kernel_size=3, stride=2, padding=1)
+    return [*normalised(convolution, norm_layer), nn.ReLU(inplace=True)]
 
 
 def upsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
     """uk with k = `filters`: 3x3 transposed convolution of stride 1/2, normalisation, ReLU."""
-    convolution = nn.ConvTranspose2d(filters * 2, filters, 3, 2, padding=1, output_padding=1)
-    return [convolution, norm_layer(filters), nn.ReLU(inplace=True)]
+    convolution = TransposedConvolution(filters * 2, filters, 3, 2, padding=1, output_padding=1)
+    return [*normalised(convolution, norm_layer), nn.ReLU(inplace=True)]
 
 
 def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
     """The last c7s1: 7x7 convolution with reflection padding, tanh, no normalisation."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(filters, out_channels, kernel_size=7), Float32Tanh()]
+    return [ReflectionPad(3), Convolution(filters, out_channels, kernel_size=7), Float32Tanh()]
 
 
 def average_pool() -> nn.AvgPool2d:

@@ -21,19 +21,42 @@ def image_to_float(pixels: Tensor) -> Tensor:
     return pixels.float().div_(largest / 2).sub_(1)
 
 
-def one_hot(label: Tensor, label_nc: int) -> Tensor:
-    """One channel for each label: integers [N, 1, H, W] to 0 and 1, float32 [N, label_nc, H, W].
+def memory_format_of(x: Tensor) -> torch.memory_format:
+    """How [N, C, H, W] lies in memory."""
+    is_last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if is_last else torch.contiguous_format
+
+
+def one_hot(
+    label: Tensor,
+    label_nc: int,
+    channels: int = 0,
+    dtype: torch.dtype = torch.float32,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
+    """One channel for each label: integers [N, 1, H, W] to 0 and 1, [N, channels, H, W].
 
     A value outside [0, label_nc) sets no channel: so pixels of `--ignore_label` are told apart.
+
+    Args:
+        channels: how many to return, if more than `label_nc`; the further ones are 0.
+        dtype, memory_format: of what is returned.
     """
-    labels = torch.arange(label_nc, device=label.device, dtype=torch.int32).view(1, -1, 1, 1)
-    return (label.to(torch.int32) == labels).float()
+    label, channels = label.to(torch.int32), max(label_nc, channels)
+    if memory_format == torch.channels_last:
+        # Each pixel is a row of a table, copied whole; a scatter is several times slower there.
+        codes = torch.eye(label_nc, channels, dtype=dtype, device=label.device)
+        table = F.pad(codes, (0, 0, 1, 1))  # rows of zeros for labels too small and too large
+        return F.embedding((label[:, 0] + 1).clamp_(0, label_nc + 1), table).permute(0, 3, 1, 2)
+    inside = (label >= 0) & (label < label_nc)
+    maps = torch.zeros(len(label), channels, *label.shape[2:], dtype=dtype, device=label.device)
+    return maps.scatter_(1, label.where(inside, 0).long(), inside.to(dtype))
 
 
 def instance_boundaries(inst: Tensor) -> Tensor:
     """Where a pixel's instance id differs from any of its 4 neighbours' (paper, section 3.3).
 
-    Integers [N, 1, H, W] to 0 and 1, float32 of the same shape.
+    Integers [N, 1, H, W] to booleans of the same shape.
     """
     edge = torch.zeros_like(inst, dtype=torch.bool)
     horizontal = inst[..., :, 1:] != inst[..., :, :-1]
@@ -42,14 +65,19 @@ def instance_boundaries(inst: Tensor) -> Tensor:
     edge[..., :, :-1] |= horizontal
     edge[..., 1:, :] |= vertical
     edge[..., :-1, :] |= vertical
-    return edge.float()
+    return edge
 
 
 def condition(
-    label: Tensor, inst: Tensor | None, label_nc: int, extra: Tensor | None = None
+    label: Tensor,
+    inst: Tensor | None,
+    label_nc: int,
+    extra: Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
+    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Tensor:
-    """The maps that the networks see, float32 [N, C, H, W]: labels (or an image), boundaries, and
-    the further image.
+    """The maps that the networks see, [N, C, H, W]: labels (or an image), boundaries, and the
+    further image.
 
     C is what `condition_channels` says.
 
@@ -58,13 +86,21 @@ def condition(
         inst: integers [N, 1, H, W], or None to leave the boundaries out.
         label_nc: number of labels, or 0.
         extra: an image as `image_to_float` takes it, or None.
+        dtype, memory_format: of what is returned; all is written there at once.
     """
-    parts = [one_hot(label, label_nc) if label_nc else image_to_float(label)]
+    given = label_nc or label.shape[1]
+    channels = given + int(inst is not None) + (0 if extra is None else extra.shape[1])
+    if label_nc:
+        maps = one_hot(label, label_nc, channels, dtype, memory_format)
+    else:
+        shape = len(label), channels, *label.shape[2:]
+        maps = torch.empty(shape, dtype=dtype, device=label.device, memory_format=memory_format)
+        maps[:, :given] = image_to_float(label)
     if inst is not None:
-        parts.append(instance_boundaries(inst))
+        maps[:, given : given + 1] = instance_boundaries(inst)
     if extra is not None:
-        parts.append(image_to_float(extra))
-    return torch.cat(parts, dim=1)
+        maps[:, channels - extra.shape[1] :] = image_to_float(extra)
+    return maps
 
 
 def condition_channels(label_nc: int, input_nc: int, use_instance: bool, extra_nc: int = 0) -> int:

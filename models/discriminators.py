@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pix2pixhd.models.blocks import NORM_LAYERS, NormLayer, average_pool
+from pix2pixhd.models.blocks import NORM_LAYERS, Convolution, NormLayer, average_pool, normalised
 
 MAX_FILTERS = 512
 
@@ -27,14 +27,14 @@ def patch_layers(
     A layer is convolution, normalisation and activation. With the defaults, a patch's receptive
     field is 70x70. Padding is 2, as in the released code: maps grow by one pixel a layer.
     """
-    convolution = partial(nn.Conv2d, kernel_size=4, padding=2)
+    convolution = partial(Convolution, kernel_size=4, padding=2)
     activation = partial(nn.LeakyReLU, 0.2, inplace=True)
     layers: list[list[nn.Module]] = [[convolution(in_channels, ndf, stride=2), activation()]]
     filters = ndf
     for n in range(1, n_layers + 1):
         inputs, filters = filters, min(filters * 2, MAX_FILTERS)
         middle = convolution(inputs, filters, stride=2 if n < n_layers else 1)
-        layers.append([middle, norm_layer(filters), activation()])
+        layers.append([*normalised(middle, norm_layer), activation()])
     return [*layers, [convolution(filters, 1, stride=1)]]
 
 

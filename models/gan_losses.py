@@ -89,7 +89,8 @@ def feature_matching(fake: Sequence[Activations], real: Sequence[Activations]) -
 
 
 def l1_distance(fake: Tensor, real: Tensor) -> Tensor:
-    """The mean of |fake - real|, tensors of one shape and dtype; a scalar in float32.
+    """The mean of |fake - real|, tensors of one shape and dtype; a scalar in float32. Differences
+    are rounded to the dtype, their sum is not.
 
     Only fake receives a gradient.
     """
@@ -106,7 +107,7 @@ class _L1Distance(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, fake: Tensor, real: Tensor) -> Tensor:
         ctx.save_for_backward(fake, real)
-        return fake.to(torch.float32, copy=True).sub_(real).abs_().mean()
+        return torch.sub(fake, real).abs_().mean(dtype=torch.float32)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pix2pixhd.models.conditioning import condition, image_to_float, pad_to_stride
+from pix2pixhd.models.conditioning import (
+    condition,
+    image_to_float,
+    memory_format_of,
+    pad_to_stride,
+)
 from pix2pixhd.models.discriminators import Activations, MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
 from pix2pixhd.models.gan_losses import GanLoss, ScaleReduction, feature_matching, over_scales
-from pix2pixhd.models.generators import Generator
+from pix2pixhd.models.generators import Generator, joined
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.segments import instance_average
 from pix2pixhd.util.batch import Batch
@@ -71,6 +76,8 @@ class Pix2PixHDModel(nn.Module):
     ) -> None:
         super().__init__()
         self.netG, self.netE, self.netD = netG, netE, netD
+        # Such as biases that a normalisation takes away again.
+        self._untrained = {n for n, p in netG.named_parameters() if not p.requires_grad}
         self.label_nc, self.use_instance = label_nc, use_instance
         self.use_features, self.features_per_label = use_features, features_per_label
         self.gan, self.vgg, self.use_feature_matching = gan, vgg, use_feature_matching
@@ -175,14 +182,14 @@ class Pix2PixHDModel(nn.Module):
         perceptual = None
         if self.vgg is not None and for_generator:
             perceptual = self.vgg(fake, real, scale)
-        fake_pair, netD = _pair(maps, fake), self._network("D")
+        fake_pair, netD = joined(maps, fake), self._network("D")
         pred_fake = netD(fake_pair)
         return StepOutputs(
             fake=fake,
             encoded=encoded,
             perceptual=perceptual,
             pred_fake=pred_fake,
-            pred_real=netD(_pair(maps, real)),
+            pred_real=netD(joined(maps, real)),
             pred_pool=netD(self.pool.query(fake_pair)) if self.pool.size else pred_fake,
         )
 
@@ -217,6 +224,7 @@ class Pix2PixHDModel(nn.Module):
         is_change = False
         for name, parameter in self.netG.named_parameters():
             trains = not alone or name.startswith(self.netG.outermost_prefixes)
+            trains &= name not in self._untrained
             is_change |= trains != parameter.requires_grad
             parameter.requires_grad_(trains)
         return is_change
@@ -240,11 +248,13 @@ class Pix2PixHDModel(nn.Module):
         return self.rendering_network(name)
 
     def _condition(self, batch: Batch) -> Tensor:
-        """In the precision that the networks run in: it halves the largest of their inputs."""
-        inst = batch.inst if self.use_instance else None
-        maps = condition(batch.label, inst, self.label_nc, batch.extra)
-        kind = maps.device.type
-        return maps.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else maps
+        """In the precision that the networks run in, and in their memory format: it is the largest
+        of their inputs."""
+        inst, kind = batch.inst if self.use_instance else None, batch.label.device.type
+        half = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        weight = next(weight for weight in self.netG.parameters() if weight.dim() == 4)
+        format = memory_format_of(weight)
+        return condition(batch.label, inst, self.label_nc, batch.extra, half, format)
 
     def _generate(self, maps: Tensor, features: Tensor | None) -> Tensor:
         (height, width), stride, noise = maps.shape[-2:], self.netG.stride, None
@@ -255,8 +265,3 @@ class Pix2PixHDModel(nn.Module):
             noise = torch.randn(size, generator=fixed, device=maps.device)
         padded = None if features is None else pad_to_stride(features, stride)
         return self._network("G")(pad_to_stride(maps, stride), padded, noise)[..., :height, :width]
-
-
-def _pair(maps: Tensor, image: Tensor) -> Tensor:
-    """Condition and image as the discriminators' input, in the condition's precision."""
-    return torch.cat([maps, image.to(maps.dtype)], dim=1)

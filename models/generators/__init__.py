@@ -6,7 +6,7 @@ GENERATORS, and its name (with options of its own, if any) in `options/base_opti
 
 from __future__ import annotations
 
-from pix2pixhd.models.generators.base import BuildGenerator, Generator
+from pix2pixhd.models.generators.base import BuildGenerator, Generator, joined
 from pix2pixhd.models.generators.global_generator import GlobalGenerator, build_global
 from pix2pixhd.models.generators.local_enhancer import LocalEnhancer, build_local
 
@@ -15,4 +15,4 @@ GENERATORS: dict[str, BuildGenerator] = {
     "local": build_local,
 }
 
-__all__ = ["GENERATORS", "Generator", "GlobalGenerator", "LocalEnhancer"]
+__all__ = ["GENERATORS", "Generator", "GlobalGenerator", "LocalEnhancer", "joined"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pix2pixhd.models.conditioning import memory_format_of
+
 if TYPE_CHECKING:
     from pix2pixhd.options.base_options import ModelOptions
 
@@ -37,6 +39,10 @@ BuildGenerator = Callable[["ModelOptions", int, int], Generator]
 run without) to a generator. It alone reads the options that are this generator's own."""
 
 
-def joined(maps: Tensor, features: Tensor | None) -> Tensor:
-    """Maps and features as one input, [N, C + feat_num, H, W], in the precision of the maps."""
-    return maps if features is None else torch.cat([maps, features.to(maps.dtype)], dim=1)
+def joined(maps: Tensor, more: Tensor | None) -> Tensor:
+    """Maps and features, or maps and an image, as one input, [N, C + channels of `more`, H, W], in
+    the precision and the memory format of the maps."""
+    if more is None:
+        return maps
+    more = more.to(maps.dtype, memory_format=memory_format_of(maps))
+    return torch.cat([maps, more], dim=1)

@@ -47,7 +47,8 @@ def plain_gradients(
         model.zero_grad()
         loss.backward(retain_graph=True)
         for name, parameter in model.saved_networks()[letter].named_parameters():
-            gradients[letter + name] = parameter.grad.clone()
+            if parameter.requires_grad:
+                gradients[letter + name] = parameter.grad.clone()
     return terms, gradients
 
 
@@ -66,6 +67,7 @@ def gradients(model: Pix2PixHDModel) -> dict[str, torch.Tensor]:
         letter + name: parameter.grad
         for letter, network in model.saved_networks().items()
         for name, parameter in network.named_parameters()
+        if parameter.requires_grad
     }
 
 
@@ -96,6 +98,9 @@ def test_one_pass_step_is_the_plain_step(
     for name, gradient in expected.items():
         assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-5), name
     for name, parameter in model.named_parameters():  # Adam's first step is lr * sign, nearly
+        if not parameter.requires_grad:
+            assert torch.equal(parameter, before[name])
+            continue
         step = LR * parameter.grad / (parameter.grad.abs() + 1e-8)
         assert torch.allclose(parameter, before[name] - step, rtol=0, atol=LR * 1e-2), name
 
@@ -115,7 +120,9 @@ def test_gradients_do_not_pile_up() -> None:
     given: list[torch.Tensor] = []
     for adam in (optimizers.G, optimizers.D):
         adam.register_step_pre_hook(
-            lambda adam, *_: given.extend(p.grad.clone() for p in adam.param_groups[0]["params"])
+            lambda adam, *_: given.extend(
+                p.grad.clone() for p in adam.param_groups[0]["params"] if p.requires_grad
+            )
         )
     take_step(model, optimizers, batch)
     assert all(gradient is None for gradient in gradients(model).values())  # their memory is free
@@ -165,12 +172,14 @@ def test_outermost_enhancer_trains_alone_then_all_train(enhancers: int) -> None:
 
     outermost = {f"model{enhancers}_1", f"model{enhancers}_2"}
     everything = {name.split(".")[0] for name in model.netG.state_dict()}
+    trained = [parameter.requires_grad for parameter in model.netG.parameters()]
+    assert not all(trained)  # biases that a normalisation takes away
     model.train_outermost_alone(True)
     assert changed_parts() == outermost
     assert changed_parts() == outermost
     model.train_outermost_alone(False)
     assert changed_parts() == everything
-    assert all(parameter.requires_grad for parameter in model.netG.parameters())
+    assert [parameter.requires_grad for parameter in model.netG.parameters()] == trained
 
 
 def test_mixed_precision_step() -> None:

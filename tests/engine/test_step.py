@@ -190,6 +190,7 @@ def full_gradients(model: Pix2PixHDModel, batch: Batch) -> Gradients:
             f"{letter}.{name}": parameter
             for letter in letters
             for name, parameter in model.trained_networks()[letter].named_parameters()
+            if parameter.requires_grad
         }
         values = torch.autograd.grad(loss, parameters.values(), retain_graph=True)
         found |= dict(zip(parameters, values, strict=True))
@@ -220,6 +221,7 @@ def test_a_term_may_go_round_the_image(wrapped: bool, process_group: None) -> No
         f"{letter}.{name}": of[id(parameter)]
         for letter, network in model.trained_networks().items()
         for name, parameter in network.named_parameters()
+        if parameter.requires_grad
     }
     for letter in "GED":
         names = [name for name in expected if name[0] == letter]

@@ -8,13 +8,17 @@ from torch import nn
 
 from pix2pixhd.models.blocks import (
     NORM_LAYERS,
+    Convolution,
     Float32Tanh,
     InstanceNorm,
+    ReflectionPad,
     ResnetBlock,
+    TransposedConvolution,
     average_pool,
     downsampling,
     first_convolution,
     initialise,
+    normalised,
     output_convolution,
     upsampling,
 )
@@ -82,7 +86,7 @@ def test_dropout_is_between_the_convolutions_and_keeps_the_keys() -> None:
     plain, dropping = (ResnetBlock(2, NORM_LAYERS["instance"], flag) for flag in (False, True))
     assert plain.state_dict().keys() == dropping.state_dict().keys()
     kinds = [type(layer) for layer in dropping.conv_block]
-    first, last = (i for i, kind in enumerate(kinds) if kind is nn.Conv2d)
+    first, last = (i for i, kind in enumerate(kinds) if kind is Convolution)
     assert first < kinds.index(nn.Dropout) < last
     assert dropping.conv_block.dropout.p == 0.5
 
@@ -169,3 +173,47 @@ def test_checkpointed_activations_change_nothing_else(norm: str) -> None:
     assert few < many / 3
     for found, expected in zip(checkpointed, plain, strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("norm", NORM_LAYERS)
+@pytest.mark.parametrize("kind", [Convolution, TransposedConvolution])
+def test_a_bias_that_normalisation_takes_away_is_kept_but_not_added(
+    kind: type[Convolution], norm: str
+) -> None:
+    convolution, norm_layer = normalised(kind(2, 3, 3), NORM_LAYERS[norm])
+    x = torch.randn(2, 2, 6, 6)
+    before = convolution(x)
+    torch.nn.init.constant_(convolution.bias, 5.0)
+    is_batch = norm == "batch"
+    assert torch.equal(convolution(x), before) != is_batch
+    assert "bias" in convolution.state_dict()
+    assert convolution.bias.requires_grad == is_batch
+    plain = nn.Conv2d if kind is Convolution else nn.ConvTranspose2d
+    added = plain(2, 3, 3)
+    added.load_state_dict(convolution.state_dict())
+    # Equal after the normalisation, which is why it is left out.
+    torch.testing.assert_close(norm_layer(added(x)), norm_layer(convolution(x)))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_reflection_padding_keeps_precision_and_memory_format(
+    memory_format: torch.memory_format,
+) -> None:
+    x = torch.randn(2, 3, 5, 6).to(torch.bfloat16, memory_format=memory_format)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = ReflectionPad(2)(x)
+    assert torch.equal(y, torch.nn.functional.pad(x, (2, 2, 2, 2), mode="reflect"))
+    assert y.dtype == torch.bfloat16 and y.is_contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize("use_dropout", [False, True])
+def test_random_states_are_kept_for_dropout_alone(
+    use_dropout: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    get = torch.get_rng_state
+    monkeypatch.setattr(torch, "get_rng_state", lambda: asked.append(True) or get())
+    block = ResnetBlock(4, NORM_LAYERS["instance"], use_dropout)
+    block.keeps_activations = False
+    block(torch.randn(2, 4, 6, 6, requires_grad=True)).sum().backward()
+    assert bool(asked) == use_dropout

@@ -12,18 +12,28 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pix2pixhd.models.conditioning import (
     condition,
     condition_channels,
+    image_to_float,
     instance_boundaries,
     one_hot,
     pad_to_stride,
 )
 
+formats = pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=["first", "last"]
+)
 shapes = array_shapes(min_dims=4, max_dims=4, max_side=5).map(lambda s: (s[0], 1, s[2], s[3]))
 
 
 @settings(deadline=None, max_examples=60)
-@given(label=arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 2, 3, 4, 255])))
-def test_one_hot_sets_the_label_s_channel_and_none_for_others(label: np.ndarray) -> None:
-    result = one_hot(torch.from_numpy(label), label_nc=4)
+@given(
+    label=arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 2, 3, 4, 255])),
+    memory_format=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+)
+def test_one_hot_sets_the_label_s_channel_and_none_for_others(
+    label: np.ndarray, memory_format: torch.memory_format
+) -> None:
+    result = one_hot(torch.from_numpy(label), label_nc=4, memory_format=memory_format)
+    assert result.is_contiguous(memory_format=memory_format)
     expected = np.zeros((label.shape[0], 4, *label.shape[2:]), np.float32)
     for n, _, y, x in np.ndindex(*label.shape):
         if label[n, 0, y, x] < 4:
@@ -32,22 +42,42 @@ def test_one_hot_sets_the_label_s_channel_and_none_for_others(label: np.ndarray)
     assert np.array_equal(result.numpy(), expected)
 
 
-def test_one_hot_of_negative_and_large_int32_labels() -> None:
-    label = torch.tensor([[[[-1, 2, 40000]]]], dtype=torch.int32)
-    assert one_hot(label, 3).sum(dim=1).tolist() == [[[0.0, 1.0, 0.0]]]
+@formats
+def test_one_hot_of_negative_and_large_int32_labels(memory_format: torch.memory_format) -> None:
+    label = torch.tensor([[[[-1, 2, 40000, -(2**31), 2**31 - 1]]]], dtype=torch.int32)
+    assert one_hot(label, 3, memory_format=memory_format).sum(dim=1).tolist() == [
+        [[0.0, 1.0, 0.0, 0.0, 0.0]]
+    ]
+
+
+@formats
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("label_nc", [4, 0])
+def test_condition_in_any_type_and_memory_format(
+    label_nc: int, dtype: torch.dtype, memory_format: torch.memory_format
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    label, inst = torch.randint(0, 6, (2, 2, 1, 5, 6), generator=random, dtype=torch.int32)
+    photograph = torch.rand(2, 3, 5, 6, generator=random)
+    extra = torch.randint(0, 256, (2, 2, 5, 6), generator=random, dtype=torch.uint8)
+    maps = condition(label if label_nc else photograph, inst, label_nc, extra, dtype, memory_format)
+    assert maps.dtype == dtype
+    assert maps.is_contiguous(memory_format=memory_format)
+    first = one_hot(label, label_nc) if label_nc else photograph
+    parts = [first, instance_boundaries(inst).float(), image_to_float(extra)]
+    assert torch.equal(maps, torch.cat(parts, dim=1).to(dtype))
 
 
 @settings(deadline=None, max_examples=80)
 @given(inst=arrays(np.int32, shapes, elements=st.sampled_from([0, 1, 1000, 1001, 26001])))
 def test_boundaries_are_where_a_4_neighbour_differs(inst: np.ndarray) -> None:
     result = instance_boundaries(torch.from_numpy(inst))
-    expected = np.zeros(inst.shape, np.float32)
+    expected = np.zeros(inst.shape, bool)
     height, width = inst.shape[2:]
     for n, _, y, x in np.ndindex(*inst.shape):
         around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
         inside = [(v, u) for v, u in around if 0 <= v < height and 0 <= u < width]
         expected[n, 0, y, x] = any(inst[n, 0, v, u] != inst[n, 0, y, x] for v, u in inside)
-    assert result.dtype == torch.float32
     assert np.array_equal(result.numpy(), expected)
 
 
@@ -61,7 +91,7 @@ def test_condition_is_labels_then_boundaries() -> None:
     inst = torch.tensor([[[[7, 7], [7, 8]]]], dtype=torch.int32)
     both = condition(label, inst, label_nc=2)
     assert torch.equal(both[:, :2], one_hot(label, 2))
-    assert torch.equal(both[:, 2:], instance_boundaries(inst))
+    assert torch.equal(both[:, 2:], instance_boundaries(inst).float())
     assert torch.equal(condition(label, None, label_nc=2), one_hot(label, 2))
 
 
