@@ -8,6 +8,8 @@ from PIL import Image, ImageOps
 CONTEXT = 4  # pixels around an instance at least, or one of a few pixels is but a block of colour
 LONGEST = 2.0  # longer side to shorter: a pole alone would be a line
 DIMMED = 0.2  # of the surroundings' own brightness; the rest is middle gray
+# By the sum of red, green and blue.
+FADED = (128 + DIMMED * (np.arange(3 * 255 + 1) / 3 - 128)).astype(np.uint8)
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray, margin: float = 0.1, size: int = 96) -> np.ndarray:
@@ -32,8 +34,9 @@ def cut_out(image: np.ndarray, mask: np.ndarray, margin: float = 0.1, size: int 
     least = (longest + around) / LONGEST
     box = _span(rows, around, least, len(mask)), _span(columns, around, least, mask.shape[1])
     inside, part = mask[box][..., None], image[box]
-    faded = 128 + DIMMED * (part.mean(axis=-1, keepdims=True) - 128)
-    picture = Image.fromarray(np.where(inside, part, faded).astype(np.uint8))
+    red, green, blue = np.moveaxis(part.astype(np.int16), -1, 0)
+    faded = FADED[red + green + blue][..., None]
+    picture = Image.fromarray(np.where(inside, part, faded))
     return np.asarray(ImageOps.contain(picture, (size, size), Image.Resampling.LANCZOS))
 
 
