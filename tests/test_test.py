@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,21 @@ def test_what_was_rendered_before_a_bad_file_stays(
         for what in ("input_label", "synthesized_image", "real_image"):
             assert (images / f"scene_{number}_{what}.png").is_file()
     assert not (Path(stays[2]) / "index.html").exists()
+
+
+def test_rendering_loads_neither_a_compiler_nor_scipy(trained: Path) -> None:
+    """Each takes as long as rendering a few images."""
+    where = ("--name", "tiny", "--checkpoints_dir", trained / "ck", "--results_dir", trained / "r")
+    argv = [str(word) for word in (*where, "--gpu_ids", "-1", "--nThreads", "0")]
+    code = f"""
+import sys, test
+from pix2pixhd.options.parsing import parse_test
+test.test(parse_test({argv!r}))
+print("unneeded:", sorted({{"torch._dynamo", "scipy", "tifffile"}} & set(sys.modules)))
+"""
+    root = Path(__file__).resolve().parents[1]
+    out = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True)
+    assert "unneeded: []" in out.splitlines()
 
 
 def test_how_many_says_what_it_left_out(trained: Path) -> None:
