@@ -214,6 +214,8 @@ def initialise(network: Network) -> Network:
 
     Biases of convolutions keep PyTorch's initialisation, as in the reference.
     """
+    if next(network.parameters()).is_meta:  # PyTorch would load its compiler for it: a second
+        return network
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, 0.0, 0.02)

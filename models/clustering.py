@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.cluster.vq import kmeans, kmeans2, vq
 
 from pix2pixhd.util.errors import UserError
 
@@ -84,6 +83,8 @@ def cluster_centres(values: np.ndarray, n_clusters: int, rng: np.random.Generato
         return distinct[np.argsort(-sizes, kind="stable")]
     if n_clusters == 1:  # which scipy takes for a number of clusters where d = 1
         return values.mean(axis=0, keepdims=True)
+    from scipy.cluster.vq import kmeans, kmeans2  # here, as rendering clusters nothing
+
     # The threshold of convergence is absolute, the spread of an encoder's features is not.
     middle = values.mean(axis=0)
     spread = np.sqrt(((values - middle) ** 2).sum(axis=1).mean())
@@ -100,6 +101,8 @@ def cluster_centres(values: np.ndarray, n_clusters: int, rng: np.random.Generato
 
 def nearest(values: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each row of [n, d] the place of the nearest of the [k, d] centres, and its distance."""
+    from scipy.cluster.vq import vq
+
     return vq(values, centres)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import tifffile
 from PIL import Image
 from programs import LABELS, run_test, run_train, tiny_run, write_tiny_data
 
+from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.util.labels import label_palette
 
 
@@ -58,6 +62,82 @@ def test_batches_give_the_same_images_as_single_samples(trained: Path) -> None:
     for number, image in enumerate(one):
         again = np.asarray(Image.open(folder / f"scene_{number}_synthesized_image.png"))
         assert np.abs(again.astype(int) - image).max() <= 1
+
+
+def test_each_file_is_decoded_once_and_real_images_are_copied(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_tiny_data(tmp_path, phase="test", count=3)
+    for file in (data / "test_img").iterdir():
+        file.chmod(0o444)
+    read: list[Path] = []
+    read_map = AlignedDataset.read_map
+
+    def counting(self: AlignedDataset, name: str, path: Path) -> Any:
+        read.append(path)
+        return read_map(self, name, path)
+
+    monkeypatch.setattr(AlignedDataset, "read_map", counting)
+    folder = render(trained, "--dataroot", data, "--plain_folders", "--display_winsize", "16")
+    assert sorted(read) == sorted(
+        [*(data / "test_label").iterdir(), *(data / "test_inst").iterdir()]
+    )
+    for number in range(3):
+        source = data / f"test_img/scene_{number}.png"
+        copy = folder / f"images/scene_{number}_real_image.png"
+        assert copy.read_bytes() == source.read_bytes() and not copy.samefile(source)
+        assert copy.stat().st_mode & 0o200 and source.stat().st_nlink == 1
+        assert (folder / f"real_image/scene_{number}.png").samefile(copy)
+        with Image.open(folder / f"images/thumbs/scene_{number}_real_image.jpg") as thumbnail:
+            assert thumbnail.size == (16, 8)
+    flags = ("--image_format", "jpg")
+    folder = render(trained, "--dataroot", data, *flags)
+    with Image.open(folder / "images/scene_0_real_image.jpg") as image:
+        assert image.format == "JPEG"
+
+
+@pytest.mark.parametrize(
+    ("file", "told"), [("label", "label 9 found"), ("img", "damaged, its pixels cannot be decoded")]
+)
+def test_what_was_rendered_before_a_bad_file_stays(
+    trained: Path, tmp_path: Path, file: str, told: str
+) -> None:
+    data = write_tiny_data(tmp_path, phase="test", count=4)
+    bad = data / f"test_{file}/scene_2.png"
+    if file == "label":
+        Image.fromarray(np.full((16, 32), 9, np.uint8)).save(bad)
+    else:  # a byte of its pixels
+        content = bytearray(bad.read_bytes())
+        content[content.index(b"IDAT") + 40] ^= 255
+        bad.write_bytes(content)
+    where = ("--name", "tiny", "--checkpoints_dir", trained / "ck", "--results_dir", tmp_path)
+    outcome = run_test(*where, "--gpu_ids", "-1", "--nThreads", "0", "--dataroot", data)
+    assert outcome.code == 2 and len(outcome.err.splitlines()) == 1
+    assert f"{bad}: " in outcome.err and told in outcome.err
+    stays = re.search(
+        r"^stopped: (\d) images rendered before stay in (.*)/images, ", outcome.out, re.M
+    )
+    assert stays is not None and int(stays[1]) >= 2
+    images = Path(stays[2]) / "images"
+    for number in range(2):
+        for what in ("input_label", "synthesized_image", "real_image"):
+            assert (images / f"scene_{number}_{what}.png").is_file()
+    assert not (Path(stays[2]) / "index.html").exists()
+
+
+def test_rendering_loads_neither_a_compiler_nor_scipy(trained: Path) -> None:
+    """Each takes as long as rendering a few images."""
+    where = ("--name", "tiny", "--checkpoints_dir", trained / "ck", "--results_dir", trained / "r")
+    argv = [str(word) for word in (*where, "--gpu_ids", "-1", "--nThreads", "0")]
+    code = f"""
+import sys, test
+from pix2pixhd.options.parsing import parse_test
+test.test(parse_test({argv!r}))
+print("unneeded:", sorted({{"torch._dynamo", "scipy", "tifffile"}} & set(sys.modules)))
+"""
+    root = Path(__file__).resolve().parents[1]
+    out = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True)
+    assert "unneeded: []" in out.splitlines()
 
 
 def test_how_many_says_what_it_left_out(trained: Path) -> None:

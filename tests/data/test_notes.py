@@ -77,6 +77,8 @@ def test_ranges(
     lines = validate_dataset(open_set(root, output_nc=1, **changes))
     assert len(lines) == (told is not None)
     assert not told or re.match(rf"{start}{told}$", lines[0])
+    rendered = open_set(root, output_nc=1, is_train=False, **changes)
+    assert validate_dataset(rendered, "headers") == validate_dataset(rendered, "full")
 
 
 def test_ranges_of_inputs_have_their_own_flag(make_set: MakeSet, open_set: OpenSet) -> None:

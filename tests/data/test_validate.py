@@ -169,3 +169,28 @@ def test_no_bar_where_there_is_no_terminal(
 ) -> None:
     validate_dataset(open_set(make_set()))
     assert capfd.readouterr() == ("", "")
+
+
+def test_headers_alone(
+    make_set: MakeSet, open_set: OpenSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For who reads all files anyway: what only pixels tell is left to that."""
+    root = make_set()
+    dataset = open_set(root)
+    read: list[str] = []
+    read_map = dataset.read_map
+
+    def counting(name: str, path: Path) -> Any:
+        read.append(f"{name} {path.stem}")
+        return read_map(name, path)
+
+    monkeypatch.setattr(dataset, "read_map", counting)
+    damage(root / "train_label/001.png", "out of range")
+    assert problems_of(dataset, "headers") == [] and read == []
+    assert len(problems_of(dataset)) == 1
+    read.clear()
+    damage(root / "train_label/002.png", "short")
+    damage(root / "train_inst/003.png", "large")
+    lines = problems_of(dataset, "headers")
+    assert len(lines) == 2 and "32x16 pixels" in lines[0] and "damaged" in lines[1]
+    assert read == ["label 002"], "it ends too early"

@@ -11,7 +11,7 @@ import torch
 from programs import write_tiny_data
 
 from pix2pixhd.data import create_dataset
-from pix2pixhd.engine.render import Rendering, for_each_batch, one_behind, side_stream
+from pix2pixhd.engine.render import Rendering, batches_on, for_each_batch, one_behind, side_stream
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.training import open_data
 from pix2pixhd.engine.world import World
@@ -19,6 +19,7 @@ from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.base_options import DataOptions, ModelOptions
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
+from pix2pixhd.util.errors import UserError
 
 
 def names(tmp_path: Path, world: World, batch_size: int | None = None) -> list[list[str]]:
@@ -88,6 +89,27 @@ def test_one_batch_is_in_the_making_while_another_is_looked_at() -> None:
     seen = [(number, len(made)) for number in one_behind(make())]
     assert seen == [(0, 2), (1, 3), (2, 3)]
     assert list(one_behind([])) == []
+
+
+def test_what_was_made_before_a_mistake_is_looked_at() -> None:
+    def make() -> Iterator[int]:
+        yield from range(2)
+        raise UserError("damaged")
+
+    seen: list[int] = []
+    with pytest.raises(UserError, match="damaged"):
+        for number in one_behind(make()):
+            seen.append(number)
+    assert seen == [0, 1]
+
+
+@pytest.mark.parametrize("with_image", [True, False])
+def test_real_images_that_are_only_shown_are_not_sent(with_image: bool) -> None:
+    ones = torch.ones(1, 1, 2, 2, dtype=torch.uint8)
+    batch = Batch(label=ones, path=["a"], inst=ones, image=ones)
+    (sent,) = batches_on(torch.device("meta"), [batch], with_image=with_image)
+    assert sent.image is not None and sent.image.is_meta == with_image
+    assert sent.label.is_meta and sent.inst is not None and sent.inst.is_meta
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,17 @@ def test_an_error_surfaces_at_the_next_call_and_stops_the_rest(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_pictures_made_before_a_users_mistake_are_saved(tmp_path):
+    started = threading.Event()
+    with pytest.raises(UserError, match="label 9"), ImageWriter(threads=1, backlog=9) as writer:
+        writer.submit(started.wait)
+        for number in range(3):
+            writer.save(IMAGE, tmp_path / f"{number}.png")
+        threading.Timer(0.05, started.set).start()
+        raise UserError("label 9 found")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_the_error_of_the_block_is_not_hidden_by_ours(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ZeroDivisionError), ImageWriter() as writer:
