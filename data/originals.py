@@ -15,6 +15,7 @@ from pix2pixhd.util.image import shrunk
 from pix2pixhd.util.threads import in_threads
 
 FORMATS = {"png": "PNG", "jpg": "JPEG"}  # suffix -> as Pillow names it
+SUFFIXES = (".png", ".jpg", ".jpeg")
 
 # What else Pillow finds in a file that neither changes how its pixels look nor tells of the camera,
 # its owner or its place.
@@ -50,6 +51,8 @@ def _is_original(dataset: AlignedDataset, wanted: str, files: dict[str, Path]) -
     source = dataset.read_header("label", files["label"]).size
     scaled = transforms.resized_size(source, dataset.resize_or_crop, dataset.load_size)
     mode = {1: "L", 3: "RGB"}.get(dataset.photos["image"])
+    if files["image"].suffix.lower() not in SUFFIXES:  # others Pillow may not even open
+        return False
     with opened(files["image"]) as image:
         more = image.info.keys() - HARMLESS
         if "srgb" in image.info:
