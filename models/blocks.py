@@ -46,18 +46,50 @@ class ReflectionPad(nn.ReflectionPad2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        if input.is_cuda and not input.is_contiguous() and not torch.compiler.is_compiling():
+            return reflect_channels_last(input, self.padding[0])
         with torch.autocast(input.device.type, enabled=False):
             return super().forward(input)
 
 
+def reflect_channels_last(x: Tensor, padding: int) -> Tensor:
+    """Reflection padding of [N, C, H, W], which PyTorch does on CUDA by way of copies with channels
+    first: rows, then columns, each of a tensor that is contiguous."""
+    count, channels, height, width = x.shape
+    sides, tall = (0, 0, padding, padding), height + 2 * padding
+    rows = x.permute(0, 2, 3, 1).reshape(count, 1, height, width * channels)
+    rows = F.pad(rows, sides, mode="reflect").view(1, count * tall, width, channels)
+    columns = F.pad(rows, sides, mode="reflect").view(count, tall, -1, channels)
+    return columns.permute(0, 3, 1, 2)
+
+
 class Convolution(nn.Conv2d):
-    """A convolution whose bias need not be added, see `normalised`."""
+    """A convolution whose bias need not be added, see `normalised`.
+
+    Where `needs_alignment`, channels are filled up with zeros, in the weights on the fly.
+    """
 
     adds_bias = True
 
     def forward(self, input: Tensor) -> Tensor:
-        bias = self.bias if self.adds_bias else None
-        return F.conv2d(input, self.weight, bias, self.stride, self.padding)
+        weight, bias = self.weight, self.bias if self.adds_bias else None
+        lacks_in, lacks_out = (-n % ALIGNMENT for n in (self.in_channels, self.out_channels))
+        if not (lacks_in or lacks_out) or not needs_alignment(input):
+            return F.conv2d(input, weight, bias, self.stride, self.padding)
+        input = F.pad(input, (0, 0, 0, 0, 0, lacks_in))
+        weight = F.pad(weight, (0, 0, 0, 0, 0, lacks_in, 0, lacks_out))
+        bias = None if bias is None else F.pad(bias, (0, lacks_out))
+        output = F.conv2d(input, weight, bias, self.stride, self.padding)
+        return output[:, : self.out_channels]
+
+
+ALIGNMENT = 8  # tensor cores take channels by so many in half precision
+
+
+def needs_alignment(input: Tensor) -> bool:
+    """Whether a convolution of the input is fast with channels in multiples of ALIGNMENT alone."""
+    is_half = torch.is_autocast_enabled("cuda") or input.dtype in (torch.float16, torch.bfloat16)
+    return input.is_cuda and is_half
 
 
 class TransposedConvolution(nn.ConvTranspose2d):

@@ -24,6 +24,7 @@ from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import Rendering, batches_on, side_stream
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.step import StepResult, compute_gradients, train_step
+from pix2pixhd.models.blocks import Convolution, InstanceNorm, ReflectionPad, needs_alignment
 from pix2pixhd.models.segments import instance_average
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.parsing import parse_train
@@ -266,3 +267,20 @@ def test_two_gpus_train_as_one(norm: str, tmp_path: Path) -> None:
     for line, expected in zip(two, one, strict=True):
         names = [name for name in line if name != "time"]
         assert [line[n] for n in names] == pytest.approx([expected[n] for n in names], rel=1e-2)
+
+
+def test_parts_of_networks_keep_channels_last_and_align_channels() -> None:
+    x = torch.randn(2, 5, 32, 48, device=DEVICE).to(memory_format=torch.channels_last)
+    padded = ReflectionPad(3)(x)
+    assert torch.equal(padded, torch.nn.functional.pad(x, (3, 3, 3, 3), mode="reflect"))
+    normalised = InstanceNorm(5)(x)
+    torch.testing.assert_close(normalised, torch.nn.InstanceNorm2d(5)(x), rtol=1e-4, atol=1e-4)
+    convolution = Convolution(5, 3, 7).to(DEVICE, memory_format=torch.channels_last)
+    plain = torch.nn.Conv2d(5, 3, 7).to(DEVICE)
+    plain.load_state_dict(convolution.state_dict())
+    with torch.autocast("cuda", torch.bfloat16):
+        assert needs_alignment(x)
+        y = convolution(padded)
+        torch.testing.assert_close(y, plain(padded), rtol=2e-2, atol=2e-2)
+    for found in (padded, normalised):
+        assert found.is_contiguous(memory_format=torch.channels_last)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from pix2pixhd.models import blocks
 from pix2pixhd.models.blocks import (
     NORM_LAYERS,
     Convolution,
@@ -20,6 +23,7 @@ from pix2pixhd.models.blocks import (
     initialise,
     normalised,
     output_convolution,
+    reflect_channels_last,
     upsampling,
 )
 
@@ -217,3 +221,45 @@ def test_random_states_are_kept_for_dropout_alone(
     block.keeps_activations = False
     block(torch.randn(2, 4, 6, 6, requires_grad=True)).sum().backward()
     assert bool(asked) == use_dropout
+
+
+def test_reflection_padding_in_two_steps_is_the_same() -> None:
+    x = torch.randn(2, 3, 5, 6).to(memory_format=torch.channels_last).requires_grad_()
+    expected, found = ReflectionPad(3)(x), reflect_channels_last(x, 3)
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    cotangent = torch.randn_like(expected)
+    gradients = [torch.autograd.grad(y, x, cotangent)[0] for y in (found, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.Sequential(*first_convolution(5, 16, NORM_LAYERS["instance"])),
+        nn.Sequential(*output_convolution(16, 3)),
+        Convolution(5, 3, 4, stride=2, padding=2),
+    ],
+)
+def test_channels_filled_up_for_tensor_cores_change_nothing(
+    network: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = next(m.in_channels for m in network.modules() if isinstance(m, Convolution))
+    x = torch.randn(2, inputs, 8, 9).to(memory_format=torch.channels_last).requires_grad_()
+    leaves = [x, *(p for p in network.parameters() if p.requires_grad)]
+    seen: list[tuple[int, ...]] = []
+    conv2d = torch.nn.functional.conv2d
+
+    def noted(x: torch.Tensor, weight: torch.Tensor, *rest: Any) -> torch.Tensor:
+        seen.append((x.shape[1], *weight.shape[:2]))
+        return conv2d(x, weight, *rest)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
+    results = []
+    for aligned in (False, True):
+        monkeypatch.setattr(blocks, "needs_alignment", lambda _, aligned=aligned: aligned)
+        y = network(x)
+        results.append([y, *torch.autograd.grad(y.square().sum(), leaves)])
+    for found, expected in zip(results[1], results[0], strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert all(channels % 8 == 0 for channels in seen[1])
