@@ -95,7 +95,9 @@ def test_a_file_that_pillow_does_not_read(
     root = make_set(count=1)
     (root / "train_img/000.png").unlink()
     values = np.zeros((8, 16, 4), np.uint8)
-    tifffile.imwrite(root / "train_img/000.tif", values, photometric="minisblack")
+    tifffile.imwrite(
+        root / "train_img/000.tif", values, photometric="minisblack", planarconfig="contig"
+    )
     dataset = open_set(root, is_train=False, output_nc=4)
     assert take_originals(dataset, "png") == {} and dataset[0].image is not None
 
