@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from pix2pixhd.data import transforms
-from pix2pixhd.data.array_files import raw_mode
+from pix2pixhd.data.array_files import ArrayFile, raw_mode
 from pix2pixhd.data.dataset import AlignedDataset
-from pix2pixhd.data.opening import opened
+from pix2pixhd.data.opening import opened, opened_file
 from pix2pixhd.util.image import shrunk
 from pix2pixhd.util.threads import in_threads
 
 FORMATS = {"png": "PNG", "jpg": "JPEG"}  # suffix -> as Pillow names it
-SUFFIXES = (".png", ".jpg", ".jpeg")
 
 # What else Pillow finds in a file that neither changes how its pixels look nor tells of the camera,
 # its owner or its place.
@@ -50,10 +49,11 @@ def _is_original(dataset: AlignedDataset, wanted: str, files: dict[str, Path]) -
     scaled nor cropped nor turned, and has nothing but its pixels."""
     source = dataset.read_header("label", files["label"]).size
     scaled = transforms.resized_size(source, dataset.resize_or_crop, dataset.load_size)
-    mode = {1: "L", 3: "RGB"}.get(dataset.photos["image"])
-    if files["image"].suffix.lower() not in SUFFIXES:  # others Pillow may not even open
-        return False
-    with opened(files["image"]) as image:
+    channels = dataset.photos["image"]
+    mode = {1: "L", 3: "RGB"}.get(channels)
+    with opened_file(files["image"], channels) as image:
+        if isinstance(image, ArrayFile):
+            return False
         more = image.info.keys() - HARMLESS
         if "srgb" in image.info:
             more -= OVERRULED_BY_SRGB

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, PngImagePlugin
 from tiny_scenes import pixels
 
@@ -86,6 +87,19 @@ def test_files_by_their_label_maps_and_in_the_format_asked_for(
     assert take_originals(dataset, "jpg") == {label: root / "train_img/000.png"}
     assert take_originals(dataset, "jpg") == {}, "there are no real images any more"
     assert dataset[0].image is None
+
+
+def test_a_file_that_pillow_does_not_read(
+    make_set: Callable[..., Path], open_set: Callable[..., AlignedDataset]
+) -> None:
+    root = make_set(count=1)
+    (root / "train_img/000.png").unlink()
+    values = np.zeros((8, 16, 4), np.uint8)
+    tifffile.imwrite(
+        root / "train_img/000.tif", values, photometric="minisblack", planarconfig="contig"
+    )
+    dataset = open_set(root, is_train=False, output_nc=4)
+    assert take_originals(dataset, "png") == {} and dataset[0].image is not None
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
