@@ -115,4 +115,7 @@ def pad_to_stride(x: Tensor, stride: int) -> Tensor:
     pixels.
     """
     bottom, right = (max(-size % stride, 2 * stride - size) for size in x.shape[-2:])
-    return F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
+    if not (right or bottom):
+        return x
+    with torch.autocast(x.device.type, enabled=False):  # it would make float32 of x, on a CPU
+        return F.pad(x, (0, right, 0, bottom), mode="replicate")

@@ -271,6 +271,25 @@ def test_beta1_given_to_a_resumed_run_wins() -> None:
     assert resumed.D.param_groups[0]["betas"] == (0.9, 0.999)
 
 
+def test_moments_of_biases_that_are_no_longer_trained_are_passed_by() -> None:
+    """States of older runs have them."""
+    older, model, batch = tiny_model(), tiny_model(), tiny_batch()
+    idle = {name for name, p in model.named_parameters() if not p.requires_grad}
+    optimizers = Optimizers(older, LR, beta1=0.5)
+    for parameters, name in ((older.netG.parameters(), "G"), (older.netD.parameters(), "D")):
+        optimizers.update({name: {p: torch.ones_like(p) for p in parameters}})
+    resumed = Optimizers(model, LR, beta1=0.5)
+    resumed.load_state_dict(optimizers.state_dict())
+    before = deepcopy(model.state_dict())
+    take_step(model, resumed, batch)
+    after = model.named_parameters()
+    same = {name for name, parameter in after if torch.equal(before[name], parameter)}
+    assert same == idle != set()
+    saved = resumed.state_dict()
+    for name in "GD":  # what is saved again fits such a run's programs
+        assert saved[name]["state"].keys() == optimizers.state_dict()[name]["state"].keys()
+
+
 @pytest.mark.parametrize("saved_channels_last", [True, False])
 def test_a_run_goes_on_in_another_memory_format(saved_channels_last: bool) -> None:
     """Fused Adam goes by the place in memory: moments must lie as their weights do."""

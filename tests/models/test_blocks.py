@@ -132,6 +132,7 @@ def test_instance_normalisation_in_any_memory_format(count: int) -> None:
         leaf = x.clone(memory_format=memory_format).requires_grad_()
         found = InstanceNorm(4)(leaf)
         torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-5)
+        assert found.is_contiguous(memory_format=memory_format)
         found.backward(cotangent)
         torch.testing.assert_close(leaf.grad, plain_leaf.grad, rtol=1e-4, atol=1e-5)
 

@@ -119,9 +119,10 @@ def test_condition_channels(label_nc: int, input_nc: int, use_instance: bool) ->
     ],
 )
 def test_pad_to_stride(size: tuple[int, int], stride: int, padded: tuple[int, int]) -> None:
-    x = torch.rand(1, 2, *size)
-    y = pad_to_stride(x, stride)
-    assert y.shape == (1, 2, *padded)
+    x = torch.rand(1, 2, *size).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = pad_to_stride(x, stride)
+    assert y.shape == (1, 2, *padded) and y.dtype == x.dtype
     rows = torch.arange(padded[0]).clamp(max=size[0] - 1)
     columns = torch.arange(padded[1]).clamp(max=size[1] - 1)
     assert torch.equal(y, x[:, :, rows][..., columns])  # the last row and column repeated

@@ -12,6 +12,7 @@ from tiny_models import TINY, take_step, tiny_batch, tiny_model
 
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import Rendering, render
+from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.step import logged
 from pix2pixhd.models import create_model
 from pix2pixhd.models.conditioning import condition
@@ -68,6 +69,20 @@ def test_discriminators_see_condition_and_image() -> None:
     assert torch.equal(outputs.pred_real[1][-1], pred_real[1][-1])
     assert torch.equal(outputs.pred_fake[1][-1], pred_fake[1][-1])
     assert outputs.pred_pool is outputs.pred_fake
+
+
+def test_in_half_precision_networks_are_given_what_they_compute_with() -> None:
+    """Nothing is converted on the way: not the type, and not the memory format."""
+    runtime = Runtime(torch.device("cpu"), torch.bfloat16, channels_last=True)
+    model, seen = runtime.prepare(tiny_model()), list[torch.Tensor]()
+    for network in (model.netG, model.netD):
+        network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with runtime.autocast():
+        model(tiny_batch())
+    assert len(seen) == 3  # G once, D on fake and real
+    for given in seen:
+        assert given.dtype == torch.bfloat16
+        assert given.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_terms_follow_the_flags() -> None:
