@@ -70,9 +70,8 @@ def telling_what_stays(gallery: ResultsGallery) -> Iterator[None]:
     try:
         yield
     except UserError:
-        count = len(gallery.rows)
-        stays = f"{count} image{'s' * (count != 1)} rendered before stay in {gallery.folder}/images"
-        print(f"stopped: {stays}, pages are not written; see also check_data.py", flush=True)
+        told = f"what was rendered before stays in {gallery.folder}/images, pages are not written"
+        print(f"stopped: {told}; check_data.py looks at all files", flush=True)
         raise
 
 
