@@ -71,7 +71,9 @@ class VGGPerceptualLoss(nn.Module):
     def _activations(self, image: Tensor) -> list[Tensor]:
         # Four poolings halve the image, so that it must have 16 pixels each way.
         right, bottom = (max(0, 16 - side) for side in (image.shape[-1], image.shape[-2]))
-        x = F.pad(image.expand(-1, 3, -1, -1), (0, right, 0, bottom), mode="replicate")
+        x = image.expand(-1, 3, -1, -1)
+        if right or bottom:
+            x = F.pad(x, (0, right, 0, bottom), mode="replicate")
         activations = []
         for index, layer in enumerate(self.features):
             x = layer(x)
