@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pix2pixhd.engine.batch_norm import SharedBatchNorm
 from pix2pixhd.engine.cuda_graph import Capture, Graph, capture_on_gpu
 from pix2pixhd.engine.distributed import average_gradients
-from pix2pixhd.engine.runtime import Runtime
+from pix2pixhd.engine.runtime import Runtime, first_line
 from pix2pixhd.engine.sizes import FEW, Size, Sizes, size_of
 from pix2pixhd.engine.step import (
     PIX2PIXHD,
@@ -162,9 +162,3 @@ class CompiledGradients:
         if line not in self._told:
             self._told.add(line)
             self._runtime.print_rank0(f"--compile: {line}")
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in a line."""
-    lines = filter(str.strip, str(error).splitlines())
-    return next(lines, type(error).__name__)[:200]

@@ -195,9 +195,14 @@ def why_not_compiled(device: torch.device) -> str | None:
         torch.compile(lambda x: torch.relu(x + 1), dynamic=False)(torch.ones(8, device=device))
     # The compiler and its helpers raise types of their own, which differ between versions.
     except Exception as error:
-        lines = filter(str.strip, str(error).splitlines())
-        return next(lines, type(error).__name__)[:200]
+        return first_line(error)
     return None
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
+    lines = filter(str.strip, str(error).splitlines())
+    return next(lines, type(error).__name__)[:200]
 
 
 def ineffective_flags(options: ProgramOptions) -> list[str]:
