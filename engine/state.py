@@ -77,7 +77,7 @@ class TrainingState:
         self.model = model
         self.optimizers = optimizers
         self.world = world or World()
-        self._pending: Future[None] | None = None
+        self._pending: tuple[threading.Thread, Future[None]] | None = None
 
     def save(self, progress: Progress, epochs: Sequence[str] = ("latest",)) -> None:
         """Write the networks' weights under these names; with "latest" also all the rest.
@@ -107,7 +107,6 @@ class TrainingState:
                 "processes": owns,
             }
         done: Future[None] = Future()
-        self._pending = done
 
         def write() -> None:
             try:
@@ -117,7 +116,9 @@ class TrainingState:
                 done.set_exception(error)
 
         # A daemon, and no pool of threads: a second Ctrl-C ends the program, and with it the save.
-        threading.Thread(target=write, name="save", daemon=True).start()
+        thread = threading.Thread(target=write, name="save", daemon=True)
+        self._pending = thread, done
+        thread.start()
 
     def wait(self) -> None:
         """Return when the last save is on the disk.
@@ -128,7 +129,9 @@ class TrainingState:
         pending, self._pending = self._pending, None
         try:
             if pending is not None:
-                pending.result()
+                thread, done = pending
+                thread.join()  # one that is still about to end may make Python's own end an abort
+                done.result()
         except KeyboardInterrupt:
             print("a save was cut short; --continue_train has the state before, if not this one")
             raise

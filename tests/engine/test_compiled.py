@@ -21,6 +21,7 @@ from pix2pixhd.engine import runtime as runtime_module
 from pix2pixhd.engine.batch_norm import synchronise_batch_norm
 from pix2pixhd.engine.compiled import WARM_UP, CompiledGradients, compiled_step, why_eager
 from pix2pixhd.engine.cuda_graph import Replay
+from pix2pixhd.engine.distributed import shut_down
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.sizes import FEW, Sizes, search_kernels
 from pix2pixhd.engine.step import PIX2PIXHD, Recipe, StepResult, compute_gradients
@@ -261,6 +262,7 @@ def train_as(rank: int, port: str, words: tuple[str, ...]) -> None:
     runtime_module.why_not_compiled = lambda device: None
     compiled_module.BACKEND = broken if rank else "aot_eager"
     train_program.train(parse_train(list(words)))
+    shut_down()
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
