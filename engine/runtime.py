@@ -11,6 +11,7 @@ from torch import nn
 from pix2pixhd.engine.distributed import broadcast, initialise
 from pix2pixhd.engine.world import World, read_world
 from pix2pixhd.models import uses_features
+from pix2pixhd.models.blocks import Convolution
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import ProgramOptions, RunOptions
 from pix2pixhd.options.fields import flat
@@ -49,7 +50,8 @@ class Runtime:
         """Put the model on the device, in the memory format; returns the model itself.
 
         Weights that nobody trains, VGG19's or all where the model `renders_only`, are kept in the
-        precision that convolutions compute in. Names in the model's state dict stay as they are.
+        precision that convolutions compute in; of a model that only renders, they must not change
+        any more. Names in the model's state dict stay as they are.
         """
         memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
         model.to(device=self.device, memory_format=memory_format)  # type: ignore[call-overload]
@@ -57,6 +59,8 @@ class Runtime:
         for module in frozen.modules() if frozen is not None else ():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 module.to(self.dtype)
+            if isinstance(module, Convolution):
+                module.is_final = renders_only and arranges_weights(self.device)
         if self.compiles and renders_only:
             for network in (model.netG, model.netE):
                 if network is not None:
@@ -197,6 +201,15 @@ def why_not_compiled(device: torch.device) -> str | None:
     except Exception as error:
         return first_line(error)
     return None
+
+
+def arranges_weights(device: torch.device) -> bool:
+    """Whether this build of PyTorch computes on the device by a library, oneDNN, for which weights
+    can be arranged beforehand."""
+    operators = torch.ops.mkldnn
+    names = ("_reorder_convolution_weight", "_convolution_pointwise")
+    is_there = torch.backends.mkldnn.is_available() and all(hasattr(operators, n) for n in names)
+    return device.type == "cpu" and is_there
 
 
 def first_line(error: Exception) -> str:

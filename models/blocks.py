@@ -67,11 +67,19 @@ class Convolution(nn.Conv2d):
     """A convolution whose bias need not be added, see `normalised`.
 
     Where `needs_alignment`, channels are filled up with zeros, in the weights on the fly.
+
+    Attributes:
+        is_final: its weights will not change any more: a CPU's library, which computes from weights
+            arranged for the size of the input, then arranges them once for a size.
     """
 
     adds_bias = True
+    is_final = False
+    _arranged: tuple[torch.Size, Tensor] | None = None  # for inputs of this size
 
     def forward(self, input: Tensor) -> Tensor:
+        if self.is_final and not torch.is_grad_enabled():
+            return self._with_arranged_weight(input.to(self.weight.dtype))
         weight, bias = self.weight, self.bias if self.adds_bias else None
         lacks_in, lacks_out = (-n % ALIGNMENT for n in (self.in_channels, self.out_channels))
         if not (lacks_in or lacks_out) or not needs_alignment(input):
@@ -81,6 +89,16 @@ class Convolution(nn.Conv2d):
         bias = None if bias is None else F.pad(bias, (0, lacks_out))
         output = F.conv2d(input, weight, bias, self.stride, self.padding)
         return output[:, : self.out_channels]
+
+    def _with_arranged_weight(self, input: Tensor) -> Tensor:
+        assert not isinstance(self.padding, str)
+        how = (self.padding, self.stride, self.dilation, self.groups)
+        if self._arranged is None or self._arranged[0] != input.shape:
+            arrange = torch.ops.mkldnn._reorder_convolution_weight
+            self._arranged = input.shape, arrange(self.weight, *how, input.shape)
+        bias = self.bias if self.adds_bias else None
+        convolve = torch.ops.mkldnn._convolution_pointwise
+        return convolve(input, self._arranged[1], bias, *how, "none", [], "")
 
 
 ALIGNMENT = 8  # tensor cores take channels by so many in half precision

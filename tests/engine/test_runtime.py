@@ -18,6 +18,7 @@ from pix2pixhd.engine.run_folder import write_all
 from pix2pixhd.engine.runtime import Runtime, choose_dtype, runtime_on
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
+from pix2pixhd.models.blocks import Convolution
 from pix2pixhd.options.parsing import parse_test, parse_train
 from pix2pixhd.options.saved import options_texts
 from pix2pixhd.util.batch import Batch
@@ -158,6 +159,34 @@ def test_weights_that_nobody_trains_are_kept_in_half_precision() -> None:
     assert {p.dtype for p in renders.netG.parameters()} == {torch.bfloat16}
     with runtime.autocast():
         assert torch.equal(render(trains, batch), render(renders, batch))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_that_are_final_are_arranged_once_for_a_size(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = parse_train(["--ngf", "4", "--n_blocks_global", "1", "--n_downsample_global", "2"])
+    runtime = Runtime(CPU, dtype, channels_last=dtype == torch.bfloat16)
+    expected, network = (
+        runtime.prepare(create_model(options.model, seed=3), renders_only=True).netG
+        for _ in range(2)
+    )
+    for module in expected.modules():
+        module.is_final = False
+    convolutions = [m for m in network.modules() if isinstance(m, Convolution)]
+    assert convolutions and all(convolution.is_final for convolution in convolutions)
+    arranged = []
+    for height in (16, 16, 32):
+        condition = torch.rand(1, 36, height, 32)
+        with torch.inference_mode(), runtime.autocast():
+            images = [net(condition) for net in (expected, network)]
+        torch.testing.assert_close(*images, rtol=0, atol=1e-4 if dtype == torch.float32 else 0)
+        arranged.append([convolution._arranged[1] for convolution in convolutions])
+    for first, again, other in zip(*arranged, strict=True):
+        assert first is again and first is not other
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    runtime.prepare(network_only := create_model(options.model, seed=3), renders_only=True)
+    assert not any(getattr(m, "is_final", False) for m in network_only.modules())
 
 
 def test_rendering_in_bfloat16_is_close_to_float32(
