@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,14 @@ from pix2pixhd.data.loader import Loader
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.render import Pictures, Rendering, render, validate_once
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.metrics import METRICS
+from pix2pixhd.metrics import (
+    METRICS,
+    Figure,
+    Measurement,
+    MetricSettings,
+    Sample,
+    build_metrics,
+)
 from pix2pixhd.models import uses_features
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -55,19 +63,23 @@ class Validation:
             UserError: a file cannot be read.
         """
         assert self.loader is not None, "no held-out images"
-        metrics = {f"val_{name}": METRICS[name]() for name in self.metrics}
+        metrics = build_metrics(self.metrics, MetricSettings(runtime.device))
+        measured: list[list[Measurement]] = []  # of each image, by each metric
         for batch in self.loader:
             batch = batch.to(runtime.device)
             with runtime.autocast():
                 fake = render(model, batch)
             assert batch.image is not None
-            for metric in metrics.values():
-                metric.update(fake, image_to_float(batch.image))
-        of_all = gather(metrics, runtime.world)
-        for others in of_all[1:]:
-            for name, metric in of_all[0].items():
-                metric.merge(others[name])
-        return {name: metric.compute() for name, metric in of_all[0].items()} if of_all else {}
+            sample = Sample(fake, image_to_float(batch.image), batch.label)
+            measured.append([metric.measure(sample) for metric in metrics])
+        of_all = gather(measured, runtime.world)
+        if not of_all:
+            return {}
+        figures: dict[str, Figure] = {}
+        columns = zip(*itertools.chain(*of_all), strict=True)
+        for metric, measurements in zip(metrics, columns, strict=True):
+            figures |= metric.figures(measurements)
+        return {f"val_{name}": figures[name].value for name in self.metrics}
 
 
 def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:

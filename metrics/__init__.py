@@ -1,17 +1,38 @@
-"""Figures: images in, numbers out. To add one: a class here or in a file of its own, and a row.
+"""Figures: images in, numbers out. To add one: a class in a file here, and a row.
 
-Nothing here knows of runs, files or processes; `engine.validation` feeds the metrics.
+Nothing here knows of runs or processes; `engine.validation` and `engine.evaluation` feed the
+metrics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from pix2pixhd.metrics.pixels import L1, PSNR, Metric
+from pix2pixhd.metrics.base import Figure, Measurement, Metric, MetricSettings, Sample
+from pix2pixhd.metrics.pixels import L1, PSNR
 
-METRICS: dict[str, Callable[[], Metric]] = {
+# Figures of one metric have the same class, which then measures once for all of them.
+METRICS: dict[str, Callable[[MetricSettings], Metric]] = {
     "l1": L1,
     "psnr": PSNR,
 }
 
-__all__ = ["METRICS", "Metric"]
+
+def build_metrics(names: Iterable[str], settings: MetricSettings) -> list[Metric]:
+    """The metrics that give the figures of these names, rows of METRICS; each once.
+
+    Raises:
+        UserError: weights that a metric needs cannot be had.
+    """
+    return [build(settings) for build in dict.fromkeys(METRICS[name] for name in names)]
+
+
+__all__ = [
+    "METRICS",
+    "Figure",
+    "Measurement",
+    "Metric",
+    "MetricSettings",
+    "Sample",
+    "build_metrics",
+]

@@ -2,59 +2,59 @@
 
 from __future__ import annotations
 
-import math
-from typing import Protocol, Self
+from collections.abc import Collection, Sequence
+from typing import Literal
 
+import numpy as np
 from torch import Tensor
 
-
-class Metric(Protocol):
-    """Takes images batch by batch; processes that share the images merge what they have."""
-
-    def update(self, fake: Tensor, real: Tensor) -> None:
-        """Count images: both [N, C, H, W] in [-1, 1], on any device."""
-
-    def merge(self, other: Self) -> None:
-        """Count what another of its kind has counted. It has been pickled on the way."""
-
-    def compute(self) -> float:
-        """The figure of all images so far; NaN before the first."""
+from pix2pixhd.metrics.base import Figure, Measurement, MetricSettings, Sample, mean_figure
 
 
-class _MeanOverImages:
-    """A metric that is the mean of a number for each image."""
+class PixelMetric:
+    """The mean over images of a number that tells a synthesised from the real image."""
 
-    def __init__(self) -> None:
-        self.sum, self.count = 0.0, 0
+    name: str  # in METRICS
+    better: Literal["lower", "higher"] = "lower"
+    needs: Collection[str] = ("real",)
 
-    def update(self, fake: Tensor, real: Tensor) -> None:
-        values = self.of_images(fake.float(), real.float())  # [N]
-        self.sum += float(values.double().sum())
-        self.count += len(values)
+    def __init__(self, settings: MetricSettings) -> None:
+        """Nothing is needed."""
 
-    def merge(self, other: Self) -> None:
-        self.sum += other.sum
-        self.count += other.count
+    def measure(self, sample: Sample) -> Measurement:
+        assert sample.real is not None
+        value = self.of_images(sample.fake.float(), sample.real.float())
+        return {"value": np.array(value.item())}
 
-    def compute(self) -> float:
-        return self.sum / self.count if self.count else math.nan
+    def figures(self, measurements: Sequence[Measurement]) -> dict[str, Figure]:
+        values = [float(measurement["value"]) for measurement in measurements]
+        return {self.name: mean_figure(values, self.better)}
 
     def of_images(self, fake: Tensor, real: Tensor) -> Tensor:
+        """A scalar; both images are [1, C, H, W] in [-1, 1]."""
         raise NotImplementedError
 
 
-class L1(_MeanOverImages):
+class L1(PixelMetric):
     """Mean absolute difference in units of [0, 1]: 0 for equal images, 1 for black and white."""
 
+    name = "l1"
+
     def of_images(self, fake: Tensor, real: Tensor) -> Tensor:
-        return (fake - real).abs().mean(dim=(1, 2, 3)) / 2
+        return (fake - real).abs().mean() / 2
 
 
-class PSNR(_MeanOverImages):
+class PSNR(PixelMetric):
     """Peak signal-to-noise ratio in dB, of levels rounded to 8 bits as files have them; equal
     images have 100."""
 
+    name, better = "psnr", "higher"
+
     def of_images(self, fake: Tensor, real: Tensor) -> Tensor:
-        levels = [((image + 1) * 127.5).round().clamp(0, 255) for image in (fake, real)]
-        error = (levels[0] - levels[1]).square().mean(dim=(1, 2, 3))
+        error = (levels(fake) - levels(real)).square().mean()
         return (10 * (255**2 / error).log10()).clamp(max=100.0)
+
+
+def levels(image: Tensor) -> Tensor:
+    """The levels of an image in [-1, 1] as a file of 8 bits has them, 0 to 255 in float32."""
+    return ((image.float() + 1) * 127.5).round().clamp(0, 255)

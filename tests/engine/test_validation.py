@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.training import build_model
 from pix2pixhd.engine.validation import metric_names, open_validation
 from pix2pixhd.engine.world import World
+from pix2pixhd.metrics import Figure, Measurement, MetricSettings, Sample
+from pix2pixhd.metrics.base import mean_figure
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.util.errors import UserError
 
@@ -27,17 +29,17 @@ ONE_EPOCH = ("--niter", "1", "--niter_decay", "0", "--no_html")
 class Whiteness:
     """A metric of a test's own: the mean level of the images, from 0 to 1."""
 
-    def __init__(self) -> None:
-        self.values: list[float] = []
+    needs = ()
 
-    def update(self, fake: torch.Tensor, real: torch.Tensor) -> None:
-        self.values += ((fake.mean(dim=(1, 2, 3)) + 1) / 2).tolist()
+    def __init__(self, settings: MetricSettings) -> None:
+        pass
 
-    def merge(self, other: Whiteness) -> None:
-        self.values += other.values
+    def measure(self, sample: Sample) -> Measurement:
+        return {"level": ((sample.fake.mean() + 1) / 2).numpy()}
 
-    def compute(self) -> float:
-        return float(np.mean(self.values))
+    def figures(self, measurements: Sequence[Measurement]) -> dict[str, Figure]:
+        levels = [float(measurement["level"]) for measurement in measurements]
+        return {"white": mean_figure(levels, "higher")}
 
 
 def test_figures_are_those_of_the_files_that_are_rendered(
