@@ -89,8 +89,10 @@ def traffic(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: An
 
 
 def tensors(tree: Any) -> Iterable[Tensor]:
-    """Those in nested lists, tuples and dicts."""
-    return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+    """Those in nested lists, tuples and dicts, but for weights that a library has arranged: they
+    tell nothing of their memory."""
+    found = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+    return (tensor for tensor in found if tensor.layout == torch.strided)
 
 
 def stored_bytes(x: Tensor) -> int:
