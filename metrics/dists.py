@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -39,12 +40,12 @@ class DISTS(PixelMetric):
 
         try:
             network = DISTSNetwork()
-        except (OSError, RuntimeError, EOFError, LookupError, ValueError) as error:
+        except (OSError, RuntimeError, EOFError, UnpicklingError, LookupError) as error:
             raise UserError(
                 f"dists: {file}: not VGG16's weights ({type(error).__name__}); take an intact copy "
                 f"of {published}"
             ) from error
-        self.network = network.to(settings.device).eval()
+        self.network = network.to(settings.device).requires_grad_(False).eval()
         self.protocol = {"network": "vgg16", "backbone": weights_hash(file), "size": "as it is"}
 
     def of_images(self, fake: Tensor, real: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ def _peak(power: np.ndarray, period: int) -> float:
 
 def _largest_median(peaks: Sequence[np.ndarray]) -> float:
     """Each direction and period has its own images: those that are large enough."""
-    columns = np.array(peaks).reshape(len(peaks), -1).T
+    columns = np.reshape(peaks, (-1, 2 * len(PERIODS))).T
     measured = [column[~np.isnan(column)] for column in columns]
     return max((float(np.median(c)) for c in measured if c.size), default=float("nan"))
 
