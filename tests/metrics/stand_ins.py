@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,8 +27,11 @@ def settings(folder: Path) -> MetricSettings:
     if not files["alexnet"].exists():
         torch.save(alexnet_weights(), files["alexnet"])
         # By tracing: TorchScript without source files.
-        for name, network in (("inception", Inception()), ("segmenter", Segmenter())):
-            torch.jit.save(torch.jit.trace(network, torch.zeros(1, 3, 299, 299)), str(files[name]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # users have such files, deprecated or not
+            for name, network in (("inception", Inception()), ("segmenter", Segmenter())):
+                traced = torch.jit.trace(network, torch.zeros(1, 3, 299, 299))
+                torch.jit.save(traced, str(files[name]))
     return MetricSettings(
         labels=LabelSet(np.eye(3, dtype=np.uint8) * 255, ("red", "green", "blue")),
         inception=files["inception"],
