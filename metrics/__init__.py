@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pix2pixhd.metrics.base import Figure, Measurement, Metric, MetricSettings, Sample
-from pix2pixhd.metrics.pixels import L1, PSNR
+from pix2pixhd.metrics.dists import DISTS
+from pix2pixhd.metrics.grid import Grid
+from pix2pixhd.metrics.lpips import LPIPS, Diversity
+from pix2pixhd.metrics.pixels import L1, PSNR, SSIM
 
 # Figures of one metric have the same class, which then measures once for all of them.
 METRICS: dict[str, Callable[[MetricSettings], Metric]] = {
     "l1": L1,
     "psnr": PSNR,
+    "ssim": SSIM,
+    "lpips": LPIPS,
+    "dists": DISTS,
+    "diversity": Diversity,
+    "grid": Grid,
 }
 
 

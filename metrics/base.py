@@ -6,6 +6,7 @@ on where they were stopped, and any number of processes finds the same figures.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,3 +78,9 @@ def mean_figure(
     """The mean over images of a number for each."""
     mean = float(np.mean(values)) if len(values) else float("nan")
     return Figure(mean, better, protocol, list(values))
+
+
+def weights_hash(path: Path) -> str:
+    """The first 12 hexadecimal digits of a weights file's SHA-256, for protocols."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
