@@ -19,6 +19,7 @@ from pix2pixhd.metrics import (
     METRICS,
     Figure,
     Measurement,
+    Metric,
     MetricSettings,
     Sample,
     build_metrics,
@@ -42,6 +43,7 @@ class Validation:
 
     loader: Loader | None = None  # None: there are no held-out images
     metrics: Sequence[str] = ()  # rows of METRICS
+    measuring: Sequence[Metric] = ()  # that give their figures
     sample: Batch | None = None  # the first image, on rank 0
 
     def pictures(self, model: Pix2PixHDModel, runtime: Runtime, labels: LabelSet) -> Pictures:
@@ -63,7 +65,6 @@ class Validation:
             UserError: a file cannot be read.
         """
         assert self.loader is not None, "no held-out images"
-        metrics = build_metrics(self.metrics, MetricSettings(runtime.device))
         measured: list[list[Measurement]] = []  # of each image, by each metric
         for batch in self.loader:
             batch = batch.to(runtime.device)
@@ -71,13 +72,13 @@ class Validation:
                 fake = render(model, batch)
             assert batch.image is not None
             sample = Sample(fake, image_to_float(batch.image), batch.label)
-            measured.append([metric.measure(sample) for metric in metrics])
+            measured.append([metric.measure(sample) for metric in self.measuring])
         of_all = gather(measured, runtime.world)
         if not of_all:
             return {}
         figures: dict[str, Figure] = {}
         columns = zip(*itertools.chain(*of_all), strict=True)
-        for metric, measurements in zip(metrics, columns, strict=True):
+        for metric, measurements in zip(self.measuring, columns, strict=True):
             figures |= metric.figures(measurements)
         return {f"val_{name}": figures[name].value for name in self.metrics}
 
@@ -157,6 +158,13 @@ def _shared(
 ) -> Validation:
     """This process's share of the images that are evaluated, all of them checked."""
     world = runtime.world
+    # Before the training: weights that a metric lacks are to be told at once.
+    measuring = build_metrics(metrics, MetricSettings(runtime.device))
+    if any("others" in metric.needs for metric in measuring):
+        raise UserError(
+            f"--metrics {','.join(metrics)}: one of them compares several renderings of an image, "
+            "and training makes one; leave it out"
+        )
     if metrics:
         del dataset.files[options.log.eval_images :]
         validate_once(dataset, runtime)
@@ -164,4 +172,4 @@ def _shared(
     # One by one: they may differ in size. No workers: there are few of them.
     data = dataclasses.replace(options.data, batchSize=1, nThreads=0)
     loader = create_loader(dataset, data, seed=0, is_train=False)
-    return Validation(loader, metrics, sample if world.is_main else None)
+    return Validation(loader, metrics, measuring, sample if world.is_main else None)

@@ -78,7 +78,7 @@ class Convolution(nn.Conv2d):
     _arranged: tuple[torch.Size, Tensor] | None = None  # for inputs of this size
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.is_final and not torch.is_grad_enabled():
+        if self.is_final and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
             return self._with_arranged_weight(input.to(self.weight.dtype))
         weight, bias = self.weight, self.bias if self.adds_bias else None
         lacks_in, lacks_out = (-n % ALIGNMENT for n in (self.in_channels, self.out_channels))

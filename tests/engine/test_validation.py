@@ -110,6 +110,29 @@ def test_unknown_metrics_are_listed() -> None:
         metric_names(" , ")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("few", "compares several renderings"), ("lost", "there are no weights")]
+)
+def test_metrics_that_cannot_be_had_are_told_before_training(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OfSeveral(Whiteness):
+        needs = ("others",)
+
+    def without_weights(settings: MetricSettings) -> Whiteness:
+        raise UserError("there are no weights")
+
+    monkeypatch.setitem(metrics_package.METRICS, "few", OfSeveral)
+    monkeypatch.setitem(metrics_package.METRICS, "lost", without_weights)
+    write_tiny_data(tmp_path)
+    write_tiny_data(tmp_path, phase="test")
+    flags = ("--eval_freq", "1", "--metrics", f"l1,{name}")
+    outcome = run_train(*tiny_run(tmp_path), *flags, *ONE_EPOCH)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert not (tmp_path / "ck").exists()
+
+
 def test_without_photographs_there_is_nothing_to_evaluate(tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
     held_out = write_tiny_data(tmp_path, phase="test")
