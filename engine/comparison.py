@@ -77,7 +77,11 @@ def read_results(name: str, folder: Path) -> Results:
         raise UserError(f"{folder}: {what} of the run {name!r}; {remedy}")
     beside = {kind: found[kind] for kind in BESIDE if kind in found and RESULT in found}
     read = _read_metrics(folder / "metrics.json")
-    return Results(name, images, beside, read.get("metrics", {}), read.get("protocol", {}))
+    metrics = {
+        figure: {**values, "per_image": _by_file(values.get("per_image") or {}, images)}
+        for figure, values in read.get("metrics", {}).items()
+    }
+    return Results(name, images, beside, metrics, read.get("protocol", {}))
 
 
 def in_common(runs: Sequence[Results]) -> tuple[list[str], list[str]]:
@@ -171,6 +175,16 @@ def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+
+
+def _by_file(values: Mapping[str, float], images: Mapping[str, Path]) -> dict[str, float]:
+    """Values by the names that images have in a gallery, which has no folders: of a/b it is b, or
+    a_b where b was taken."""
+    wholes = {name: name.replace("/", "_") for name in values}
+    return {
+        whole if whole in images else name.rpartition("/")[2]: values[name]
+        for name, whole in wholes.items()
+    }
 
 
 def _read_metrics(file: Path) -> dict[str, Any]:

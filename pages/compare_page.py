@@ -17,7 +17,11 @@ from pix2pixhd.pages.html import Picture, add_figure, new_page, write_page
 # Keys of a protocol that tell runs apart; figures may be compared where all others agree.
 OF_A_RUN = ("name", "run", "epoch", "chosen", "checkpoint")
 
-KEYS = "arrows or J and K: pictures; 1 to 9: what is laid over the last; Escape: back"
+HELP = (
+    "A click on a picture, or Enter, lays it over another. There, left and right move the divider, "
+    "Home and End to its ends; up and down, or J and K, walk through the inputs; 1 to 9 take the "
+    "column of that number; Escape leads back. J and K walk through this page, too."
+)
 
 
 class Dialog(tags.html_tag):
@@ -71,7 +75,7 @@ def write_compare_page(
             tags.h1(title)
             for note in notes:
                 tags.p(note)
-            tags.p("A click on a picture lays it over another. In that view, " + KEYS + ".")
+            tags.p(HELP)
         if runs:
             _add_figures(runs)
         with tags.main(data_first=str(len(columns) - sum(column.is_run for column in columns))):
