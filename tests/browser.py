@@ -16,7 +16,8 @@ def dump_dom(page: Path, script: str = "", size: tuple[int, int] = (1400, 900)) 
     """The page's HTML after its own scripts and then `script`, a module that may await.
 
     The script writes what it sees into the document, for the test to read. It has ten seconds of
-    the page's time, which pass as quickly as the page has nothing to do.
+    the page's time, which pass at once while the page has nothing to do: wait for events, not for
+    pictures to load, which takes time of the disk's and not of the page's.
     """
     driven = page.with_name(f"driven_{page.name}")
     text = page.read_text(encoding="utf-8")
