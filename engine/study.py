@@ -83,7 +83,7 @@ def find_results(run: str, options: StudyOptions) -> dict[str, Path]:
 
 
 def shuffled(image: np.ndarray, seed: int) -> np.ndarray:
-    """The image, uint8 [H,W,3], with its parts, GRID a side, in another order; edges are cut off."""
+    """The image, uint8 [H,W,3], with its parts, GRID a side, in another order."""
     height, width = (max(1, side // GRID) for side in image.shape[:2])
     down, across = image.shape[0] // height, image.shape[1] // width
     cut = image[: down * height, : across * width]
@@ -117,8 +117,16 @@ def _refuse_other_shapes(
 
 
 def _pair(stem: str, x: Path, y: Path, folder: Path, salt: bytes) -> dict[str, Any]:
-    a, b = (_save(_read(file), folder, salt, f"{side}/{stem}") for side, file in (("x", x), ("y", y)))
-    return {"name": stem, "check": False, "a": a, "b": b, "input": _input(stem, (x, y), folder, salt)}
+    a, b = (
+        _save(_read(file), folder, salt, f"{side}/{stem}") for side, file in (("x", x), ("y", y))
+    )
+    return {
+        "name": stem,
+        "check": False,
+        "a": a,
+        "b": b,
+        "input": _input(stem, (x, y), folder, salt),
+    }
 
 
 def _check(

@@ -27,13 +27,14 @@ class StudyOptions:
     runs: tyro.conf.Positional[tuple[str, ...]] = ()
     """X and Y: names of runs that test.py has rendered, or name=DIR for a folder of images."""
     timed: bool = False
-    """Show each pair for 1/8, 1/4, 1/2, 1, 2, 4 or 8 seconds, drawn at random; else without limit."""
+    """Show each pair for 1/8, 1/4, 1/2, 1, 2, 4 or 8 seconds, drawn at random; else for as
+    long as it takes."""
     pairs: Count | None = None
     """Pairs that a person is shown, drawn once for all people; by default all there are."""
     checks: Share = 0.1
     """Attention checks, as a share of the pairs: one side is the other with its parts shuffled."""
     seed: int = 0
-    """Of the draw of the pairs and checks. Order, sides and times are drawn anew for each person."""
+    """Of the draw of pairs and checks. Order, sides and times are drawn anew for each person."""
     out: str = "./study/"
     """The folder to write."""
     results_dir: str = "./results/"

@@ -142,7 +142,11 @@ async function next() {
     return enter("lost", "");
   }
   pictures[0].className = pictures[1].className = "off";
-  $("pair").replaceChildren(pictures[0], pictures[1]);
+  $("pair").replaceChildren(...pictures.slice(0, 2).map((image) => {
+    const frame = document.createElement("div");  // shows the place before there is anything
+    frame.append(image);
+    return frame;
+  }));
   $("shown").replaceChildren(...pictures.slice(2));
   if (timed) {
     enter("ready", "Space when you are ready");
@@ -154,24 +158,21 @@ async function show() {
   const which = pictures;
   enter("show", timed ? "" : "Which one looks more natural?");
   place();
-  await frame();
+  // What a callback of a frame changes is drawn in that frame: its time is that of the change.
+  let now = await frame(), last = now, interval = 16.7;
+  if (pictures !== which) return;  // stopped meanwhile
   for (const image of which.slice(0, 2)) image.classList.remove("off");
-  // A frame's time is when its drawing starts: that which hides less that which shows.
-  const from = await frame();
-  shown = {from, at: performance.now(), ms: null, interrupted: document.hidden};
+  const mine = shown = {from: now, at: performance.now(), ms: null, interrupted: document.hidden};
   load(state.answers.length + 1);
   if (!timed) return;
-  const mine = shown, wanted = trial.seconds * 1000;
-  let now = from, last = from, interval = 16.7;
-  while (now - from < wanted - interval / 2) {
+  while (now - mine.from < trial.seconds * 1000 - interval / 2) {
     now = await frame();
+    if (shown !== mine) return;
     interval = Math.min(50, Math.max(4, now - last));
     last = now;
   }
   for (const image of which.slice(0, 2)) image.classList.add("off");
-  const until = await frame();
-  if (shown !== mine || mode !== "show") return;  // stopped meanwhile
-  shown.ms = until - from;
+  shown.ms = now - shown.from;
   shown.at = performance.now();
   enter("choose", "Which one looked more natural?");
 }
