@@ -149,7 +149,7 @@ async function next() {
   }));
   $("shown").replaceChildren(...pictures.slice(2));
   if (timed) {
-    enter("ready", "Space when you are ready");
+    enter("ready", "Ready? Go on (space), and the pictures show");
     place();
   } else show();
 }

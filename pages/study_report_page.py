@@ -179,7 +179,7 @@ def _add_table(headings: tuple[str, ...], rows: list[list[str]]) -> None:
     with tags.div(style="overflow-x: auto"), tags.table(cls="table"):
         with tags.tr():
             for heading in headings:
-                tags.th(heading, scope="col")
+                tags.th(heading, scope="col", style="padding-right: 1rem")
         for row in rows:
             with tags.tr():
                 for cell in row:
