@@ -236,6 +236,8 @@ class _AsItIs(nn.Module):
 def _read(file: Path, device: torch.device) -> Extractor:
     """The network of --inception."""
     expected = "expected TorchScript that makes [N, 2048] of [N, 3, 299, 299]"
+    if not file.is_file():
+        raise UserError(f"--inception {file}: there is no such file; {expected}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # users have such files, deprecated or not
