@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pix2pixhd.metrics.base import Figure, Measurement, Metric, MetricSettings, Sample
 from pix2pixhd.metrics.dists import DISTS
 from pix2pixhd.metrics.grid import Grid
+from pix2pixhd.metrics.inception import InceptionDistances
 from pix2pixhd.metrics.lpips import LPIPS, Diversity
 from pix2pixhd.metrics.pixels import L1, PSNR, SSIM
 
@@ -23,6 +24,9 @@ METRICS: dict[str, Callable[[MetricSettings], Metric]] = {
     "dists": DISTS,
     "diversity": Diversity,
     "grid": Grid,
+    "fid_legacy": InceptionDistances,
+    "fid_clean": InceptionDistances,
+    "kid": InceptionDistances,
 }
 
 
