@@ -13,6 +13,7 @@ from pix2pixhd.metrics.dists import DISTS
 from pix2pixhd.metrics.grid import Grid
 from pix2pixhd.metrics.lpips import LPIPS, Diversity
 from pix2pixhd.metrics.pixels import L1, PSNR, SSIM
+from pix2pixhd.metrics.segmentation import Segmentation
 
 # Figures of one metric have the same class, which then measures once for all of them.
 METRICS: dict[str, Callable[[MetricSettings], Metric]] = {
@@ -23,6 +24,8 @@ METRICS: dict[str, Callable[[MetricSettings], Metric]] = {
     "dists": DISTS,
     "diversity": Diversity,
     "grid": Grid,
+    "pixel_accuracy": Segmentation,
+    "mean_iou": Segmentation,
 }
 
 
