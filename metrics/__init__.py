@@ -14,6 +14,7 @@ from pix2pixhd.metrics.grid import Grid
 from pix2pixhd.metrics.inception import InceptionDistances
 from pix2pixhd.metrics.lpips import LPIPS, Diversity
 from pix2pixhd.metrics.pixels import L1, PSNR, SSIM
+from pix2pixhd.metrics.segmentation import Segmentation
 
 # Figures of one metric have the same class, which then measures once for all of them.
 METRICS: dict[str, Callable[[MetricSettings], Metric]] = {
@@ -27,6 +28,8 @@ METRICS: dict[str, Callable[[MetricSettings], Metric]] = {
     "fid_legacy": InceptionDistances,
     "fid_clean": InceptionDistances,
     "kid": InceptionDistances,
+    "pixel_accuracy": Segmentation,
+    "mean_iou": Segmentation,
 }
 
 
