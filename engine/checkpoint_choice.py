@@ -33,8 +33,11 @@ def read_checkpoint(options: TestOptions) -> tuple[dict[str, Any], str]:
     words = progress.read_text(errors="replace").split() if progress.is_file() else []
     if len(words) != 2:
         return {**told, "chosen": "latest of the training"}, ""
-    chosen = f"latest of the training (in epoch {words[0]}, after {words[1]} of its images)"
-    return {**told, "epoch": words[0], "chosen": chosen}, ""
+    epoch, images = words  # of the step to come
+    place = f"in epoch {epoch}, after {images} images of it"
+    if images == "0" and epoch.isdigit():
+        place = f"after epoch {int(epoch) - 1}"
+    return {**told, "chosen": f"latest of the training, {place}"}, ""
 
 
 def _best(options: TestOptions, told: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -27,6 +27,7 @@ from pix2pixhd.engine.measuring import choose_metrics, measure_all, offered
 from pix2pixhd.engine.program import versions
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.runtime import Runtime, choose_device
+from pix2pixhd.engine.validation import metric_names
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.metrics import Figure, MetricSettings
 from pix2pixhd.options.evaluate_options import EvaluateOptions
@@ -70,7 +71,9 @@ def run(options: EvaluateOptions, render: Render) -> None:
         UserError: the data, the weights or the images are not as they should be, or figures that
             were asked for cannot be had.
     """
-    world = read_world()
+    world, listed = read_world(), options.evaluation.metrics
+    if listed is not None:
+        metric_names(listed)  # before anything is rendered
     device, notes = choose_device(options.run.gpu_ids, world)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -85,7 +88,6 @@ def run(options: EvaluateOptions, render: Render) -> None:
     settings = metric_settings(options, device, subject.labels)
     ignored, deep = options.data.ignore_label, options.data.ranges["image"]
     reader = Reader(len(subject.labels or ()), ignored, deep)
-    listed = options.evaluation.metrics
     chosen = choose_metrics(listed, settings, offered(subject.pairs), runtime)
     figures = measure_all(
         subject.pairs,
@@ -178,11 +180,11 @@ def subject_of_folders(options: EvaluateOptions, runtime: Runtime) -> Subject:
         "split": given.real,
         "scaling": "as files are",
         "features": "not known",
-        "checkpoint": {"chosen": f"not known, images of {given.fake}"},
+        "checkpoint": {"chosen": "not known"},
         "command": f"python evaluate.py {flags}",
     }
     pairs = broadcast(pairs, runtime.world)
-    return Subject(Path(given.fake).name, pairs, Path(given.out), labels, protocol)
+    return Subject(given.fake, pairs, Path(given.out), labels, protocol)
 
 
 def metric_settings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
@@ -37,9 +37,9 @@ SERVES = {
 Kept = dict[str, tuple[str, Measurement]]  # of an image: a metric's key -> identity, measurement
 
 NEEDED = {
-    "real": "real images",
-    "label": "label maps",
-    "others": "several styles (--styles 2 of a run with features)",
+    "real": "a real image for each",
+    "label": "a label map for each",
+    "others": "several renderings of each (--styles 2, of a run with features)",
 }
 
 
@@ -83,11 +83,11 @@ def choose_metrics(
         return [_built(build, n, settings) for build, n in by_metric.items() if n[0] in wanted]
     chosen = []
     for build, names in by_metric.items():
-        joined = ", ".join(names)
         try:
             # Of the class, as weights that it could not use need not be fetched.
-            if lacking := [NEEDED[need] for need in getattr(build, "needs") if need not in offers]:
-                raise UserError(f"{joined}: there are no {' and no '.join(lacking)}")
+            needs: Collection[str] = getattr(build, "needs", ())
+            if lacking := [NEEDED[need] for need in needs if need not in offers]:
+                raise UserError(f"{', '.join(names)}: needs {' and '.join(lacking)}")
             measuring = _built(build, names, settings)
         except UserError as error:
             if listed is not None:

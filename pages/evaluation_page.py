@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from pix2pixhd.util.image import save_thumbnail
 
 IMAGE_WIDTH = 320  # of a picture, in CSS pixels
 EXTREMES = 3  # best and worst images that are shown of each figure
-BINS, WIDTH, HEIGHT = 24, 480, 120  # of a histogram
+MOST_BINS, WIDTH, HEIGHT = 24, 480, 120  # of a histogram
 OWN_THUMBS = "evaluation_thumbs"
 
 
@@ -88,14 +89,20 @@ class EvaluationPage:
             tags.h2(name, tags.small(f"{figure['better']} is better"))
             if values:
                 add_histogram(name, list(values.values()))
+                self._add_extremes(name, values, figure["better"])
             if figure["by_class"]:
                 _add_classes(figure["by_class"])
-        best = sorted(values, key=lambda image: values[image], reverse=figure["better"] == "higher")
+
+    def _add_extremes(self, name: str, values: Mapping[str, float], better: str) -> None:
+        """The best and the worst images, folded up."""
+        best = sorted(values, key=lambda image: values[image], reverse=better == "higher")
         count = min(EXTREMES, len(best) // 2)
-        for heading, images in (("best", best[:count]), ("worst", best[::-1][:count])):
-            for image in images:
-                note = f"{heading} by {name}: {in_short(values[image])}"
-                add_section(image, [self._picture(one, image) for one in self.shown[image]], note)
+        with tags.details():
+            tags.summary(f"Best and worst images by {name}")
+            for heading, images in (("best", best[:count]), ("worst", best[::-1][:count])):
+                for image in images:
+                    pictures = [self._picture(one, image) for one in self.shown[image]]
+                    add_section(image, pictures, f"{heading}: {in_short(values[image])}")
 
     def _picture(self, one: Shown, image: str) -> Picture:
         small = one.small if one.small and one.small.is_file() else self._thumbnail(one.full)
@@ -129,10 +136,11 @@ def in_short(value: float | None) -> str:
 
 def add_histogram(name: str, values: Sequence[float]) -> None:
     """Add a drawing of how the values of images spread, with their median."""
-    counts, edges = np.histogram(values, BINS)
+    bins = min(MOST_BINS, 4 + math.isqrt(2 * len(values)))
+    counts, edges = np.histogram(values, bins)
     low, middle, high = edges[0], float(np.median(values)), edges[-1]
     said = f"{len(values)} images: {in_short(low)} to {in_short(high)}, median {in_short(middle)}"
-    step = WIDTH / BINS
+    step = WIDTH / bins
     with tags.figure(cls="spread"):
         with svg.svg(viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"{name}, {said}"):
             for place, count in enumerate(counts):
