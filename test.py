@@ -18,7 +18,8 @@ import numpy as np
 from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.originals import read_small, take_originals
-from pix2pixhd.engine.distributed import barrier, gather
+from pix2pixhd.engine.distributed import broadcast, gather
+from pix2pixhd.engine.kept_images import begin_rendering
 from pix2pixhd.engine.memory import keep_freed_memory
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import Rendering, for_each_batch, validate_once
@@ -30,7 +31,7 @@ from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.test_options import TestOptions
-from pix2pixhd.pages.gallery import Original
+from pix2pixhd.pages.gallery import Original, ResultsGallery
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image_writer import ImageWriter
@@ -38,10 +39,19 @@ from pix2pixhd.util.labels import label_set
 
 
 def test(options: TestOptions) -> Path:
+    """As `render_gallery`; returns the gallery's first page."""
+    return render_gallery(options).folder / "index.html"
+
+
+def render_gallery(options: TestOptions, *, keeps: bool = False) -> ResultsGallery:
     """Render a phase's label maps and write their gallery; several processes share the images.
 
+    Args:
+        keeps: leave images as they are that a rendering with the same weights, options and data
+            left, such as one that was stopped.
+
     Returns:
-        The gallery's first page.
+        The gallery; its rows are on rank 0.
 
     Raises:
         UserError: the data or the weights are not as they should be, or a file cannot be written.
@@ -54,7 +64,9 @@ def test(options: TestOptions) -> Path:
     model = load_model(options, runtime)
     dataset, total = open_dataset(options, runtime)
     gallery = create_gallery(options, model, labels, shown=len(dataset), total=total)
-    gallery.reserve(dataset.sample_name(files["label"]) for files in dataset.files)
+    sources = {dataset.sample_name(f["label"]): list(f.values()) for f in dataset.files}
+    gallery.reserve(sources)
+    has_real = "image" in dataset.files[0]
     encodes = results.use_encoded_image and not options.model.load_features
     keeps_bytes = not encodes and (options.data.output_bits or 8) == 8
     originals = take_originals(dataset, results.image_format) if keeps_bytes else {}
@@ -82,9 +94,12 @@ def test(options: TestOptions) -> Path:
             values = rendering.values(options.data, sample)
             gallery.add_pictures(writer, dataset.sample_name(path), row, values)
 
+    kept: set[str] = set()
     if runtime.world.is_main:
+        kept = begin_rendering(gallery, sources, options, has_real=has_real, keeps=keeps)
         gallery.plan()
-    barrier(runtime.world)
+    kept = broadcast(kept, runtime.world)
+    dataset.files = [f for f in dataset.files if dataset.sample_name(f["label"]) not in kept]
     # Processes read batches ahead and threads write files while the device renders. For tiles, the
     # maps stay in host memory, and so do real images that are only shown.
     with telling_what_stays(gallery), ImageWriter() as writer:
@@ -104,7 +119,7 @@ def test(options: TestOptions) -> Path:
     if runtime.world.is_main:
         gallery.write()
     runtime.print_rank0(gallery.note)
-    return gallery.folder / "index.html"
+    return gallery
 
 
 def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:

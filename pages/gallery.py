@@ -17,6 +17,7 @@ from pix2pixhd.pages.html import (
     add_figure,
     add_legend,
     add_section,
+    image_size,
     in_words,
     new_page,
     remove_stale,
@@ -35,6 +36,8 @@ from pix2pixhd.util.labels import LabelSet
 
 # At the end of a link it shows the rows of a page from the last to the first, see style.css.
 DESCENDING = "descending"
+
+EVALUATION = "evaluation.html"  # the page of figures beside a gallery
 
 # The name of the file of the photograph that the style is from; rows end in a column's name.
 STYLE = "style_from"
@@ -147,7 +150,7 @@ class ResultsGallery:
         for what in (what for what in self.columns if what in images):
             file, of_values = f"{stem}_{what}", (values or {}).get(what)
             caption = in_words(what, has_labels=len(self.labels) > 0)
-            picture = self._picture(file, images[what], caption, f"{caption} of {name}")
+            picture = self._picture(file, _size_of(images[what]), caption, f"{caption} of {name}")
             if of_values is not None:
                 kept = f"images/{file}.{ending_of(of_values, self.image_format)}"
                 picture = replace(picture, values="" if kept == picture.full else kept)
@@ -159,6 +162,26 @@ class ResultsGallery:
             row.pictures.append(picture)
             row.files.extend(filter(None, (picture.file, picture.full, picture.values, plain)))
         self.rows.append(row)
+
+    def keep_row(self, name: str, columns: Iterable[str], since_ns: int) -> bool:
+        """Add the row of an earlier rendering, of pictures alone; False, and none, where one of its
+        files is not there, or was written before a time, in nanoseconds since 1970."""
+        stem, row = self._stems[name], Row(name, [], [])
+        for what in columns:
+            file, caption = f"{stem}_{what}", in_words(what, has_labels=len(self.labels) > 0)
+            size = image_size(self.folder / f"images/{file}.{self.image_format}")
+            if size is None:
+                return False
+            picture = self._picture(file, size, caption, f"{caption} of {name}")
+            row.pictures.append(picture)
+            row.files.extend((picture.file, picture.full))
+            if self.plain_folders:
+                row.files.append(f"{what}/{stem}.{self.image_format}")
+        paths = [self.folder / file for file in row.files]
+        if not all(path.is_file() and path.stat().st_mtime_ns >= since_ns for path in paths):
+            return False
+        self.rows.append(row)
+        return True
 
     def write(self) -> None:
         """Write all pages, and remove files of an earlier and longer result.
@@ -178,17 +201,15 @@ class ResultsGallery:
         remove_stale(self.folder, "*.html", r"(index|page_\d{4,})(_desc)?\.html", written)
         keep_files(self.folder, files)
 
-    def _picture(self, file: str, image: np.ndarray | Original, caption: str, alt: str) -> Picture:
-        width, height = (
-            image.size if isinstance(image, Original) else (image.shape[1], image.shape[0])
-        )
-        size = thumbnail_size(width, height, self.image_width)
+    def _picture(self, file: str, whole: tuple[int, int], caption: str, alt: str) -> Picture:
+        size = thumbnail_size(*whole, self.image_width)
         thumbnail, full = f"images/thumbs/{file}.jpg", f"images/{file}.{self.image_format}"
         return Picture(thumbnail, size, caption, alt, full)
 
     def _style_picture(self, style: Style) -> Picture:
         caption = f"style of {style.name}"
-        return self._picture(STYLE, style.image, caption, "photograph that the style is from")
+        alt = "photograph that the style is from"
+        return self._picture(STYLE, _size_of(style.image), caption, alt)
 
     def _save(
         self,
@@ -241,10 +262,17 @@ class ResultsGallery:
         if self.command:
             tags.p(f"Rendered {self.date} by")
             tags.pre(tags.code(self.command), cls="command")
+        if (self.folder / EVALUATION).is_file():
+            tags.p(tags.a("Figures of these images", href=EVALUATION))
         add_legend(self.labels)
         if self.style:
             with tags.div(cls="style"):
                 add_figure(self._style_picture(self.style))
+
+
+def _size_of(image: np.ndarray | Original) -> tuple[int, int]:
+    """Width and height."""
+    return image.size if isinstance(image, Original) else (image.shape[1], image.shape[0])
 
 
 def ending_of(values: np.ndarray, image_format: str) -> str:

@@ -15,6 +15,7 @@ from pix2pixhd.options.base_options import ProgramOptions
 from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
+from pix2pixhd.options.evaluate_options import EvaluateOptions
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.options.train_options import TrainOptions
@@ -36,6 +37,7 @@ ENTRY_SCRIPTS = {
     "encode_features.py": EncodeOptions,
     "precompute_feature_maps.py": PrecomputeOptions,
     "check_data.py": CheckOptions,
+    "evaluate.py": EvaluateOptions,
 }
 
 

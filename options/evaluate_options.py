@@ -1,0 +1,116 @@
+"""Options of `evaluate.py`; those of its other commands are in files of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.parsing import parse_for_run, refuse
+from pix2pixhd.options.test_options import ResultOptions, TestOptions
+
+ALL = 10**9  # images
+
+
+@dataclass(frozen=True)
+class MetricOptions:
+    """What is measured, and with which networks."""
+
+    inception: str | None = None
+    """FID's Inception network as a TorchScript file; by default torchmetrics' own."""
+    extractor: Literal["inception", "dinov2"] = "inception"
+    """Network whose features KID and FID compare; dinov2 needs torch-fidelity and its weights."""
+    lpips_backbone: str | None = None
+    """AlexNet's weights for LPIPS; by default torchvision's, which are fetched once."""
+    segmenter: str | None = None
+    """Segmentation network: of `evaluate.py train-segmenter`, a TorchScript file, or a folder of
+    Hugging Face's."""
+    eval_size: str | None = None
+    """Size that is segmented at, HEIGHTxWIDTH; by default the label maps' own."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The size to segment at, height and width.
+
+        Raises:
+            ValueError: --eval_size is none.
+        """
+        if self.eval_size is None:
+            return None
+        if not (found := re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", self.eval_size)):
+            raise ValueError(self.eval_size)
+        return int(found[1]), int(found[2])
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is evaluated, and where the figures go."""
+
+    fake: str | None = None
+    """A folder of synthesised images to evaluate in place of a run; paired by name."""
+    real: str | None = None
+    """The folder of real images that belongs to --fake."""
+    label: str | None = None
+    """The folder of label maps that belongs to --fake."""
+    out: str | None = None
+    """Folder of the figures and the page; by default that of the run's gallery."""
+    metrics: str | None = None
+    """Figures to take, a comma list; by default all that can be had."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(TestOptions):
+    """Evaluate a trained run, or anybody's images: figures, their protocol, a page.
+
+    Other commands: evaluate.py train-segmenter, compare, study, study-report; each has its --help.
+    """
+
+    results: ResultOptions = field(default_factory=lambda: ResultOptions(how_many=ALL))
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    metric: MetricOptions = field(default_factory=MetricOptions)
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        given = self.evaluation
+        if given.fake is None:
+            for name in ("real", "label"):
+                if (folder := getattr(given, name)) is not None:
+                    yield f"--{name} {folder}: belongs to --fake FOLDER; give both, or neither"
+        else:
+            for name, what in (("real", "the real images"), ("out", "the figures")):
+                if getattr(given, name) is None:
+                    yield f"--fake {given.fake}: give also --{name} FOLDER, of {what}"
+        for name in ("fake", "real", "label"):
+            if (folder := getattr(given, name)) is not None and not Path(folder).is_dir():
+                yield f"--{name} {folder}: there is no such folder; check the path"
+        for name in ("inception", "lpips_backbone", "segmenter"):
+            file = getattr(self.metric, name)
+            if file is not None and not Path(file).exists():
+                yield f"--{name} {file}: there is no such file; check the path"
+        try:
+            _ = self.metric.size
+        except ValueError:
+            yield f"--eval_size {self.metric.eval_size!r}: must be HEIGHTxWIDTH, such as 1024x2048"
+
+
+def parse_evaluate(argv: Sequence[str]) -> EvaluateOptions:
+    """Options of `evaluate.py` without a command: of a run, which lends its own, or of folders.
+
+    Raises:
+        UserError: as `parse_for_run`.
+    """
+    options = read_argv(argv, EvaluateOptions())
+    if options.evaluation.fake is None:
+        return parse_for_run(EvaluateOptions, argv)
+    options = options.resolved()
+    names_run = any(word.partition("=")[0] == "--name" for word in argv)
+    both = f"--fake {options.evaluation.fake} with --name {options.run.name}"
+    contrary = [f"{both}: figures are of a folder or of a run; drop one"] if names_run else []
+    refuse([*contrary, *options.problems()])
+    return options
+
+
+PARSERS = {"evaluate": parse_evaluate}
