@@ -119,7 +119,7 @@ class Segmentation:
         left_out = set(range(len(self.place_of_label) - 1)) - set(self.classes)
         return {
             **self.segmenter.protocol,
-            "size": ", ".join(f"{height}x{width}" for height, width in sizes),
+            "segmented_at": ", ".join(f"{height}x{width}" for height, width in sizes),
             "resampling": f"logits bilinear, before the argmax, to the {at}",
             "classes": len(self.classes),
             "left_out": [self.names[label] for label in sorted(left_out)],

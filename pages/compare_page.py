@@ -15,7 +15,7 @@ from dominate.util import raw
 from pix2pixhd.pages.html import Picture, add_figure, new_page, write_page
 
 # Keys of a protocol that tell runs apart; figures may be compared where all others agree.
-OF_A_RUN = ("name", "run", "epoch", "chosen", "checkpoint")
+OF_A_RUN = ("checkpoint", "command", "versions")
 
 HELP = (
     "A click on a picture, or Enter, lays it over another. There, left and right move the divider, "

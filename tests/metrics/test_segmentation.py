@@ -159,9 +159,11 @@ def test_logits_are_upsampled_to_the_labels(script: Callable[..., Path]) -> None
     found = figures(made, Sample(painted(label), label=label))["pixel_accuracy"]
     # Bilinear: between the columns 4 and 8 of the logits it changes within the label's border.
     assert 0.8 < found.value <= 1
-    assert found.protocol["size"] == "8x16" and "labels' size" in found.protocol["resampling"]
+    assert (
+        found.protocol["segmented_at"] == "8x16" and "labels' size" in found.protocol["resampling"]
+    )
     half = figures(made, Sample(painted(label)[..., ::2, ::2], label=label))["pixel_accuracy"]
-    assert half.protocol["size"] == "8x16"
+    assert half.protocol["segmented_at"] == "8x16"
 
 
 def test_eval_size(settings: MetricSettings) -> None:
@@ -172,7 +174,7 @@ def test_eval_size(settings: MetricSettings) -> None:
     assert measured["fake"].sum() == 32
     found = metric.figures([measured])["mean_iou"]
     assert found.value == 1 and found.beside["real"] == 1
-    assert found.protocol["size"] == "4x8" and "--eval_size" in found.protocol["resampling"]
+    assert found.protocol["segmented_at"] == "4x8" and "--eval_size" in found.protocol["resampling"]
 
 
 def test_ceiling_and_floor(settings: MetricSettings) -> None:
@@ -200,7 +202,7 @@ def test_protocol(settings: MetricSettings) -> None:
     assert settings.segmenter is not None
     assert protocol["weights"] == weights_hash(settings.segmenter)
     assert protocol["segmenter"] == "segmenter.pt"
-    assert protocol["left_out"] == [] and protocol["size"] == "1x2"
+    assert protocol["left_out"] == [] and protocol["segmented_at"] == "1x2"
 
 
 def saved(path: Path, **changes: Any) -> Path:
