@@ -98,9 +98,7 @@ def figures(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "metrics.json").read_text())
 
 
-def test_figures_are_those_of_the_files(
-    trained: Path, tmp_path: Path, table: list[Sample]
-) -> None:
+def test_figures_are_those_of_the_files(trained: Path, tmp_path: Path, table: list[Sample]) -> None:
     outcome = of_run(trained, tmp_path)
     assert "left out: lost: there are no weights" in outcome.out
     assert "left out: diversity: needs several renderings of each" in outcome.out
@@ -225,9 +223,7 @@ def test_a_changed_image_is_measured_again(tmp_path: Path, table: list[Sample]) 
     assert len(table) == 4
 
 
-def test_val_stands_in_for_a_test_folder_without_photographs(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_val_stands_in_for_a_test_folder_without_photographs(trained: Path, tmp_path: Path) -> None:
     data = write_tiny_data(tmp_path, phase="val", count=2)
     flags = ("--dataroot", str(data), "--metrics", "l1")
     outcome = of_run(trained, tmp_path, *flags)
