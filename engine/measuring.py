@@ -22,17 +22,15 @@ from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 from pix2pixhd.util.labels import LabelSet
 
-# Settings that serve some figures alone: others need not be measured again when these change.
-INCEPTION = {"fid_legacy", "fid_clean", "kid"}
-SEGMENTS = {"pixel_accuracy", "mean_iou"}
-SERVES = {
-    "inception": INCEPTION,
-    "extractor": INCEPTION,
-    "lpips_backbone": {"lpips", "diversity"},
-    "segmenter": SEGMENTS,
-    "eval_size": SEGMENTS,
-    "labels": SEGMENTS,
-    "ignore_label": SEGMENTS,
+# Which settings the metric of a figure is built from; of a row that is not here, all. Where others
+# change, it need not measure again.
+TAKES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("l1", "psnr", "ssim", "grid", "dists"), ()),
+    **dict.fromkeys(("lpips", "diversity"), ("lpips_backbone",)),
+    **dict.fromkeys(("fid_legacy", "fid_clean", "kid"), ("inception", "extractor")),
+    **dict.fromkeys(
+        ("pixel_accuracy", "mean_iou"), ("segmenter", "eval_size", "labels", "ignore_label")
+    ),
 }
 Kept = dict[str, tuple[str, Measurement]]  # of an image: a metric's key -> identity, measurement
 
@@ -113,11 +111,9 @@ def _built(
 
 def _identity(names: Sequence[str], settings: MetricSettings) -> str:
     """Of what a metric was built from; devices differ by rounding only."""
-    used = {
-        field.name: _described(getattr(settings, field.name))
-        for field in fields(settings)
-        if field.name != "device" and SERVES.get(field.name, set(names)) & set(names)
-    }
+    settable = tuple(field.name for field in fields(settings) if field.name != "device")
+    taken = {setting for name in names for setting in TAKES.get(name, settable)}
+    used = {setting: _described(getattr(settings, setting)) for setting in sorted(taken)}
     return json.dumps([pix2pixhd.__version__, used])
 
 

@@ -151,7 +151,7 @@ def test_fewer_images_leave_none_of_the_rest(trained: Path) -> None:
     folder = render(trained, "--how_many", "1", "--image_format", "jpg", "--plain_folders")
     names = {path.name for path in folder.rglob("*.*")}
     shown = {f"scene_0_{what}.jpg" for what in ("input_label", "synthesized_image", "real_image")}
-    assert names == {"index.html", "files.json", "scene_0.jpg", *shown}
+    assert names == {"index.html", "files.json", "rendering.json", "scene_0.jpg", *shown}
     assert (folder / "real_image/scene_0.jpg").samefile(folder / "images/scene_0_real_image.jpg")
 
 
