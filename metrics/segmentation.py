@@ -159,5 +159,5 @@ def mean_colours(image: Tensor, label: Tensor) -> Tensor:
 
 def nearest(label: Tensor, size: tuple[int, int]) -> Tensor:
     """Labels [1, 1, H, W] at another height and width."""
-    # In double precision every label is itself.
-    return F.interpolate(label.double(), size, mode="nearest-exact").long()
+    # Apple's GPUs have no double precision; in single, all labels below 2**24 are themselves.
+    return F.interpolate(label.float(), size, mode="nearest-exact").long()

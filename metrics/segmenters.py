@@ -150,7 +150,7 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
         except (OSError, RuntimeError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise UserError(f"{source}: cannot be read ({reason}); give {KINDS}") from error
-        protocol = {"segmenter": path.name, "weights": weights_hash(path)}
+        protocol = {"segmenter": "TorchScript", "file": path.name, "weights": weights_hash(path)}
         return Segmenter(network, source, protocol)
     return _trained(path, device, source)
 
@@ -177,7 +177,8 @@ def _trained(path: Path, device: torch.device, source: str) -> Segmenter:
     if differing := differing_tensors(network.state_dict(), state):
         raise UserError(f"{source}: not the weights of a {name} ({differing[0]}); give {KINDS}")
     network.load_state_dict(state)
-    protocol: dict[str, Any] = {"segmenter": name, "weights": weights_hash(path)}
+    protocol: dict[str, Any] = {"segmenter": name, "file": path.name}
+    protocol["weights"] = weights_hash(path)
     if held_out:
         protocol["segmenter_held_out"] = held_out
     warning = ""
@@ -208,7 +209,8 @@ def _hugging_face(folder: Path, device: torch.device, source: str) -> Segmenter:
             f"{source}: holds no semantic-segmentation model ({reason}); give {KINDS}"
         ) from error
     hashes = " ".join(weights_hash(file) for file in files)
-    protocol = {"segmenter": folder.resolve().name, "weights": hashes}
+    name = type(network).__name__
+    protocol = {"segmenter": name, "file": folder.resolve().name, "weights": hashes}
     return Segmenter(
         lambda image: network(pixel_values=image).logits,
         source,

@@ -201,7 +201,7 @@ def test_protocol(settings: MetricSettings) -> None:
     protocol = figures(settings, Sample(painted(label), label=label))["mean_iou"].protocol
     assert settings.segmenter is not None
     assert protocol["weights"] == weights_hash(settings.segmenter)
-    assert protocol["segmenter"] == "segmenter.pt"
+    assert protocol["file"] == "segmenter.pt"
     assert protocol["left_out"] == [] and protocol["segmented_at"] == "1x2"
 
 
