@@ -13,6 +13,7 @@ from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.layouts import has_phase
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.metric_settings import metric_settings
 from pix2pixhd.engine.render import Pictures, Rendering, render, validate_once
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.metrics import (
@@ -20,7 +21,6 @@ from pix2pixhd.metrics import (
     Figure,
     Measurement,
     Metric,
-    MetricSettings,
     Sample,
     build_metrics,
 )
@@ -31,7 +31,7 @@ from pix2pixhd.options.parsing import uncropped
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.labels import LabelSet
+from pix2pixhd.util.labels import LabelSet, label_set
 
 # Held-out images, in the order that they are looked for. Cityscapes publishes no labels of test.
 PHASES = ("val", "test")
@@ -161,8 +161,9 @@ def _shared(
 ) -> Validation:
     """This process's share of the images that are evaluated, all of them checked."""
     world = runtime.world
+    labels = label_set(options.model.label_nc, options.data.label_names)
     # Before the training: weights that a metric lacks are to be told at once.
-    measuring = build_metrics(metrics, MetricSettings(runtime.device))
+    measuring = build_metrics(metrics, metric_settings(options, runtime.device, labels))
     if any("others" in metric.needs for metric in measuring):
         raise UserError(
             f"--metrics {','.join(metrics)}: one of them compares several renderings of an image, "

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pix2pixhd.options.base_options import Count, Filters, Natural, ProgramOptions
 from pix2pixhd.options.fields import Range, replaced
+from pix2pixhd.options.metric_options import MetricOptions
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class TrainOptions(ProgramOptions):
     loss: LossOptions = field(default_factory=LossOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     log: LogOptions = field(default_factory=LogOptions)
+    metric: MetricOptions = field(default_factory=MetricOptions)
 
     def resolved(self) -> Self:
         """Also, `loss.gan_loss` answers --no_lsgan, and --debug's fields have its values."""
@@ -131,6 +133,7 @@ class TrainOptions(ProgramOptions):
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
         yield from self._log_problems()
+        yield from self.metric.problems()
         most, batch = data.max_dataset_size, data.batchSize
         if most is not None and 0 < most < batch:
             sizes = f"--max_dataset_size {most} with --batchSize {batch}"
