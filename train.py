@@ -16,9 +16,11 @@ if __name__ == "__main__":
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
-from pix2pixhd.engine.distributed import shut_down, wrap_ddp
+from pix2pixhd.engine.best import BEST, Best, open_best
+from pix2pixhd.engine.distributed import broadcast, shut_down, wrap_ddp
 from pix2pixhd.engine.optimizers import learning_rate
 from pix2pixhd.engine.render import batches_on
 from pix2pixhd.engine.run_log import StepLog, open_logger, what_is_next, where_results_are
@@ -46,6 +48,7 @@ def train(options: TrainOptions) -> None:
             done = f"{options.run.name} has finished its {counted(last_epoch, 'epoch')}"
             run.runtime.print_rank0(f"{done}; raise --niter to go on")
             return
+        best = open_best(run)
         save_options(run)
         with StopSignal() as stop, open_logger(run, progress) as logger:
             for epoch in range(progress.epoch, last_epoch + 1):
@@ -55,8 +58,9 @@ def train(options: TrainOptions) -> None:
                 logger.start_epoch(epoch, last_epoch, run.order.epoch_size, progress.images_done)
                 progress = train_epoch(run, progress, logger, stop, is_last=epoch == last_epoch)
                 logger.end_epoch()
-                save_epoch(run, progress, is_last=epoch == last_epoch)
-                evaluate(run, epoch, progress.step, logger)
+                # Before the state is saved: a run that is killed in between evaluates once more.
+                texts = evaluate(run, epoch, progress.step, logger, best)
+                save_epoch(run, progress, texts, is_last=epoch == last_epoch)
             run.state.wait()
             logger.end_run(is_finished=True)
             logger.say(f"finished: {counted(last_epoch, 'epoch')}; {where_results_are(run)}")
@@ -115,19 +119,38 @@ def train_outermost_alone(run: Run, alone: bool) -> None:
         run.model.wrap_networks(lambda network: wrap_ddp(network, run.runtime.device))
 
 
-def evaluate(run: Run, epoch: int, step: int, logger: Logger) -> None:
-    """Take the metrics of the held-out images, where it is time to."""
-    if run.options.log.eval_freq and epoch % run.options.log.eval_freq == 0:
-        logger.log_scalars(step, run.validation.evaluate(run.model, run.runtime), epoch=epoch)
+def evaluate(
+    run: Run, epoch: int, step: int, logger: Logger, best: Best | None = None
+) -> dict[str, str]:
+    """Take the metrics of the held-out images, where it is time to.
+
+    Returns:
+        The text of best.json by its name, in all processes, where no epoch before was as good.
+    """
+    if not run.options.log.eval_freq or epoch % run.options.log.eval_freq:
+        return {}
+    figures = run.validation.evaluate(run.model, run.runtime)
+    values = {f"val_{name}": figure.value for name, figure in figures.items()}
+    logger.log_scalars(step, values, epoch=epoch)
+    if best is None:
+        return {}
+    is_best = bool(figures) and best.update(figures[best.metric], epoch)
+    if is_best:
+        logger.say(f"best {best.metric} so far, {best.value:.5g}: kept as best_net_*.pth")
+    found: dict[str, str] = broadcast({BEST: best.text} if is_best else {}, run.runtime.world)
+    return found
 
 
-def save_epoch(run: Run, progress: Progress, is_last: bool) -> None:
-    """Save at the end of an epoch, where it is the last or its number says so."""
+def save_epoch(run: Run, progress: Progress, best: Mapping[str, str], is_last: bool) -> None:
+    """Save at the end of an epoch, where it is the last or its number says so, or the best."""
     finished = progress.epoch - 1
+    epochs = ["best"] if best else []
     if finished % run.options.log.save_epoch_freq == 0:
-        run.state.save(progress, epochs=[str(finished), "latest"])
+        epochs += [str(finished), "latest"]
     elif is_last:
-        run.state.save(progress)
+        epochs.append("latest")
+    if epochs:
+        run.state.save(progress, epochs, best)
 
 
 def crossed(frequency: int, step: int, images: int) -> bool:

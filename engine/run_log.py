@@ -131,14 +131,18 @@ class StepLog:
         options, step = self._run.options.log, progress.step
         if _is_due(options.print_freq, self._logged_at, step, is_last):
             self._logged_at = step
-            self._log_losses(progress, mean(terms, self._run.runtime.world))
-            if warning := self._run.optimizers.warning():
-                self._logger.say(warning)
+            values = mean(terms, self._run.runtime.world)
+            self._log_losses(progress, values)
+            for warning in (self._run.optimizers.warning(), self._run.watch.losses(values)):
+                if warning:
+                    self._logger.say(warning)
         if _is_due(options.display_freq, self._shown_at, step, is_last):
             self._shown_at = step
             if self._run.runtime.world.is_main:
                 pictures = progress_pictures(self._run, batch, fake)
                 self._logger.log_pictures(progress.epoch, step, pictures)
+                if warning := self._run.watch.pictures(pictures):
+                    self._logger.say(warning)
 
     def _log_losses(self, progress: Progress, values: Mapping[str, float]) -> None:
         now = time.monotonic(), progress.step

@@ -8,7 +8,7 @@ another. The plain `*_net_*.pth` beside it are for rendering and for other progr
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,10 +79,18 @@ class TrainingState:
         self.world = world or World()
         self._pending: tuple[threading.Thread, Future[None]] | None = None
 
-    def save(self, progress: Progress, epochs: Sequence[str] = ("latest",)) -> None:
+    def save(
+        self,
+        progress: Progress,
+        epochs: Sequence[str] = ("latest",),
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         """Write the networks' weights under these names; with "latest" also all the rest.
 
         Returns when all is copied; `wait` returns when it is on the disk.
+
+        Args:
+            texts: what to write on the weights of the other epochs, by the files' names.
 
         Raises:
             UserError: the files of the save before could not be written.
@@ -110,7 +118,7 @@ class TrainingState:
 
         def write() -> None:
             try:
-                self._write(progress, epochs, networks, state)
+                self._write(progress, epochs, texts or {}, networks, state)
                 done.set_result(None)
             except BaseException as error:
                 done.set_exception(error)
@@ -140,20 +148,28 @@ class TrainingState:
         self,
         progress: Progress,
         epochs: Sequence[str],
+        texts: Mapping[str, str],
         networks: dict[str, dict[str, Tensor]],
         state: dict[str, Any] | None,
     ) -> None:
-        # Numbered weights first: a run that is killed in between goes back to before them, and
-        # makes them again. After the state, nothing would.
-        for epoch in sorted(epochs, key=lambda epoch: epoch == "latest"):
-            if epoch == "latest" and state is not None:
-                save_tensors(state, self._file)
-                done = f"{progress.epoch}\n{progress.images_done}\n"
-                save_text(done, self.folder / "iter.txt")
-                if self.world.launch:  # only now: a restart goes on with what its launch saved
-                    save_text(f"{self.world.launch}\n", self.folder / LAUNCH_FILE)
+        def save_weights(epoch: str) -> None:
             for name, weights in networks.items():
                 save_tensors(weights, network_file(self.folder, epoch, name))
+
+        # Numbered weights first: a run that is killed in between goes back to before them, and
+        # makes them again. After the state, nothing would.
+        for epoch in epochs:
+            if epoch != "latest":
+                save_weights(epoch)
+        for name, text in texts.items():
+            save_text(text, self.folder / name)
+        if state is not None:
+            save_tensors(state, self._file)
+            done = f"{progress.epoch}\n{progress.images_done}\n"
+            save_text(done, self.folder / "iter.txt")
+            if self.world.launch:  # only now: a restart goes on with what its launch saved
+                save_text(f"{self.world.launch}\n", self.folder / LAUNCH_FILE)
+            save_weights("latest")
 
     def restore(self, epoch: str = "latest") -> tuple[Progress, list[str]]:
         """Load what `save` wrote, or as much of it as another program left.

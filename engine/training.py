@@ -15,6 +15,7 @@ from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.data.sampler import EpochSampler
 from pix2pixhd.engine.batch_norm import synchronise_batch_norm
+from pix2pixhd.engine.collapse import CollapseWatch
 from pix2pixhd.engine.compiled import CompiledGradients, compiled_step
 from pix2pixhd.engine.distributed import Vote, barrier, broadcast
 from pix2pixhd.engine.memory import TRAINING, require_memory
@@ -56,6 +57,7 @@ class Run:
     labels: LabelSet
     image_bits: int  # of each value of the photographs
     compiled: CompiledGradients | None  # what --compile makes of a step
+    watch: CollapseWatch
     recipe: Recipe = PIX2PIXHD
     sizes: Sizes = field(default_factory=Sizes)  # of the batches seen
 
@@ -114,6 +116,10 @@ def build(options: TrainOptions) -> Run:
         labels=labels,
         image_bits=dataset.image_bits,
         compiled=compiled_step(model, runtime),
+        watch=CollapseWatch(
+            options.loss.gan_loss,
+            options.discriminator.num_D if model.scale_reduction == "sum" else 1,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.layouts import has_phase
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.engine.distributed import gather
+from pix2pixhd.engine.metric_settings import metric_settings
 from pix2pixhd.engine.render import Pictures, Rendering, render, validate_once
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.metrics import (
@@ -20,7 +21,6 @@ from pix2pixhd.metrics import (
     Figure,
     Measurement,
     Metric,
-    MetricSettings,
     Sample,
     build_metrics,
 )
@@ -31,7 +31,7 @@ from pix2pixhd.options.parsing import uncropped
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.labels import LabelSet
+from pix2pixhd.util.labels import LabelSet, label_set
 
 # Held-out images, in the order that they are looked for. Cityscapes publishes no labels of test.
 PHASES = ("val", "test")
@@ -44,6 +44,8 @@ class Validation:
     loader: Loader | None = None  # None: there are no held-out images
     metrics: Sequence[str] = ()  # rows of METRICS
     measuring: Sequence[Metric] = ()  # that give their figures
+    phase: str = ""  # that the images are of
+    images: int = 0  # that all processes evaluate
     sample: Batch | None = None  # the first image, on rank 0
 
     def pictures(self, model: Pix2PixHDModel, runtime: Runtime, labels: LabelSet) -> Pictures:
@@ -55,11 +57,11 @@ class Validation:
             shown = Rendering(batch, render(model, batch)).pictures(labels)
         return {f"held_out_{name}": picture for name, picture in shown.items()}
 
-    def evaluate(self, model: Pix2PixHDModel, runtime: Runtime) -> dict[str, float]:
+    def evaluate(self, model: Pix2PixHDModel, runtime: Runtime) -> dict[str, Figure]:
         """Render the images, all processes their shares, and take the metrics.
 
         Returns:
-            Figures by name (`val_<metric>`), on rank 0; elsewhere nothing.
+            Figures by the names of `metrics`, on rank 0; elsewhere nothing.
 
         Raises:
             UserError: a file cannot be read.
@@ -80,7 +82,7 @@ class Validation:
         columns = zip(*itertools.chain(*of_all), strict=True)
         for metric, measurements in zip(self.measuring, columns, strict=True):
             figures |= metric.figures(measurements)
-        return {f"val_{name}": figures[name].value for name in self.metrics}
+        return {name: figures[name] for name in self.metrics}
 
 
 def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
@@ -106,7 +108,7 @@ def open_validation(options: TrainOptions, runtime: Runtime) -> Validation:
         except UserError as error:
             reasons.append(error.problems[0])
             continue
-        return _shared(options, runtime, dataset, sample, metrics)
+        return _shared(options, runtime, phase, dataset, sample, metrics)
     if metrics:
         raise UserError(
             f"--eval_freq {options.log.eval_freq}: there are no held-out images to evaluate "
@@ -152,14 +154,16 @@ def _opened(options: TrainOptions, phase: str, needs_image: bool) -> tuple[Align
 def _shared(
     options: TrainOptions,
     runtime: Runtime,
+    phase: str,
     dataset: AlignedDataset,
     sample: Batch,
     metrics: Sequence[str],
 ) -> Validation:
     """This process's share of the images that are evaluated, all of them checked."""
     world = runtime.world
+    labels = label_set(options.model.label_nc, options.data.label_names)
     # Before the training: weights that a metric lacks are to be told at once.
-    measuring = build_metrics(metrics, MetricSettings(runtime.device))
+    measuring = build_metrics(metrics, metric_settings(options, runtime.device, labels))
     if any("others" in metric.needs for metric in measuring):
         raise UserError(
             f"--metrics {','.join(metrics)}: one of them compares several renderings of an image, "
@@ -168,8 +172,11 @@ def _shared(
     if metrics:
         del dataset.files[options.log.eval_images :]
         validate_once(dataset, runtime)
+    images = len(dataset)
+    if metrics:
         dataset.files = dataset.files[world.rank :: world.size]
     # One by one: they may differ in size. No workers: there are few of them.
     data = dataclasses.replace(options.data, batchSize=1, nThreads=0)
     loader = create_loader(dataset, data, seed=0, is_train=False)
-    return Validation(loader, metrics, measuring, sample if world.is_main else None)
+    shown = sample if world.is_main else None
+    return Validation(loader, metrics, measuring, phase, images, shown)

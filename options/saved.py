@@ -22,6 +22,9 @@ PATHS = {
     "cache": "--cache FOLDER, or --cache None",
     "label_names": "--label_names FILE, or --label_names None",
     "vgg_weights": "--vgg_weights FILE, or --no_vgg_loss",
+    "inception": "--inception FILE, or --inception None",
+    "lpips_backbone": "--lpips_backbone FILE, or --lpips_backbone None",
+    "segmenter": "--segmenter FILE, or --segmenter None",
 }
 
 

@@ -16,7 +16,7 @@ class ResultOptions:
     phase: str = "test"
     """Folders to render: <phase>_label and so on."""
     which_epoch: str = "latest"
-    """Weights to use: latest, or an epoch's number."""
+    """Weights to use: latest, best (see --best_metric of training), or an epoch's number."""
     how_many: Count = 50
     """Most images to render."""
     results_dir: str = "./results/"

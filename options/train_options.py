@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pix2pixhd.options.base_options import Count, Filters, Natural, ProgramOptions
 from pix2pixhd.options.fields import Range, replaced
+from pix2pixhd.options.metric_options import MetricOptions
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class LogOptions:
     """Most held-out images that are evaluated."""
     metrics: str = "l1"
     """What is measured on them: names of metrics as a comma list."""
+    best_metric: str | None = None
+    """Keep the weights of the best evaluation, by this one of --metrics, as those of epoch best."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class TrainOptions(ProgramOptions):
     loss: LossOptions = field(default_factory=LossOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     log: LogOptions = field(default_factory=LogOptions)
+    metric: MetricOptions = field(default_factory=MetricOptions)
 
     def resolved(self) -> Self:
         """Also, `loss.gan_loss` answers --no_lsgan, and --debug's fields have its values."""
@@ -128,7 +132,19 @@ class TrainOptions(ProgramOptions):
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
+        yield from self._log_problems()
+        yield from self.metric.problems()
         most, batch = data.max_dataset_size, data.batchSize
         if most is not None and 0 < most < batch:
             sizes = f"--max_dataset_size {most} with --batchSize {batch}"
             yield f"{sizes}: not one batch could be filled; lower --batchSize"
+
+    def _log_problems(self) -> Iterator[str]:
+        log = self.log
+        if log.best_metric is None:
+            return
+        if not log.eval_freq:
+            both = f"--best_metric {log.best_metric} with --eval_freq 0"
+            yield f"{both}: nothing is measured; add --eval_freq 1, or drop --best_metric"
+        if log.best_metric not in (name.strip() for name in log.metrics.split(",")):
+            yield f"--best_metric {log.best_metric}: must be one of --metrics {log.metrics}; add it"

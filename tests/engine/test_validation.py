@@ -100,7 +100,29 @@ def test_processes_share_the_images(
     monkeypatch.setattr("pix2pixhd.engine.validation.gather", lambda value, world: gathered)
     shares[1].loader.dataset.dataset.files.clear()
     gathered_again = shares[0].evaluate(model, runtimes[0])
-    assert gathered_again == pytest.approx(whole, rel=1e-6)
+    assert [(share.phase, share.images) for share in shares] == [("val", images)] * 2
+    for name, figure in whole.items():
+        assert gathered_again[name].value == pytest.approx(figure.value, rel=1e-6)
+
+
+def test_metrics_are_built_from_the_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[MetricSettings] = []
+    monkeypatch.setitem(
+        metrics_package.METRICS, "white", lambda given: built.append(given) or Whiteness(given)
+    )
+    write_tiny_data(tmp_path)
+    write_tiny_data(tmp_path, phase="val")
+    weights = tmp_path / "weights.pth"
+    weights.touch()
+    flags = f"--eval_freq 1 --metrics white --lpips_backbone {weights} --eval_size 8x16".split()
+    given = [*map(str, tiny_run(tmp_path)), *flags, "--ignore_label", "4"]
+    open_validation(parse_train(given), Runtime(torch.device("cpu")))
+    [settings] = built
+    assert (settings.lpips_backbone, settings.eval_size) == (weights, (8, 16))
+    assert tuple(settings.ignore_label) == (4,) and len(settings.labels or ()) == 5
+    with pytest.raises(UserError) as caught:
+        parse_train(["--segmenter", str(tmp_path / "no"), "--eval_size", "8"])
+    assert [p.split()[0] for p in caught.value.problems] == ["--segmenter", "--eval_size"]
 
 
 def test_unknown_metrics_are_listed() -> None:
