@@ -24,12 +24,13 @@ from pix2pixhd.engine.image_pairs import (
     pairs_of_gallery,
 )
 from pix2pixhd.engine.measuring import choose_metrics, measure_all, offered
+from pix2pixhd.engine.metric_settings import metric_settings
 from pix2pixhd.engine.program import versions
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.runtime import Runtime, choose_device
 from pix2pixhd.engine.validation import metric_names
 from pix2pixhd.engine.world import read_world
-from pix2pixhd.metrics import Figure, MetricSettings
+from pix2pixhd.metrics import Figure
 from pix2pixhd.options.evaluate_options import EvaluateOptions
 from pix2pixhd.options.fields import flat, replaced
 from pix2pixhd.options.flags import changed_flags
@@ -185,25 +186,6 @@ def subject_of_folders(options: EvaluateOptions, runtime: Runtime) -> Subject:
     }
     pairs = broadcast(pairs, runtime.world)
     return Subject(given.fake, pairs, Path(given.out), labels, protocol)
-
-
-def metric_settings(
-    options: EvaluateOptions, device: torch.device, labels: LabelSet | None
-) -> MetricSettings:
-    """What the flags say to metrics."""
-    given, ignored = options.metric, options.data.ignore_label
-    files = {
-        name: None if (file := getattr(given, name)) is None else Path(file)
-        for name in ("inception", "lpips_backbone", "segmenter")
-    }
-    return MetricSettings(
-        device=device,
-        labels=labels,
-        ignore_label=() if ignored is None else (ignored,),
-        extractor=given.extractor,
-        eval_size=given.size,
-        **files,
-    )
 
 
 def common_protocol(subject: Subject, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:

@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.metric_options import MetricOptions
 from pix2pixhd.options.parsing import parse_for_run, refuse
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 
 ALL = 10**9  # images
-
-
-@dataclass(frozen=True)
-class MetricOptions:
-    """What is measured, and with which networks."""
-
-    inception: str | None = None
-    """FID's Inception network as a TorchScript file; by default torchmetrics' own."""
-    extractor: Literal["inception", "dinov2"] = "inception"
-    """Network whose features KID and FID compare; dinov2 needs torch-fidelity and its weights."""
-    lpips_backbone: str | None = None
-    """AlexNet's weights for LPIPS; by default torchvision's, which are fetched once."""
-    segmenter: str | None = None
-    """Segmentation network: of `evaluate.py train-segmenter`, a TorchScript file, or a folder of
-    Hugging Face's."""
-    eval_size: str | None = None
-    """Size that is segmented at, HEIGHTxWIDTH; by default the label maps' own."""
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """The size to segment at, height and width.
-
-        Raises:
-            ValueError: --eval_size is none.
-        """
-        if self.eval_size is None:
-            return None
-        if not (found := re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", self.eval_size)):
-            raise ValueError(self.eval_size)
-        return int(found[1]), int(found[2])
 
 
 @dataclass(frozen=True)
@@ -86,14 +55,7 @@ class EvaluateOptions(TestOptions):
         for name in ("fake", "real", "label"):
             if (folder := getattr(given, name)) is not None and not Path(folder).is_dir():
                 yield f"--{name} {folder}: there is no such folder; check the path"
-        for name in ("inception", "lpips_backbone", "segmenter"):
-            file = getattr(self.metric, name)
-            if file is not None and not Path(file).exists():
-                yield f"--{name} {file}: there is no such file; check the path"
-        try:
-            _ = self.metric.size
-        except ValueError:
-            yield f"--eval_size {self.metric.eval_size!r}: must be HEIGHTxWIDTH, such as 1024x2048"
+        yield from self.metric.problems()
 
 
 def parse_evaluate(argv: Sequence[str]) -> EvaluateOptions:
