@@ -19,7 +19,7 @@ from pix2pixhd.options.compare_options import CompareOptions
 from pix2pixhd.options.fields import Range, fits
 from pix2pixhd.pages.compare_page import Column, Row, write_compare_page
 from pix2pixhd.pages.gallery import natural
-from pix2pixhd.pages.html import Picture, image_size, in_words, remove_stale
+from pix2pixhd.pages.html import Picture, image_size, in_words, refuse_other, remove_stale
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import save_thumbnail, thumbnail_size
 from pix2pixhd.util.image_writer import ImageWriter
@@ -56,8 +56,10 @@ def run(options: CompareOptions) -> None:
     """Write the page of a comparison, and print where it is and what it leaves out.
 
     Raises:
-        UserError: a run has no results, the runs have no image in common, or a file is at fault.
+        UserError: a run has no results, the runs have no image in common, a file is at fault, or
+            another page is where this one would go.
     """
+    refuse_other(options.page_file, "compare")
     runs = [read_results(name, folder) for name, folder in options.folders.items()]
     names, notes = in_common(runs)
     notes += [run.note for run in runs if run.note]

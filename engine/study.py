@@ -12,20 +12,25 @@ import numpy as np
 
 from pix2pixhd.engine.comparison import Results, find_results, in_common, read_picture
 from pix2pixhd.options.study_options import StudyOptions
-from pix2pixhd.pages.html import image_size, remove_stale
+from pix2pixhd.pages.html import image_size, refuse_other, remove_stale
 from pix2pixhd.pages.study_page import write_study_page
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import save_image
 from pix2pixhd.util.words import counted
 
-TIMES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds, of the paper
+TIMES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; the paper's, too, are from 1/8 to 8
 OURS = r"images/[0-9a-f]{16}\.png"
 GRID = 6  # parts a side that a broken picture is shuffled in
 
 
 def run(options: StudyOptions) -> None:
-    """Write the study's folder; raises UserError where results are missing or do not match."""
+    """Write the study's folder.
+
+    Raises:
+        UserError: results are missing or do not match, or the folder has another page.
+    """
     page, names = Path(options.out, "index.html"), list(options.folders)
+    refuse_other(page, "study")
     x, y = (find_results(name, folder) for name, folder in options.folders.items())
     stems, notes = in_common([x, y])
     for note in notes:

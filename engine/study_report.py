@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 from pix2pixhd.engine.study import TIMES
 from pix2pixhd.options.fields import Range, fits
 from pix2pixhd.options.study_options import StudyReportOptions
+from pix2pixhd.pages.html import refuse_other
 from pix2pixhd.pages.study_report_page import Person, Preference, StudyReport, write_report_page
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
@@ -26,11 +27,16 @@ NUMBERS = {"shown_ms": MEASURED, "answer_ms": MEASURED, "asked_seconds": float |
 
 
 def run(options: StudyReportOptions) -> None:
-    """Print the report, and write its page; raises UserError where a file is at fault."""
+    """Print the report, and write its page.
+
+    Raises:
+        UserError: a file is at fault, or the folder has another page.
+    """
     sessions, notes = read_sessions([Path(file) for file in options.files])
     report = make_report(sessions, options.max_failed)
     report.notes[:0] = notes
     folder = Path(options.out)
+    refuse_other(folder / "index.html", "study-report")
     with replacing(folder / "report.json") as file:
         file.write(json.dumps(report.figures(), indent=1).encode())
     write_report_page(folder / "index.html", report)

@@ -162,6 +162,15 @@ def test_figures_older_than_the_images_are_told(tmp_path, capsys):
     assert line in capsys.readouterr().out and line in text and "a: its figures" not in text
 
 
+def test_another_page_is_not_replaced(tmp_path):
+    page = write_gallery(tmp_path, "a", ["f"]) / "index.html"
+    write_gallery(tmp_path, "b", ["f"])
+    before = page.read_text()
+    with pytest.raises(UserError, match="would be lost; give another --out"):
+        compare(tmp_path, "a", "b", "--out", str(page))
+    assert page.read_text() == before
+
+
 def test_images_in_folders_are_found_and_thumbnails_are_not(tmp_path):
     for name in "ab":
         write_images(tmp_path / name / "x", ["f"])

@@ -26,7 +26,7 @@ def gallery(root: Path, run_name: str, shade: int, count: int = 3, size=(24, 12)
 
 def write(root: Path, *words: str) -> dict:
     """The key of a study."""
-    run(parse_study([*words, "--results_dir", f"{root}/results", "--out", f"{root}/study"]))
+    run(parse_study(["--results_dir", f"{root}/results", "--out", f"{root}/study", *words]))
     page = (root / "study/index.html").read_text()
     coded = re.search(r'id="key"[^>]*>([^<]*)<', page)
     assert coded
@@ -67,6 +67,15 @@ def test_pictures_of_an_earlier_study_go_and_other_pictures_are_another_study(tm
     assert write(tmp_path, "one", "two")["study"] != first["study"]
     assert len(write(tmp_path, "one", "two", "--pairs", "1", "--checks", "0")["trials"]) == 1
     assert len(list((tmp_path / "study/images").iterdir())) == 3
+
+
+def test_another_page_is_not_replaced(tmp_path) -> None:
+    gallery(tmp_path, "one", 100)
+    page = gallery(tmp_path, "two", 200).parent / "index.html"
+    page.write_text("a gallery")
+    with pytest.raises(UserError, match="would be lost; give another --out"):
+        write(tmp_path, "one", "two", f"--out={page.parent}")
+    assert page.read_text() == "a gallery"
 
 
 def test_folders_of_other_programs_join_by_name(tmp_path) -> None:

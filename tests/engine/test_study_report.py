@@ -97,6 +97,17 @@ def test_a_mail_programs_mark_is_passed_over(tmp_path) -> None:
     assert report(tmp_path, str(file))["total"]["answers"] == 1
 
 
+def test_a_studys_page_is_not_replaced(tmp_path) -> None:
+    file = session(tmp_path / "a.json", [answer("x")])
+    assert [report(tmp_path, file) for _ in range(2)]
+    page = tmp_path / "report/index.html"
+    page.write_text("a study")
+    (tmp_path / "report/report.json").unlink()
+    with pytest.raises(UserError, match="would be lost; give another --out"):
+        report(tmp_path, file)
+    assert page.read_text() == "a study" and not (tmp_path / "report/report.json").exists()
+
+
 def test_files_at_fault_get_a_line_each(tmp_path) -> None:
     good = session(tmp_path / "good.json", [answer("x")])
     cut = tmp_path / "cut.json"
