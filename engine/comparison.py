@@ -11,9 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-from PIL import Image
-
 from pix2pixhd.data.pairing import list_images
 from pix2pixhd.options.compare_options import CompareOptions
 from pix2pixhd.options.fields import Range, fits
@@ -21,7 +18,7 @@ from pix2pixhd.pages.compare_page import Column, Row, write_compare_page
 from pix2pixhd.pages.gallery import natural
 from pix2pixhd.pages.html import Picture, image_size, in_words, refuse_other, remove_stale
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.image import save_thumbnail, thumbnail_size
+from pix2pixhd.util.image import read_picture, save_thumbnail, thumbnail_size
 from pix2pixhd.util.image_writer import ImageWriter
 from pix2pixhd.util.words import counted
 
@@ -212,18 +209,6 @@ def _picture(
 
 def _shrink(file: Path, small: Path) -> None:
     save_thumbnail(read_picture(file), small, THUMBNAIL_WIDTH)
-
-
-def read_picture(file: Path) -> np.ndarray:
-    """An image as people see it, uint8 [H,W,3]; raises UserError where it cannot be read."""
-    try:
-        with Image.open(file) as opened:
-            if opened.mode.startswith("I"):  # 16 bits, which Pillow would clip
-                levels = (np.asarray(opened) >> 8).astype(np.uint8)
-                return np.repeat(levels[..., None], 3, axis=2)
-            return np.asarray(opened.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); render it again") from error
 
 
 def _by_file(values: Mapping[str, float], images: Mapping[str, Path]) -> dict[str, float]:

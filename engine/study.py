@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from pix2pixhd.engine.comparison import Results, find_results, in_common, read_picture
+from pix2pixhd.engine.comparison import Results, find_results, in_common
 from pix2pixhd.options.study_options import StudyOptions
 from pix2pixhd.pages.html import image_size, refuse_other, remove_stale
 from pix2pixhd.pages.study_page import write_study_page
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.image import save_image
+from pix2pixhd.util.image import read_picture, save_image
 from pix2pixhd.util.words import counted
 
 TIMES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; the paper's, too, are from 1/8 to 8
