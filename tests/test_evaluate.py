@@ -223,6 +223,24 @@ def test_a_changed_image_is_measured_again(tmp_path: Path, table: list[Sample]) 
     assert len(table) == 4
 
 
+def test_files_of_another_folder_or_range_are_measured_again(tmp_path: Path) -> None:
+    for folder, level in (("real", 0), ("a", 100), ("b", 200)):
+        for number in range(2):
+            file = tmp_path / folder / f"{number}.tif"
+            file.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.full((16, 32), level, np.uint16)).save(file)
+            os.utime(file, ns=(0, 0))
+
+    def l1(fake: str, *flags: str) -> float:
+        outcome = of_folders(tmp_path / fake, tmp_path / "real", tmp_path / "out", *flags)
+        assert outcome.code == 0, outcome.err
+        return figures(tmp_path / "out")["metrics"]["l1"]["value"]
+
+    assert l1("a") == pytest.approx(100 / 65535, rel=1e-3)
+    assert l1("b") == pytest.approx(200 / 65535, rel=1e-3)
+    assert l1("b", "--value_range", "0,1000") == pytest.approx(0.2)
+
+
 def test_val_stands_in_for_a_test_folder_without_photographs(trained: Path, tmp_path: Path) -> None:
     data = write_tiny_data(tmp_path, phase="val", count=2)
     flags = ("--dataroot", str(data), "--metrics", "l1")

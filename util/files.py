@@ -55,6 +55,12 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
                 raise
 
 
+def stamp(path: Path) -> list[str | int]:
+    """What changes when a file is replaced by another: where it is, its size, its time; for JSON."""
+    found = path.stat()
+    return [str(path.resolve()), found.st_size, found.st_mtime_ns]
+
+
 def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:
     """An empty file beside `path`, locked for as long as it is open.
 
