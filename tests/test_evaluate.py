@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,16 +182,19 @@ def test_it_goes_on_where_it_was_stopped(
     of_run(trained, tmp_path)
     assert len(table) == COUNT + 2 and figures(folder) == report
     (images / "scene_3_synthesized_image.png").unlink()
+    os.truncate(images / "scene_4_synthesized_image.png", 200)
     of_run(trained, tmp_path)
-    assert len(table) == COUNT + 3 and figures(folder) == report
+    assert len(table) == COUNT + 4 and figures(folder) == report
     again = {file for file, at in written.items() if file.stat().st_mtime_ns != at}
     assert {file.stem for file in again} == {
-        f"scene_3_{what}" for what in ("input_label", "synthesized_image", "real_image")
+        f"scene_{number}_{what}"
+        for number in (3, 4)
+        for what in ("input_label", "synthesized_image", "real_image")
     }
     assert "scene_3_synthesized" in (folder / "index.html").read_text()
 
 
-@pytest.mark.parametrize("change", ["weights", "label map", "options"])
+@pytest.mark.parametrize("change", ["weights", "label map", "older label map", "options"])
 def test_other_images_are_rendered_again(
     change: str, trained: Path, tmp_path: Path, table: list[Sample]
 ) -> None:
@@ -199,13 +203,14 @@ def test_other_images_are_rendered_again(
     of_run(trained, tmp_path, *flags)
     if change == "weights":
         (trained / "ck/tiny/latest_net_G.pth").touch()
-    elif change == "label map":
-        (data / "test_label/scene_2.png").touch()
+    elif "label map" in change:
+        at = 0 if "older" in change else time.time_ns()
+        os.utime(data / "test_label/scene_2.png", ns=(at, at))
     else:
         flags[1] = str(trained / "data")
     table.clear()
     of_run(trained, tmp_path, *flags)
-    assert len(table) == (1 if change == "label map" else COUNT)
+    assert len(table) == (1 if "label map" in change else COUNT)
 
 
 def test_a_changed_image_is_measured_again(tmp_path: Path, table: list[Sample]) -> None:
