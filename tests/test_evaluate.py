@@ -331,7 +331,10 @@ def test_bad_labels_get_a_line(tmp_path: Path) -> None:
         (("--fake", "FOLDER", "--real", "FOLDER", "--out", "o", "--name", "x"), "with --name x"),
         (("--label", "FOLDER"), "belongs to --fake"),
         (("--inception", "none.pt"), "--inception none.pt: there is no such file"),
+        (("--inception", "FOLDER"), "is a folder, expected a file"),
+        (("--inception", __file__, "--extractor", "dinov2"), "dinov2: drop one"),
         (("--eval_size", "3x"), "must be HEIGHTxWIDTH"),
+        (("--eval_size", "10000x1"), "must be HEIGHTxWIDTH"),
     ],
 )
 def test_contradictions_get_a_line(flags: tuple[str, ...], part: str, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 
 
 def stamp(path: Path) -> list[str | int]:
-    """What changes when a file is replaced by another: where it is, its size, its time; for JSON."""
+    """What changes when a file is replaced by another: its path, its size, its time; for JSON."""
     found = path.stat()
     return [str(path.resolve()), found.st_size, found.st_mtime_ns]
 
