@@ -236,14 +236,21 @@ def test_files_of_another_folder_or_range_are_measured_again(tmp_path: Path) -> 
             Image.fromarray(np.full((16, 32), level, np.uint16)).save(file)
             os.utime(file, ns=(0, 0))
 
+    told = []
+
     def l1(fake: str, *flags: str) -> float:
         outcome = of_folders(tmp_path / fake, tmp_path / "real", tmp_path / "out", *flags)
         assert outcome.code == 0, outcome.err
+        told.append(outcome.out)
         return figures(tmp_path / "out")["metrics"]["l1"]["value"]
 
     assert l1("a") == pytest.approx(100 / 65535, rel=1e-3)
     assert l1("b") == pytest.approx(200 / 65535, rel=1e-3)
     assert l1("b", "--value_range", "0,1000") == pytest.approx(0.2)
+    assert "values are cut off" not in told[-1]
+    assert l1("b", "--value_range", "0,150") == 1
+    assert f"{tmp_path / 'b'}: values are cut off outside 0 to 150" in told[-1]
+    assert told[-1].count("cut off") == 1
 
 
 def test_val_stands_in_for_a_test_folder_without_photographs(trained: Path, tmp_path: Path) -> None:
@@ -319,6 +326,8 @@ def test_bad_labels_get_a_line(tmp_path: Path) -> None:
     flags = ("--label", label, "--label_nc", "3")
     outcome = of_folders(fake, real, tmp_path / "out", *flags)
     rejected(outcome, "scene_1.png: label 255 found, expected 0 to 2", "--ignore_label 255")
+    none = (*flags[:-1], "0")
+    rejected(of_folders(fake, real, tmp_path / "out", *none), "with --label_nc 0: give the number")
     ignoring = (*flags, "--ignore_label", "255")
     assert of_folders(fake, real, tmp_path / "out", *ignoring).code == 0
 
@@ -328,7 +337,10 @@ def test_bad_labels_get_a_line(tmp_path: Path) -> None:
     [
         (("--fake", "FOLDER", "--real", "FOLDER"), "give also --out FOLDER"),
         (("--fake", "FOLDER", "--out", "FOLDER"), "give also --real FOLDER"),
-        (("--fake", "FOLDER", "--real", "FOLDER", "--out", "o", "--name", "x"), "with --name x"),
+        (("--fake", "FOLDER", "--real", "FOLDER", "--out", "o", "--name", "x"), "with --name: "),
+        (("--fake", "FOLDER", "--real", "FOLDER", "--out", "o", "--how_many=2"), "with --how_many"),
+        (("--fake=", "--real", "FOLDER", "--out", "o"), "--fake '': must be a folder's name"),
+        (("--out=",), "--out '': must be a folder's name"),
         (("--label", "FOLDER"), "belongs to --fake"),
         (("--inception", "none.pt"), "--inception none.pt: there is no such file"),
         (("--inception", "FOLDER"), "is a folder, expected a file"),
@@ -348,7 +360,13 @@ def test_named_metrics_that_cannot_be_had_are_an_error(
 ) -> None:
     flags = (*where(trained, tmp_path), "--gpu_ids", "-1", "--metrics", names)
     rejected(run_evaluate(*flags), names)
-    assert (tmp_path / "results").exists() == (names != "nope")
+    assert not (tmp_path / "results").exists()  # nothing was rendered for it
+
+
+def test_one_image_of_a_run_is_refused_before_it_is_rendered(trained: Path, tmp_path: Path) -> None:
+    flags = (*where(trained, tmp_path), "--gpu_ids", "-1", "--how_many", "1")
+    rejected(run_evaluate(*flags), "1 image to evaluate, expected 2 or more")
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("named", [False, True])
