@@ -153,10 +153,11 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file holds a program beside its weights."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:  # of another format, or damaged
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _trained(path: Path, device: torch.device, source: str) -> Segmenter:

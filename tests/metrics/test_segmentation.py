@@ -322,3 +322,6 @@ def test_bad_segmenters(
     content[middle : middle + 200] = bytes(200)
     damaged.write_bytes(bytes(content))
     assert "damaged, its record" in problem(damaged)
+    content[content.index(b"PK\x01\x02")] = 0  # of the list of records
+    damaged.write_bytes(bytes(content))
+    assert "cannot be read" in problem(damaged)
