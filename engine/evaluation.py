@@ -123,7 +123,13 @@ def subject_of_run(options: EvaluateOptions, render: Render, runtime: Runtime) -
     phase, total = dataset.phase, len(dataset)
     how_many = min(options.results.how_many, total)
     options = replaced(options, {"phase": phase, "how_many": how_many})
-    of_test = TestOptions(options.run, options.data, options.model, options.results)
+    of_test = TestOptions(
+        run=options.run,
+        data=options.data,
+        model=options.model,
+        ema=options.ema,
+        results=options.results,
+    )
     gallery = render(of_test, keeps=True)
     pairs = pairs_of_gallery(gallery, dataset) if runtime.world.is_main else []
     checkpoint, warning = read_checkpoint(options)

@@ -33,6 +33,7 @@ from pix2pixhd.util.checkpoint import (
     save_text,
 )
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image_pool import ImagePool
 from pix2pixhd.util.words import counted
 
 STATE = "latest_state.pth"
@@ -98,7 +99,7 @@ class TrainingState:
         self.wait()
         owns: list[dict[str, Any]] = []
         if "latest" in epochs:
-            own = {"pool": self.model.pool.state_dict(), "random": _random_states()}
+            own = {"pool": self._pool.state_dict(), "random": _random_states()}
             owns = gather(own, self.world)
         if not self.world.is_main:
             return
@@ -231,6 +232,11 @@ class TrainingState:
     def _file(self) -> Path:
         return self.folder / STATE
 
+    @property
+    def _pool(self) -> ImagePool:
+        assert self.model.adversary is not None, "this model was built for rendering"
+        return self.model.adversary.pool
+
     def _begin_average(self, name: str, source: str) -> str:
         """Let an average begin with the weights that it is of; returns the line that says so."""
         trained = name.removesuffix("_ema")
@@ -282,7 +288,7 @@ class TrainingState:
         if self.world.rank < len(owns):
             own = owns[self.world.rank]
             device = next(self.model.netG.parameters()).device
-            self.model.pool.load_state_dict(own["pool"], device)
+            self._pool.load_state_dict(own["pool"], device)
             _set_random_states(own["random"])
 
     def _read_progress(self) -> Progress:

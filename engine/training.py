@@ -116,10 +116,7 @@ def build(options: TrainOptions) -> Run:
         labels=labels,
         image_bits=dataset.image_bits,
         compiled=compiled_step(model, runtime),
-        watch=CollapseWatch(
-            options.loss.gan_loss,
-            options.discriminator.num_D if model.scale_reduction == "sum" else 1,
-        ),
+        watch=CollapseWatch(options.loss.gan_loss, options.discriminator.num_D),
     )
 
 

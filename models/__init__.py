@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pix2pixhd.models.adversary import PatchAdversary
 from pix2pixhd.models.blocks import ResnetBlock, initialise
 from pix2pixhd.models.conditioning import condition_channels
 from pix2pixhd.models.discriminators import MultiscaleDiscriminator
@@ -98,9 +99,12 @@ def create_model(
     return for_rendering(
         netE=create_encoder(model) if encodes else None,
         netD=netD,
-        gan=GAN_LOSSES[loss.gan_loss],
+        adversary=PatchAdversary(
+            GAN_LOSSES[loss.gan_loss],
+            matches_features=loss.ganFeat_loss,
+            pool=ImagePool(loss.pool_size, seed),
+        ),
         vgg=vgg,
-        use_feature_matching=loss.ganFeat_loss,
         lambda_feat=loss.lambda_feat,
-        pool=ImagePool(loss.pool_size, seed),
+        lambda_L1=loss.lambda_L1,
     )

@@ -113,6 +113,9 @@ class DataOptions:
     """Side in pixels of the random crop, for the modes that crop."""
     flip: bool = True
     """Mirror training images left to right, at random."""
+    augment: bool = False
+    """Also turn and enlarge all maps of a training sample a little, at random, and change the
+    colours of its photograph."""
     batchSize: Annotated[int, Range(1, 100_000)] = 1
     """Images per step, of all processes together; test.py: at once, in each process."""
     serial_batches: bool = False
@@ -175,6 +178,14 @@ class ModelOptions:
     """Normalisation after the convolutions."""
     use_dropout: bool = False
     """Dropout of 0.5 in the residual blocks."""
+    upsample: Literal["deconv", "resize"] = "deconv"
+    """How generator and encoder double the resolution. deconv: a transposed convolution, as
+    published; resize: the nearest pixel repeated, then a convolution, which leaves no grid."""
+    pad_down: Literal["zero", "reflect"] = "zero"
+    """Padding of the convolutions that halve the resolution in generator and encoder: zeros, as
+    published, or reflection, which some bright blobs do not survive."""
+    z_dim: Annotated[int, Range(0, 4096)] = 0
+    """Numbers of noise for each image as further input, for runs without features; 0: none."""
     instance_feat: bool = False
     """Encoded instance features as further input."""
     label_feat: bool = False
@@ -244,6 +255,9 @@ class ProgramOptions:
 class TrainedRunOptions(ProgramOptions):
     """Base of a program that uses a trained run and inherits its networks: see `parse_for_run`."""
 
+    ema: bool = True
+    """Take the average of the weights where the run kept one (see --ema_half_life of training)."""
+
     def run_problems(self) -> Iterator[str]:
         """As `problems`, for what the run's networks are not made for: once those are known."""
         yield from ()
@@ -258,5 +272,8 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
         yield f"--instance_feat with --no_instance: instances need their maps; {remedy}"
     if per_label and model.label_nc == 0:
         yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
+    if model.z_dim and (per_instance or per_label):
+        kind = "instance_feat" if per_instance else "label_feat"
+        yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"
     if model.load_features and not (per_instance or per_label):
         yield "--load_features: the networks take no features; add --instance_feat or --label_feat"

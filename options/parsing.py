@@ -77,16 +77,25 @@ def parse_train(
     Raises:
         UserError: argv or the run's saved options are at fault; one line for each problem.
     """
-    options = read_argv(argv, TrainOptions())
+    options = _read_train(argv)
     if is_restarted(options.run.folder):
         argv = [*argv, "--continue_train", "--load_pretrain=", "--which_epoch=latest"]
-        options = read_argv(argv, TrainOptions())
+        options = _read_train(argv)
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
         left = left.union(*(names for names in _SAY_ONE_THING if names & _given(argv)))
         left |= {name for name, part in _SERVES.items() if f"--no_{part}" in argv}
         options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
+
+
+def _read_train(argv: Sequence[str]) -> TrainOptions:
+    """As argv says, and by default what goes with its discriminator."""
+    options = read_argv(argv, TrainOptions())
+    if options.discriminator.netD == "multiscale":
+        return options
+    off = {"ganFeat_loss": False, "vgg_loss": options.loss.vgg_weights is not None}
+    return read_argv(argv, replaced(TrainOptions(), off))
 
 
 def parse_for_run(

@@ -15,12 +15,18 @@ from pix2pixhd.options.metric_options import MetricOptions
 class DiscriminatorOptions:
     """The discriminators."""
 
+    netD: Literal["multiscale", "segmentation"] = "multiscale"
+    """multiscale: PatchGANs on several resolutions, which see the condition and the image;
+    segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake."""
     num_D: Annotated[int, Range(1, 10)] = 2
     """Discriminators, each at half the resolution of the one before."""
     n_layers_D: Annotated[int, Range(1, 12)] = 3
     """Convolutions in a discriminator before its last two."""
     ndf: Filters = 64
-    """Filters in a discriminator's first layer."""
+    """Filters in a discriminator's first layer; of the segmentation discriminator, half as many."""
+    spectral_norm: Literal["none", "D", "GD"] = "none"
+    """Divide the weights of the discriminators' convolutions, or also of the generator's, by their
+    spectral norm."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,22 @@ class LossOptions:
     lsgan: bool = True
     """--no_lsgan is the same as --gan_loss vanilla."""
     ganFeat_loss: bool = True
-    """Feature matching: fake and real should look alike to the discriminators' layers."""
+    """Feature matching: fake and real should look alike to the discriminators' layers. By default
+    off with --netD segmentation."""
     vgg_loss: bool = True
-    """Perceptual loss: fake and real should look alike to a VGG19 trained on ImageNet."""
+    """Perceptual loss: fake and real should look alike to a VGG19 trained on ImageNet. By default
+    off with --netD segmentation, unless --vgg_weights are given."""
     vgg_weights: str | None = None
     """File with VGG19 weights under torchvision's names; without it torchvision fetches its own."""
     lambda_feat: Annotated[float, Range(0)] = 10.0
     """Weight of feature matching and of the VGG loss."""
+    lambda_L1: Annotated[float, Range(0)] = 0.0
+    """Weight of the mean absolute difference of fake and real."""
+    lambda_mix: Annotated[float, Range(0)] = 10.0
+    """Weight of LabelMix, the consistency of --netD segmentation on mixtures of fake and real."""
+    diffaug: str = ""
+    """What the discriminators see is changed at random, fake and real in the same way: a comma list
+    of color, translation, cutout. For small data sets."""
     pool_size: Natural = 0
     """Size of a buffer of earlier fakes that the discriminators are shown; 0 for none."""
 
@@ -53,8 +68,20 @@ class ScheduleOptions:
     """Further epochs, in which the learning rate falls linearly to zero."""
     lr: Annotated[float, Range(0)] = 0.0002
     """Starting learning rate of Adam."""
+    lr_D: Annotated[float, Range(0)] | None = None
+    """The same of the discriminators; by default as --lr."""
     beta1: Annotated[float, Range(0)] = 0.5
     """Momentum of Adam; less than 1."""
+    beta2: Annotated[float, Range(0)] = 0.999
+    """Decay of Adam's second moment; less than 1."""
+    ema_half_life: Annotated[float, Range(0)] = 0.0
+    """Images after which a weight counts half in an average of the generator's (and the encoder's),
+    which is saved as *_net_G_ema.pth and renders; 0: no average."""
+    init: Literal["normal", "xavier", "orthogonal"] = "normal"
+    """How the convolutions' weights begin: normally distributed, by Glorot and Bengio's rule
+    (normal, too), or orthogonal."""
+    init_gain: Annotated[float, Range(0)] | None = None
+    """Deviation for normal, by default 0.02; factor for the others, by default 1."""
     continue_train: bool = False
     """Go on where the run was stopped; takes the run's own options where none are given."""
     load_pretrain: str = ""
@@ -121,8 +148,9 @@ class TrainOptions(ProgramOptions):
         loss, schedule, data = self.loss, self.schedule, self.data
         if loss.gan_loss == "hinge" and not loss.lsgan:
             yield "--gan_loss hinge with --no_lsgan: they name two losses; drop --no_lsgan"
-        if schedule.beta1 >= 1:
-            yield f"--beta1 {schedule.beta1}: must be less than 1"
+        for name in ("beta1", "beta2"):
+            if (beta := getattr(schedule, name)) >= 1:
+                yield f"--{name} {beta}: must be less than 1"
         if schedule.niter + schedule.niter_decay < 1:
             yield "--niter 0 with --niter_decay 0: no epoch is left to train; raise one of them"
         if schedule.continue_train and schedule.load_pretrain:

@@ -28,17 +28,17 @@ def plain_gradients(
     """Losses and gradients in three discriminator passes and two whole backward passes."""
     given = condition(batch.label, batch.inst, model.label_nc)
     fake = model.generate(batch)
-    shown = model.pool.query(torch.cat([given, fake.detach()], dim=1))
+    shown = model.adversary.pool.query(torch.cat([given, fake.detach()], dim=1))
     on_shown = model.netD(shown)
     pred_real = model.netD(torch.cat([given, batch.image], dim=1))
     pred_fake = model.netD(torch.cat([given, fake], dim=1))
-    terms = {"G_GAN": over_scales(pred_fake, model.gan.for_generator)}
-    if model.use_feature_matching:
+    terms = {"G_GAN": over_scales(pred_fake, model.adversary.gan.for_generator)}
+    if model.adversary.matches_features:
         terms["G_GAN_Feat"] = model.loss_weights["G_GAN_Feat"].logged * feature_matching(
             pred_fake, pred_real
         )
     loss_G = sum(terms.values())
-    judge = model.gan.for_discriminator
+    judge = model.adversary.gan.for_discriminator
     terms["D_real"] = over_scales(pred_real, lambda logits: judge(logits, is_real=True))
     terms["D_fake"] = over_scales(on_shown, lambda logits: judge(logits, is_real=False))
     loss_D = (terms["D_real"] + terms["D_fake"]) * 0.5
@@ -82,11 +82,15 @@ def test_one_pass_step_is_the_plain_step(
     flags = {"gan_loss": gan_loss, "ganFeat_loss": matching, "pool_size": pool_size, "norm": norm}
     model, batch = tiny_model(seed=1, **flags), tiny_batch(count=1)
     for seed in range(pool_size):
-        model.pool.query(torch.randn(1, 8, 16, 24, generator=torch.Generator().manual_seed(seed)))
+        model.adversary.pool.query(
+            torch.randn(1, 8, 16, 24, generator=torch.Generator().manual_seed(seed))
+        )
     terms, expected = plain_gradients(deepcopy(model), batch)
     if pool_size:  # the discriminators are shown another fake than the one they judge
         outputs = deepcopy(model)(batch)
-        assert not torch.equal(outputs.pred_pool[0][-1], outputs.pred_fake[0][-1])
+        assert not torch.equal(
+            outputs.judgement.pred_pool[0][-1], outputs.judgement.pred_fake[0][-1]
+        )
 
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     found_terms = take_step(model, Watched(model, LR, beta1=0.5), batch)
@@ -193,7 +197,7 @@ def test_mixed_precision_step() -> None:
     result = gradients_of(model, runtime, outputs, "GD", optimizers.scale())
     optimizers.update(result.gradients)
     assert optimizers.scaler.get_scale() == 64.0  # nothing overflowed
-    assert outputs.pred_fake[0][-1].dtype == torch.float16
+    assert outputs.judgement.pred_fake[0][-1].dtype == torch.float16
     assert outputs.fake.dtype == torch.float32  # float16 is too coarse for the image itself
     for name, term in result.terms.items():
         assert term.item() == pytest.approx(terms[name].item(), rel=2e-2), name

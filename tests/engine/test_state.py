@@ -54,7 +54,7 @@ def everything(run: TrainingState) -> dict[str, Any]:
     return {
         "model": run.model.state_dict(),
         "optimizers": run.optimizers.state_dict(),
-        "pool": run.model.pool.state_dict(),
+        "pool": run.model.adversary.pool.state_dict(),
         "random": torch.get_rng_state(),
     }
 
@@ -311,7 +311,7 @@ def test_a_save_that_failed_is_told_by_the_next(tmp_path: Path) -> None:
 
 def test_earlier_fakes_leave_their_device() -> None:
     """A state dict that named a GPU would be read back onto that one, absent or another rank's."""
-    pool = tiny_model(pool_size=1).pool
+    pool = tiny_model(pool_size=1).adversary.pool
     pool.images = [torch.zeros(1, device="meta")]
     with pytest.raises(NotImplementedError):  # meta tensors cannot be copied: so it was tried
         pool.state_dict()
