@@ -24,8 +24,8 @@ UNKNOWN = -1  # the label of what a shift brings in from outside
 
 def color(seen: Seen) -> Seen:
     """Brightness, saturation and contrast of the images; values may leave [-1, 1], as there."""
-    shape = len(seen.fake), 1, 1, 1
-    brightness, saturation, contrast = torch.rand(3, *shape, device=seen.fake.device)
+    draws = torch.rand(3, len(seen.fake), 1, 1, 1, device=seen.fake.device)
+    brightness, saturation, contrast = draws.to(seen.fake.dtype)
 
     def changed(image: Tensor) -> Tensor:
         image = image + (brightness - 0.5)
