@@ -21,7 +21,7 @@ from pix2pixhd.options.fields import flat, replaced, types_of
 from pix2pixhd.options.flags import as_flag
 from pix2pixhd.options.saved import find_paths, saved_options
 from pix2pixhd.options.test_options import TestOptions
-from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.options.train_options import TrainOptions, defaults_beside
 from pix2pixhd.util.errors import UserError
 
 AnyOptions = TypeVar("AnyOptions", bound=ProgramOptions)
@@ -92,10 +92,8 @@ def parse_train(
 def _read_train(argv: Sequence[str]) -> TrainOptions:
     """As argv says, and by default what goes with its discriminator."""
     options = read_argv(argv, TrainOptions())
-    if options.discriminator.netD == "multiscale":
-        return options
-    off = {"ganFeat_loss": False, "vgg_loss": options.loss.vgg_weights is not None}
-    return read_argv(argv, replaced(TrainOptions(), off))
+    defaults = defaults_beside(options)
+    return options if defaults == TrainOptions() else read_argv(argv, defaults)
 
 
 def parse_for_run(

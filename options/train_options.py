@@ -198,3 +198,11 @@ class TrainOptions(ProgramOptions):
             yield f"{both}: nothing is measured; add --eval_freq 1, or drop --best_metric"
         if log.best_metric not in (name.strip() for name in log.metrics.split(",")):
             yield f"--best_metric {log.best_metric}: must be one of --metrics {log.metrics}; add it"
+
+
+def defaults_beside(options: TrainOptions) -> TrainOptions:
+    """The defaults that go with the options' discriminator."""
+    if options.discriminator.netD == "multiscale":
+        return TrainOptions()
+    off = {"ganFeat_loss": False, "vgg_loss": options.loss.vgg_weights is not None}
+    return replaced(TrainOptions(), off)

@@ -75,6 +75,31 @@ def test_a_run_stopped_after_any_step_ends_as_one_never_stopped(
     assert without_time(metrics(run_dir)) == without_time(metrics(whole))
 
 
+def test_with_the_segmentation_discriminator_and_diffaug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scalars are logged, its page says how to train it, and it goes on bit for bit."""
+    write_tiny_data(tmp_path)
+    flags = ("--netD", "segmentation", "--ndf", "1", "--diffaug", "color,translation,cutout")
+    flags = (*flags, "--ganFeat_loss", "--niter", "1", "--niter_decay", "0", "--print_freq", "1")
+    flags = (*flags, "--max_dataset_size", "2")
+    outcome = run_train(*tiny_run(tmp_path, "whole"), *flags)
+    assert outcome.code == 0, outcome.err
+    assert "--num_D 1: it has no effect; --netD segmentation is one network" in outcome.out
+    whole, stopped = tmp_path / "ck/whole", tmp_path / "ck/stopped"
+    assert len(metrics(whole)) == outcome.out.count(" D_mIoU: ") == 2
+    names = {"G_GAN", "G_GAN_Feat", "D_real", "D_fake", "D_mix", "D_mIoU", "G_mIoU"}
+    assert all(names <= line.keys() and 0 <= line["D_mIoU"] <= 1 for line in metrics(whole))
+    page = (whole / "web/index.html").read_text()
+    assert "--netD segmentation" in page and "--ganFeat_loss" in page
+    stop_after(monkeypatch, 1, signal.SIGTERM)
+    assert run_train(*tiny_run(tmp_path, "stopped"), *flags, "--no_html").code == 143
+    where = ("--name", "stopped", "--checkpoints_dir", tmp_path / "ck")
+    assert run_train(*where, "--continue_train").code == 0
+    assert same_weights(whole, stopped)
+    assert without_time(metrics(whole)) == without_time(metrics(stopped))
+
+
 def without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name != "time"} for line in lines]
 
