@@ -203,11 +203,8 @@ def test_colours_follow_their_factors(dtype: str, black: int, white: int, channe
         levels = levels.mean(1, keepdims=True) + (levels - levels.mean(1, keepdims=True)) * 1.2
     expected = levels.mean() + (levels - levels.mean()) * 1.1 + black
     result = transforms.recoloured(torch.from_numpy(of_type), Colours(0.8, 1.1, 1.2))
-    np.testing.assert_allclose(
-        result.double(),
-        expected.clip(black, white) if dtype == "float32" else expected.clip(black, white).round(),
-        atol=1e-6 if dtype == "float32" else 1,
-    )
+    rounding = 1e-6 if dtype == "float32" else 0.51
+    np.testing.assert_allclose(result.double(), expected.clip(black, white), atol=rounding)
     assert result.numpy().dtype == dtype
     same = transforms.recoloured(torch.from_numpy(of_type), Colours(1, 1, 1))
     np.testing.assert_allclose(same.numpy(), of_type, atol=1e-6)
