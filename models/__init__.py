@@ -15,6 +15,7 @@ from pix2pixhd.models.discriminators import MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
 from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
+from pix2pixhd.models.generators.base import layers_of
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.util.image_pool import ImagePool
@@ -54,7 +55,7 @@ def _condition_channels(model: ModelOptions) -> int:
 def create_encoder(model: ModelOptions) -> Encoder:
     """The encoder that the options describe, with fresh weights."""
     sizes = model.feat_num, model.nef, model.n_downsample_E
-    return initialise(Encoder(model.output_nc, *sizes, norm=model.norm))
+    return initialise(Encoder(model.output_nc, *sizes, layers=layers_of(model)))
 
 
 def uses_features(model: ModelOptions) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pix2pixhd.models.blocks import NORM_LAYERS, Layers
 from pix2pixhd.models.conditioning import memory_format_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ class Generator(nn.Module):
 BuildGenerator = Callable[["ModelOptions", int, int], Generator]
 """A row of GENERATORS: from the options, the channels of the maps and those of the features (0 in a
 run without) to a generator. It alone reads the options that are this generator's own."""
+
+
+def layers_of(options: ModelOptions) -> Layers:
+    """Those that generator and encoder are made of."""
+    norm = NORM_LAYERS[options.norm]
+    return Layers(norm, options.upsample, options.pad_down, options.use_dropout)
 
 
 def joined(maps: Tensor, more: Tensor | None) -> Tensor:

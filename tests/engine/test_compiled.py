@@ -37,7 +37,7 @@ LOCAL = {"netG": "local", "num_D": 3}
 FULL, HALF = torch.float32, torch.bfloat16
 CASES: dict[str, tuple[dict[str, Any], bool, torch.dtype]] = {
     "global": ({}, False, FULL),
-    "local": (LOCAL, False, FULL),
+    "local, remedies": (LOCAL | {"upsample": "resize", "pad_down": "reflect"}, False, FULL),
     "local, checkpointed": (LOCAL, True, FULL),
     "local, checkpointed, in bfloat16": (LOCAL, True, HALF),
     "instance features, in bfloat16": ({"instance_feat": True, **FEATURES}, False, HALF),

@@ -53,6 +53,7 @@ architectures = st.fixed_dictionaries(
         "feat_num": st.integers(1, 5),
         "n_downsample_E": sizes,
         "nef": sizes,
+        "upsample": st.sampled_from(["deconv", "resize"]),
     }
 )
 

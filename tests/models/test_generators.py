@@ -7,12 +7,20 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import torch
 
-from pix2pixhd.models.blocks import NORM_LAYERS, average_pool, initialise
+from pix2pixhd.models.blocks import (
+    NORM_LAYERS,
+    ReflectedConvolution,
+    TransposedConvolution,
+    average_pool,
+    initialise,
+)
 from pix2pixhd.models.generators import GENERATORS, Generator
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import replaced
 
 CASES = [(name, {}) for name in GENERATORS] + [("local", {"n_local_enhancers": 2})]
+REMEDIES = {"upsample": "resize", "pad_down": "reflect"}
+CASES += [(name, REMEDIES) for name in GENERATORS]
 MAPS, FEATURES = 4, 1  # channels
 every_generator = pytest.mark.parametrize(
     ("name", "changes"), CASES, ids=lambda value: value if isinstance(value, str) else ""
@@ -104,6 +112,17 @@ def test_dropout_acts_in_training_alone(name: str, changes: dict[str, Any]) -> N
 def test_dropout_keeps_the_keys(name: str, changes: dict[str, Any]) -> None:
     plain, dropping = (build(name, changes | {"use_dropout": flag}) for flag in (False, True))
     assert list(plain.state_dict()) == list(dropping.state_dict())
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_remedies_keep_the_keys_and_leave_no_transposed_convolution(name: str) -> None:
+    plain, other = build(name, {}), build(name, REMEDIES)
+    assert list(plain.state_dict()) == list(other.state_dict())
+    halvings = plain.stride.bit_length() - 1
+    for generator, plain_ones, reflected in ((plain, halvings, 0), (other, 0, 2 * halvings)):
+        kinds = [type(module) for module in generator.modules()]
+        assert kinds.count(TransposedConvolution) == plain_ones
+        assert kinds.count(ReflectedConvolution) == reflected
 
 
 @every_generator
