@@ -101,6 +101,7 @@ def build(options: TrainOptions) -> Run:
         model,
         options.schedule.lr,
         options.schedule.beta1,
+        options.schedule.beta2,
         scale_gradients=runtime.dtype == torch.float16,
     )
     return Run(
