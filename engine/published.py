@@ -188,7 +188,7 @@ def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptio
 def _channels(model: ModelOptions) -> int:
     """Of the generator's input."""
     maps = condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
-    return maps + (model.feat_num if uses_features(model) else 0)
+    return maps + model.z_dim + (model.feat_num if uses_features(model) else 0)
 
 
 def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOptions:
@@ -246,6 +246,7 @@ def _in_words(model: ModelOptions) -> str:
     parts += ["the boundaries of instances"] if model.instance else []
     parts += [f"a further image of {model.extra_nc}"] if model.extra_nc else []
     parts += [f"{model.feat_num} features"] if uses_features(model) else []
+    parts += [f"{model.z_dim} of noise"] if model.z_dim else []
     return ", ".join(parts)
 
 

@@ -24,15 +24,18 @@ class GlobalGenerator(Generator):
         n_downsample: int = 4,  # times the resolution is halved
         n_blocks: int = 9,  # residual blocks
         layers: Layers = PUBLISHED,
+        noise_dim: int = 0,  # further input channels
     ) -> None:
         super().__init__()
-        self.stride = 2**n_downsample
-        self.model = encoder_decoder(in_channels, out_channels, ngf, n_downsample, layers, n_blocks)
+        self.stride, self.noise_dim = 2**n_downsample, noise_dim
+        self.model = encoder_decoder(
+            in_channels + noise_dim, out_channels, ngf, n_downsample, layers, n_blocks
+        )
 
     def forward(
         self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        return self.model(joined(maps, features))
+        return self.model(joined(maps, features, noise))
 
     def without_output(self) -> nn.Sequential:
         """The network up to its last feature map, [N, ngf, H, W]."""
@@ -48,4 +51,5 @@ def build_global(options: ModelOptions, map_channels: int, feature_channels: int
         n_downsample=options.n_downsample_global,
         n_blocks=options.n_blocks_global,
         layers=layers_of(options),
+        noise_dim=options.z_dim,
     )

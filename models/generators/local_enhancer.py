@@ -41,13 +41,15 @@ class LocalEnhancer(Generator):
         n_local_enhancers: int = 1,  # N
         n_blocks_local: int = 3,  # residual blocks of each stage
         layers: Layers = PUBLISHED,
+        noise_dim: int = 0,  # further input channels
     ) -> None:
         super().__init__()
         self.stride = 2 ** (n_downsample + n_local_enhancers)
-        self.n_local_enhancers = n_local_enhancers
+        self.n_local_enhancers, self.noise_dim = n_local_enhancers, noise_dim
         self.outermost_prefixes = (f"model{n_local_enhancers}_",)
         # `model` and `model<n>_<part>` are the names that published checkpoints have.
         width = ngf * 2**n_local_enhancers
+        in_channels += noise_dim
         self.model = GlobalGenerator(
             in_channels, out_channels, width, n_downsample, n_blocks, layers
         ).without_output()
@@ -66,7 +68,7 @@ class LocalEnhancer(Generator):
     def forward(
         self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        pyramid = [joined(maps, features)]
+        pyramid = [joined(maps, features, noise)]
         for _ in range(self.n_local_enhancers):
             pyramid.append(self.downsample(pyramid[-1]))  # [N, C, H / 2, W / 2], ...
         x = self.model(pyramid.pop())  # [N, ngf * 2^N, H / 2^N, W / 2^N]
@@ -86,4 +88,5 @@ def build_local(options: ModelOptions, map_channels: int, feature_channels: int)
         n_local_enhancers=options.n_local_enhancers,
         n_blocks_local=options.n_blocks_local,
         layers=layers_of(options),
+        noise_dim=options.z_dim,
     )

@@ -100,6 +100,7 @@ INPUTS = [
     ("--label_nc 0 --input_nc 1 --no_instance", "--label_nc 0", "--input_nc 1 --no_instance"),
     ("--label_nc 0 --input_nc 7 --no_instance", "--label_nc 0 --no_instance", "--input_nc 7"),
     ("--label_nc 0 --input_nc 7", "--input_nc 7", "--label_nc 0"),
+    ("--label_nc 12 --z_dim 3", "--label_nc 12 --z_dim 3", ""),
 ]
 
 

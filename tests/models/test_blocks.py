@@ -15,6 +15,7 @@ from pix2pixhd.models.blocks import (
     NORM_LAYERS,
     Convolution,
     Float32Tanh,
+    Init,
     InstanceNorm,
     Layers,
     ReflectedConvolution,
@@ -146,6 +147,20 @@ def test_initial_weights() -> None:
     assert norm.weight.std().item() == pytest.approx(0.02, rel=0.1)
     assert not norm.bias.any()
     assert torch.equal(conv.bias, biases)
+
+
+@pytest.mark.parametrize("gain", [None, 0.5])
+def test_other_initial_weights(gain: float | None) -> None:
+    factor = gain or 1.0
+    for layer in (nn.Conv2d(16, 32, 3), nn.ConvTranspose2d(32, 16, 3)):
+        initialise(layer, Init("xavier", gain))
+        deviation = factor * (2 / ((16 + 32) * 9)) ** 0.5
+        assert layer.weight.std().item() == pytest.approx(deviation, rel=0.05)
+        initialise(layer, Init("orthogonal", gain))
+        rows = layer.weight.detach().flatten(1)
+        torch.testing.assert_close(rows @ rows.T, factor**2 * torch.eye(len(rows)))
+        initialise(layer, Init("normal", gain))
+        assert layer.weight.std().item() == pytest.approx(gain or 0.02, rel=0.05)
 
 
 @pytest.mark.parametrize("count", [1, 3])

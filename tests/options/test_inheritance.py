@@ -372,6 +372,14 @@ def test_what_only_a_run_with_features_can_do(
     assert error_lines(lambda: parse(line.split()))[0].startswith(problem)
 
 
+def test_noise_has_styles_but_no_photographs(save: Save) -> None:
+    save("--z_dim 4")
+    assert parse_test(["--styles", "3"]).results.styles == 3
+    [line] = error_lines(lambda: parse_test(["--styles", "2", "--style_from", "a.png"]))
+    assert line == "--style_from a.png: the run was trained without features; leave it out"
+    assert error_lines(lambda: parse_encode([]))[0].startswith("the run has no encoder")
+
+
 def test_gpus_are_the_launchers_where_there_is_one(save: Save) -> None:
     save("--gpu_ids 4,5,6,7")
     assert parse_train(["--continue_train"]).run.gpu_ids == "4,5,6,7"
