@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
+from pix2pixhd.engine.averages import update_averages
 from pix2pixhd.engine.best import BEST, Best, open_best
 from pix2pixhd.engine.distributed import broadcast, shut_down, wrap_ddp
 from pix2pixhd.engine.optimizers import Optimizers, learning_rate
@@ -96,6 +97,7 @@ def train_epoch(
             run.model, run.optimizers, run.runtime, batch, run.recipe, run.compiled
         )
         progress = dataclasses.replace(progress, images_done=progress.images_done + images)
+        update_averages(run.model, options.schedule.ema_half_life, progress.step, images)
         logger.advance(images)
         log.log(progress, batch, fake, terms)
         signal_number = run.vote.cast(stop.received or 0)

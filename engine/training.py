@@ -14,6 +14,7 @@ from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.data.sampler import EpochSampler
+from pix2pixhd.engine.averages import begin_averages
 from pix2pixhd.engine.batch_norm import synchronise_batch_norm
 from pix2pixhd.engine.collapse import CollapseWatch
 from pix2pixhd.engine.compiled import CompiledGradients, compiled_step
@@ -96,6 +97,8 @@ def build(options: TrainOptions) -> Run:
     runtime.prepare(model)
     if runtime.world.size > 1 and options.model.norm == "batch":
         synchronise_batch_norm(model)
+    if options.schedule.ema_half_life:
+        begin_averages(model)
     if not runtime.world.is_main:
         torch.manual_seed((seed + runtime.world.rank) % 2**63)  # else all dropped the same units
     optimizers = Optimizers(
