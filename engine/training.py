@@ -121,8 +121,15 @@ def build(options: TrainOptions) -> Run:
         labels=labels,
         image_bits=dataset.image_bits,
         compiled=compiled_step(model, runtime),
-        watch=CollapseWatch(options.loss.gan_loss, options.discriminator.num_D),
+        watch=watch_of(options),
     )
+
+
+def watch_of(options: TrainOptions) -> CollapseWatch:
+    """For a collapse; of PatchGANs, what is usual of their losses is known."""
+    is_patch = options.discriminator.netD == "multiscale"
+    loss = options.loss.gan_loss if is_patch else options.discriminator.netD
+    return CollapseWatch(loss, options.discriminator.num_D)
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:
