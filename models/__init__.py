@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from pix2pixhd.models.adversary import Adversary, PatchAdversary
-from pix2pixhd.models.blocks import ResnetBlock, initialise
+from pix2pixhd.models.blocks import NORMAL, Init, ResnetBlock, initialise
 from pix2pixhd.models.conditioning import condition_channels
 from pix2pixhd.models.diffaug import augmentation
 from pix2pixhd.models.discriminators import MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
 from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
+from pix2pixhd.models.generators.base import layers_of
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
@@ -28,20 +29,23 @@ if TYPE_CHECKING:
     from pix2pixhd.options.train_options import DiscriminatorOptions, LossOptions
 
 
-def create_generator(model: ModelOptions) -> Generator:
+def create_generator(model: ModelOptions, init: Init = NORMAL) -> Generator:
     """The generator that the options describe, with fresh weights."""
     maps = _condition_channels(model)
     features = model.feat_num if uses_features(model) else 0
-    return initialise(GENERATORS[model.netG](model, maps, features))
+    return initialise(GENERATORS[model.netG](model, maps, features), init)
 
 
 def create_discriminator(
-    model: ModelOptions, discriminator: DiscriminatorOptions, return_features: bool
+    model: ModelOptions,
+    discriminator: DiscriminatorOptions,
+    return_features: bool,
+    init: Init = NORMAL,
 ) -> nn.Module:
     """The discriminators that the options describe, with fresh weights."""
     if discriminator.netD == "segmentation":
         sizes = model.output_nc, model.label_nc, discriminator.ndf
-        return initialise(SegmentationDiscriminator(*sizes))
+        return initialise(SegmentationDiscriminator(*sizes), init)
     conditions = _condition_channels(model)
     network = MultiscaleDiscriminator(
         in_channels=conditions + model.output_nc,
@@ -51,7 +55,7 @@ def create_discriminator(
         norm=model.norm,
         return_features=return_features,
     )
-    return initialise(network)
+    return initialise(network, init)
 
 
 def create_adversary(
@@ -75,10 +79,10 @@ def _condition_channels(model: ModelOptions) -> int:
     return condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
 
 
-def create_encoder(model: ModelOptions) -> Encoder:
+def create_encoder(model: ModelOptions, init: Init = NORMAL) -> Encoder:
     """The encoder that the options describe, with fresh weights."""
     sizes = model.feat_num, model.nef, model.n_downsample_E
-    return initialise(Encoder(model.output_nc, *sizes, norm=model.norm))
+    return initialise(Encoder(model.output_nc, *sizes, layers=layers_of(model)), init)
 
 
 def uses_features(model: ModelOptions) -> bool:
@@ -93,6 +97,7 @@ def create_model(
     seed: int = 0,
     checkpoint_activations: bool = False,
     vgg: VGGPerceptualLoss | None = None,
+    init: Init = NORMAL,
 ) -> Pix2PixHDModel:
     """The model: for training where `discriminator` and `loss` are given, else for rendering.
 
@@ -102,9 +107,10 @@ def create_model(
         seed: of the weights.
         checkpoint_activations: compute those of residual blocks again for the gradient.
         vgg: the perceptual loss, where there is one.
+        init: how fresh weights begin.
     """
     torch.manual_seed(seed)
-    generator = create_generator(model)
+    generator = create_generator(model, init)
     for module in generator.modules():
         if isinstance(module, ResnetBlock):
             module.keeps_activations = not checkpoint_activations
@@ -118,10 +124,10 @@ def create_model(
     )
     if discriminator is None or loss is None:
         return for_rendering()
-    netD = create_discriminator(model, discriminator, return_features=loss.ganFeat_loss)
+    netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init)
     encodes = uses_features(model) and not model.load_features
     return for_rendering(
-        netE=create_encoder(model) if encodes else None,
+        netE=create_encoder(model, init) if encodes else None,
         netD=netD,
         adversary=create_adversary(model, discriminator, loss, seed),
         augment=augmentation(loss.augmentations),
