@@ -41,7 +41,7 @@ _LEARNED = {"value_range", "input_range"}
 # Of the model options, those that tell how to use the networks, not what they are: they may change.
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
 
-_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED
+_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED | {"netD"}
 
 # What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
 # folder are where it was found, even if it was moved since.

@@ -45,6 +45,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, torch.dtype]] = {
     "label features": ({"label_feat": True, **FEATURES}, False, FULL),
     "label features, checkpointed": ({"label_feat": True, **FEATURES}, True, FULL),
 }
+SEGMENTATION = {"netD": "segmentation", "ndf": 1, "diffaug": "color,translation,cutout"}
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,19 @@ def test_the_whole_step_is_captured(case: str) -> None:
             found = compute(batch)
         torch.manual_seed(seed)
         expect_equal(found, compute_gradients(model, runtime, batch))
+
+
+@pytest.mark.slow
+def test_the_segmentation_discriminator_and_diffaug_are_captured() -> None:
+    model = model_with(SEGMENTATION)
+    compute = CompiledGradients(model, COMPILES)
+    for seed in range(2):
+        batch = batch_of(seed=seed)
+        torch.manual_seed(seed)
+        with torch.compiler.set_stance("fail_on_recompile" if seed else "default"):
+            found = compute(batch)
+        torch.manual_seed(seed)
+        expect_equal(found, compute_gradients(model, COMPILES, batch))
 
 
 def test_the_perceptual_loss_and_the_scale_are_captured() -> None:

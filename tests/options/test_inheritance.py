@@ -235,6 +235,13 @@ def test_later_parts_of_the_architecture_too(flag: str, other: str, save: Save) 
     assert [line.split(":")[0] for line in sorted(lines)] == ["--pad_down zero", f"{name} {other}"]
 
 
+def test_the_kind_of_discriminators_stays(save: Save) -> None:
+    save("--netD segmentation")
+    assert parse_train(["--continue_train"]).discriminator.netD == "segmentation"
+    [line] = error_lines(lambda: parse_train(["--continue_train", "--netD", "multiscale"]))
+    assert line.endswith("was trained with --netD segmentation; leave the flag out")
+
+
 def test_the_range_that_networks_learned_stays(save: Save) -> None:
     save("--value_range 0,4095")
     assert parse_test([]).data.value_range == "0,4095"
