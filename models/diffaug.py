@@ -3,8 +3,8 @@
 losses, so that they cannot learn a small data set by heart, and the generator does not learn the
 changes.
 
-Fake and real of a sample are changed in the same way: feature matching compares them place by
-place, and a discriminator that knew the fakes' changes from the real ones' would win by them.
+Fake and real of a sample are changed by the same draw, where the authors draw for each: feature
+matching compares them place by place, and both go with one condition, which moves with them.
 Nothing is drawn on the host: all comes from PyTorch's random state on the images' device.
 """
 
@@ -23,7 +23,7 @@ UNKNOWN = -1  # the label of what a shift brings in from outside
 
 
 def color(seen: Seen) -> Seen:
-    """Brightness, saturation and contrast of the images; values may leave [-1, 1], as there."""
+    """Brightness, saturation and contrast of the images; values may leave [-1, 1]."""
     draws = torch.rand(3, len(seen.fake), 1, 1, 1, device=seen.fake.device)
     brightness, saturation, contrast = draws.to(seen.fake.dtype)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pix2pixhd.models.adversary import Adversary, Judgement, LossWeight, Seen, Terms
+from pix2pixhd.models.discriminators import Activations
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class SegmentationAdversary(Adversary[SegmentationJudgement]):
         return {n: mean_iou(logits_of(x).detach(), judgement.classes) for n, x in said.items()}
 
 
-def logits_of(scales: list[list[Tensor]]) -> Tensor:
+def logits_of(scales: list[Activations]) -> Tensor:
     """Those of a segmentation discriminator, [N, label_nc + 1, H, W], in float32."""
     return scales[0][-1].float()
 

@@ -12,8 +12,14 @@ from torch import Tensor
 from pix2pixhd.models.adversary import Seen
 from pix2pixhd.models.conditioning import condition
 from pix2pixhd.models.diffaug import AUGMENTATIONS, augmentation, color, cutout, translation
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.train_options import TrainOptions
 
 ALL = ",".join(AUGMENTATIONS)
+
+
+def test_the_options_know_all_of_them() -> None:
+    assert not list(replaced(TrainOptions(), {"diffaug": ALL}).problems())
 
 
 def seen(count: int = 2, size: tuple[int, int] = (16, 24), image: Tensor | None = None) -> Seen:
