@@ -17,6 +17,7 @@ from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.spectral import normalise_spectrally
 from pix2pixhd.util.image_pool import ImagePool
 
 if TYPE_CHECKING:
@@ -96,8 +97,14 @@ def create_model(
         return for_rendering()
     netD = create_discriminator(model, discriminator, return_features=loss.ganFeat_loss)
     encodes = uses_features(model) and not model.load_features
+    netE = create_encoder(model) if encodes else None
+    # Last of all: it draws random numbers, and the weights are to be those of training without it.
+    if discriminator.spectral_norm != "none":
+        normalise_spectrally(netD)
+    if discriminator.spectral_norm == "GD":
+        normalise_spectrally(generator, but_output=True)
     return for_rendering(
-        netE=create_encoder(model) if encodes else None,
+        netE=netE,
         netD=netD,
         adversary=PatchAdversary(
             GAN_LOSSES[loss.gan_loss],
