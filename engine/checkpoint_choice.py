@@ -62,7 +62,8 @@ def _best(options: TestOptions, told: dict[str, Any]) -> tuple[dict[str, Any], s
 def features_of(options: TestOptions) -> str:
     """Where the features of the rendered images came from."""
     if not uses_features(options.model):
-        return "label maps only" if options.model.label_nc else "input images only"
+        maps = "label maps" if options.model.label_nc else "input images"
+        return f"{maps} and drawn noise" if options.model.z_dim else f"{maps} only"
     if options.results.use_encoded_image:
         return "of the real image"
     if options.results.style_from:

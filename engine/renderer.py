@@ -21,7 +21,7 @@ from pix2pixhd.engine.memory import require_memory
 from pix2pixhd.engine.published import with_architecture
 from pix2pixhd.engine.render import Rendering, render
 from pix2pixhd.engine.runtime import Runtime, choose_device, runtime_on
-from pix2pixhd.engine.styles import FeatureSource, create_feature_source
+from pix2pixhd.engine.styles import FeatureSource, create_feature_source, draw_noise
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.models import create_model, uses_features
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -73,8 +73,8 @@ class Renderer:
             extra: the further input image of a run with extra_nc, as an image for `label`.
             image: a photograph of the same scene, whose features are taken.
             features: [H, W, feat_num] or [feat_num, H, W], such as `encode` returns.
-            style: number of the draw from the clusters, 0 or more.
-            name: of the image; draws from the clusters are of it, as in test.py.
+            style: number of the draw from the clusters, or of noise, 0 or more.
+            name: of the image; draws are of it, as in test.py.
 
         Returns:
             uint8 [H, W, 3]; of a run of more than 8 bits (output_bits), or of other than 1 or 3
@@ -89,7 +89,8 @@ class Renderer:
         with torch.inference_mode(), self.runtime.autocast():
             if uses_features(self.options.model) and features is None and image is None:
                 given = self._clusters(batch, [name], style)
-            fake = render(self.model, batch, given)
+            noise = draw_noise(self.model, [name], style, self.options.run.seed)
+            fake = render(self.model, batch, given, noise)
         bits, channels = self.options.data.output_bits or 8, fake.shape[1]
         if bits == 8 and channels in (1, 3):
             labels = label_set(self.options.model.label_nc)
@@ -160,7 +161,7 @@ class Renderer:
         if given and not uses_features(self.options.model):
             raise UserError(f"{given[0]}: the run was trained without features; leave it out")
         given += ["style"] * (style != 0)
-        if style and not uses_features(self.options.model):
+        if style and not (uses_features(self.options.model) or self.model.netG.noise_dim):
             raise UserError("style: the run was trained without features; leave it out")
         if len(given) > 1:
             listed = " and ".join(given)

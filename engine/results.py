@@ -99,7 +99,7 @@ def ways_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
         ways[f"tile{results.tile}"] = f"tiles of {results.tile} pixels"
     if results.use_encoded_image:
         ways["encoded"] = "features of the real images"
-    elif uses_features(options.model):
+    elif uses_features(options.model) or options.model.z_dim:
         ways |= _features_apart(options, own)
     return ways
 
@@ -110,7 +110,7 @@ def has_average(options: TestOptions) -> bool:
 
 
 def _features_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
-    """The same of features that are drawn."""
+    """The same of features, or noise, that are drawn."""
     results = options.results
     ways: dict[str, str] = {}
     if results.styles > 1:
@@ -119,7 +119,7 @@ def _features_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
         photo = Path(results.style_from)
         ways[f"style_{_photo_name(photo, results.phase)}"] = f"style of {photo.name}"
     clusters = _clusters(options)
-    if clusters != _clusters(own):
+    if uses_features(options.model) and clusters != _clusters(own):
         name = clusters.name.removeprefix("features_clustered_")
         ways[f"clusters_{name}"] = f"clusters of {clusters}"
     if options.run.seed != own.run.seed:

@@ -1,4 +1,4 @@
-"""What a rendering takes its features from: its real image, another one, or clusters."""
+"""What a rendering takes its features from: its real image, another one, or clusters; or noise."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from pix2pixhd.data import create_dataset, create_loader
@@ -17,7 +18,7 @@ from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.tiling import features_in_tiles
 from pix2pixhd.models import uses_features
 from pix2pixhd.models.clustering import ByLabel
-from pix2pixhd.models.feature_bank import StyleSampler, mean_features_by_label, named_labels
+from pix2pixhd.models.feature_bank import StyleSampler, hashed, mean_features_by_label, named_labels
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 from pix2pixhd.util.batch import Batch
@@ -59,6 +60,16 @@ def create_feature_source(
         return features
 
     return sample
+
+
+def draw_noise(model: Pix2PixHDModel, names: Sequence[str], style: int, seed: int) -> Tensor | None:
+    """Noise for images of these names, [N, noise_dim] from N(0, 1); None if the generator takes
+    none. Seed, style and name alone decide, as they do of features."""
+    if not (size := model.netG.noise_dim):
+        return None
+    states = [int.from_bytes(hashed(f"{seed}/{style}/{name}")) for name in names]
+    rows = [torch.randn(size, generator=torch.Generator().manual_seed(state)) for state in states]
+    return torch.stack(rows).to(next(model.parameters()).device)
 
 
 def needs_encoder(options: TestOptions) -> bool:

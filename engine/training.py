@@ -32,6 +32,7 @@ from pix2pixhd.engine.validation import Validation, open_validation
 from pix2pixhd.engine.vgg import load_vgg_weights
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
+from pix2pixhd.models.blocks import Init
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.fields import replaced
@@ -120,8 +121,15 @@ def build(options: TrainOptions) -> Run:
         labels=labels,
         image_bits=dataset.image_bits,
         compiled=compiled_step(model, runtime),
-        watch=CollapseWatch(options.loss.gan_loss, options.discriminator.num_D),
+        watch=watch_of(options),
     )
+
+
+def watch_of(options: TrainOptions) -> CollapseWatch:
+    """For a collapse; of PatchGANs, what is usual of their losses is known."""
+    is_patch = options.discriminator.netD == "multiscale"
+    loss = options.loss.gan_loss if is_patch else options.discriminator.netD
+    return CollapseWatch(loss, options.discriminator.num_D)
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:
@@ -133,6 +141,7 @@ def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> 
         options.run.seed,
         checkpoint_activations=options.schedule.checkpoint_activations,
         vgg=vgg,
+        init=Init(options.schedule.init, options.schedule.init_gain),
     )
 
 

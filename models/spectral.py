@@ -39,7 +39,8 @@ def normalise_spectrally(network: nn.Module, *, but_output: bool = False) -> Non
     """Normalise all convolutions of a network, whose weights are initialised, in place.
 
     Args:
-        but_output: leave out the last one, of a generator, so that its tanh keeps its range.
+        but_output: leave out the last one: of a generator, so that its tanh keeps its range; of the
+            segmentation discriminator, as published.
     """
     if next(network.parameters()).is_meta:  # nothing is computed there, and vectors take no memory
         return

@@ -114,8 +114,9 @@ class DataOptions:
     flip: bool = True
     """Mirror training images left to right, at random."""
     augment: bool = False
-    """Also turn and enlarge all maps of a training sample a little, at random, and change the
-    colours of its photograph."""
+    """Also turn all maps of a training sample at random, by up to 5 degrees, enlarge them by up to
+    a fifth more than that needs, and change brightness, contrast and saturation of its photograph
+    by up to a fifth: for small data sets."""
     batchSize: Annotated[int, Range(1, 100_000)] = 1
     """Images per step, of all processes together; test.py: at once, in each process."""
     serial_batches: bool = False
@@ -183,9 +184,11 @@ class ModelOptions:
     published; resize: the nearest pixel repeated, then a convolution, which leaves no grid."""
     pad_down: Literal["zero", "reflect"] = "zero"
     """Padding of the convolutions that halve the resolution in generator and encoder: zeros, as
-    published, or reflection, which some bright blobs do not survive."""
+    published, or reflection, which some bright blobs do not survive. Weights do not tell: say it
+    where they come without the run's options.json."""
     z_dim: Annotated[int, Range(0, 4096)] = 0
-    """Numbers of noise for each image as further input, for runs without features; 0: none."""
+    """Numbers of noise for each image as further input, for runs without features: test.py --styles
+    draws several; 0: none."""
     instance_feat: bool = False
     """Encoded instance features as further input."""
     label_feat: bool = False

@@ -114,6 +114,21 @@ def test_features_are_of_clusters_of_a_photograph_or_given(root: Path) -> None:
         assert np.array_equal(model(label, inst, features=same), encoded)
 
 
+def test_noise_is_drawn_by_name_and_style(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=1)
+    write_tiny_data(tmp_path, phase="test", count=2)
+    flags = ("--niter", "1", "--niter_decay", "0", "--no_html", "--z_dim", "3")
+    assert run_train(*tiny_run(tmp_path), *flags).code == 0
+    model, maps = load(tmp_path), [read(tmp_path, kind, 1) for kind in ("label", "inst")]
+    first, second = (model(*maps, name="scene_1", style=style) for style in range(2))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, rendered(tmp_path, "tiny", "--styles", "2"))
+    [file] = tmp_path.glob("results*/tiny/test_latest_2styles/images/scene_1_*_image_2.png")
+    assert np.array_equal(second, np.asarray(Image.open(file)))
+    assert not np.array_equal(first, model(*maps, name="scene_0"))
+    assert not np.array_equal(first, load(tmp_path, seed=1)(*maps, name="scene_1"))
+
+
 def test_labels_without_clusters_are_warned_of_where_they_are_used(root: Path) -> None:
     model = load(root, "styled", cluster_path=str(root / "few.npz"))
     centres = dict(np.load(root / "ck/styled/features_clustered_010.npz"))

@@ -83,6 +83,12 @@ def test_no_features_no_draws() -> None:
     assert ways_apart(*options_of("--seed", "3", "--cluster_path", "c.npz")) == {}
 
 
+def test_draws_of_noise_have_folders_too() -> None:
+    save_run("--z_dim", "4")
+    drawn = options_of("--styles", "2", "--seed", "3", "--cluster_path", "c.npz")
+    assert list(ways_apart(*drawn)) == ["2styles", "seed3"]
+
+
 def test_scripts_for_published_weights_keep_their_folder() -> None:
     """As `--resize_or_crop none` in test_1024p.sh, of weights without saved options."""
     ways = ways_apart(

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from programs import metrics, run_train, tiny_run, write_tiny_data
-from tiny_models import CPU
+from tiny_models import CPU, TINY
+from torch import nn
 
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine import training
@@ -98,6 +100,19 @@ def test_vgg_looks_at_one_or_three_channels(
     said = capsys.readouterr().out
     assert said.startswith("" if has_vgg else "--output_nc 4: training without the perceptual loss")
     assert len(said.splitlines()) == (0 if has_vgg else 1)
+
+
+def test_all_networks_begin_as_asked() -> None:
+    flags = {"init": "orthogonal", "init_gain": 0.5, "instance_feat": True, "nef": 2}
+    model = training.build_model(replaced(TrainOptions(), TINY | flags))
+    assert set(model.trained_networks()) == set("GDE")
+    for name, network in model.trained_networks().items():
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                rows = layer.weight.flatten(1)
+                rows = rows if rows.shape[0] <= rows.shape[1] else rows.T
+                expected = 0.25 * torch.eye(len(rows))
+                torch.testing.assert_close(rows @ rows.T, expected, msg=name)
 
 
 @pytest.mark.parametrize(("flags", "bits"), [((), 16), (("--output_bits", "8"), 8)])

@@ -61,6 +61,12 @@ def test_all_convolutions_but_the_generator_s_output(netG: str, networks: str) -
             assert torch.equal(ours[name], parameter), name
 
 
+def test_all_but_the_logits_of_the_segmentation_discriminator() -> None:
+    network = tiny_model(netD="segmentation", spectral_norm="D", ganFeat_loss=False).netD
+    left = [m for m in convolutions(network) if not is_parametrized(m)]
+    assert left == [network.logits]
+
+
 def test_gradients_pass_through_the_division() -> None:
     """Of W / s(W), none goes along W: what a longer W changes is taken away again."""
     model = trained(spectral_norm="GD")
