@@ -273,8 +273,14 @@ class TrainingState:
                 source = f"{self._file} ({name})"
                 if name in self.model.averaged and name not in networks:
                     lines.append(self._begin_average(name, source))
-                else:
-                    fill_network(network, networks.get(name, {}), source)
+                    continue
+                weights = networks.get(name, {})
+                if is_normalised(network) != any(".parametrizations." in one for one in weights):
+                    raise UserError(
+                        f"{source}: saved with another --spectral_norm; leave the flag out, or "
+                        "start from the plain weights with --load_pretrain"
+                    )
+                fill_network(network, weights, source)
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])
             before = state.get("images_before")

@@ -112,6 +112,17 @@ def test_weights_alone_restore_with_a_note(tmp_path: Path) -> None:
     assert new_run(tmp_path).restore()[0] == Progress()
 
 
+@pytest.mark.parametrize(("before", "now"), [("none", "D"), ("GD", "D")])
+def test_a_state_goes_on_with_the_spectral_norm_it_had(
+    before: str, now: str, tmp_path: Path
+) -> None:
+    run = new_run(tmp_path, spectral_norm=before)
+    run.save(Progress(2))
+    run.wait()
+    with pytest.raises(UserError, match=r"latest_state\.pth \([GD]\): .* another --spectral_norm"):
+        new_run(tmp_path, spectral_norm=now).restore()
+
+
 @pytest.mark.parametrize("how", ["--continue_train", "--load_pretrain"])
 def test_plain_weights_go_into_networks_that_are_normalised(how: str, tmp_path: Path) -> None:
     """Files have the usual names, whether they are of such networks or not."""

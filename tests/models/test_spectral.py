@@ -103,7 +103,14 @@ def test_rendering_takes_no_step() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("flags", [{}, {"netG": "local", "norm": "batch"}])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {},
+        {"netG": "local", "norm": "batch"},
+        {"upsample": "resize", "pad_down": "reflect", "z_dim": 2},
+    ],
+)
 def test_plain_weights_render_the_same_in_a_plain_network(flags: dict[str, Any]) -> None:
     model, plain = trained(spectral_norm="GD", **flags), tiny_model(seed=9, **flags)
     before = deepcopy(model.state_dict())
