@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.world import LAUNCH_FILE, World
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.spectral import is_normalised, loading_plain, plain_state_dict
 from pix2pixhd.util.checkpoint import (
     fill_network,
     load_matching,
@@ -103,16 +104,19 @@ class TrainingState:
             owns = gather(own, self.world)
         if not self.world.is_main:
             return
-        networks = {name: _copied(net) for name, net in self.model.saved_networks().items()}
-        state = None
+        saved, state = self.model.saved_networks(), None
+        networks = {name: _copied(plain_state_dict(net)) for name, net in saved.items()}
         if "latest" in epochs:
             state = {
                 "format": FORMAT,
                 "epoch": progress.epoch,
                 "images_done": progress.images_done,
                 "images_before": progress.before,
-                "networks": networks,
-                "optimizers": _copied(self.optimizers),
+                "networks": {
+                    name: _copied(net.state_dict()) if is_normalised(net) else networks[name]
+                    for name, net in saved.items()
+                },
+                "optimizers": _copied(self.optimizers.state_dict()),
                 "processes": owns,
             }
         done: Future[None] = Future()
@@ -188,7 +192,8 @@ class TrainingState:
             return self._restore_all()
         require_epoch(self.folder, epoch)
         for name, network in self.model.trained_networks().items():
-            load_network(network, network_file(self.folder, epoch, name))
+            with loading_plain(network):
+                load_network(network, network_file(self.folder, epoch, name))
         lines = []
         for name, network in self.model.averaged.items():
             file = network_file(self.folder, epoch, name)
@@ -220,7 +225,8 @@ class TrainingState:
                 else:
                     lines.append(f"{file}: not there, network {name} starts afresh")
                 continue
-            taken, new = load_matching(network, file)
+            with loading_plain(network):
+                taken, new = load_matching(network, file)
             if name == "G" and not taken:
                 raise UserError(f"{file}: not one tensor fits; check the flags of the architecture")
             count = f"{len(taken)} of {counted(len(taken) + len(new), 'tensor')}"
@@ -242,9 +248,8 @@ class TrainingState:
     def _begin_average(self, name: str, source: str) -> str:
         """Let an average begin with the weights that it is of; returns the line that says so."""
         trained = name.removesuffix("_ema")
-        self.model.averaged[name].load_state_dict(
-            self.model.trained_networks()[trained].state_dict()
-        )
+        weights = plain_state_dict(self.model.trained_networks()[trained])
+        self.model.averaged[name].load_state_dict(weights)
         return f"{source}: not there, {name} begins as a copy of {trained}"
 
     def _restore_all(self) -> tuple[Progress, list[str]]:
@@ -268,8 +273,14 @@ class TrainingState:
                 source = f"{self._file} ({name})"
                 if name in self.model.averaged and name not in networks:
                     lines.append(self._begin_average(name, source))
-                else:
-                    fill_network(network, networks.get(name, {}), source)
+                    continue
+                weights = networks.get(name, {})
+                if is_normalised(network) != any(".parametrizations." in one for one in weights):
+                    raise UserError(
+                        f"{source}: saved with another --spectral_norm; leave the flag out, or "
+                        "start from the plain weights with --load_pretrain"
+                    )
+                fill_network(network, weights, source)
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])
             before = state.get("images_before")
@@ -320,12 +331,12 @@ def _epoch_after(epoch: str) -> Progress:
     return Progress(int(epoch) + 1)
 
 
-def _copied(owner: nn.Module | Optimizers) -> dict[str, Any]:
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
     """A copy of a state dict in host memory, in the usual memory format whatever is computed in."""
     return tree_map_only(
         Tensor,
         lambda tensor: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format),
-        dict(owner.state_dict()),
+        dict(state),
     )
 
 

@@ -22,6 +22,7 @@ from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
 from pix2pixhd.models.segmentation_discriminator import SegmentationDiscriminator
+from pix2pixhd.models.spectral import normalise_spectrally
 from pix2pixhd.util.image_pool import ImagePool
 
 if TYPE_CHECKING:
@@ -126,8 +127,14 @@ def create_model(
         return for_rendering()
     netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init)
     encodes = uses_features(model) and not model.load_features
+    netE = create_encoder(model, init) if encodes else None
+    # Last of all: it draws random numbers, and the weights are to be those of training without it.
+    if discriminator.spectral_norm != "none":
+        normalise_spectrally(netD, but_output=discriminator.netD == "segmentation")
+    if discriminator.spectral_norm == "GD":
+        normalise_spectrally(generator, but_output=True)
     return for_rendering(
-        netE=create_encoder(model, init) if encodes else None,
+        netE=netE,
         netD=netD,
         adversary=create_adversary(model, discriminator, loss, seed),
         augment=augmentation(loss.augmentations),

@@ -164,6 +164,9 @@ class TrainOptions(ProgramOptions):
             yield f"--continue_train with --load_pretrain: both name the first weights; {remedy}"
         if schedule.continue_train and schedule.debug:
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
+        if schedule.checkpoint_activations and self.discriminator.spectral_norm == "GD":
+            both = "--spectral_norm GD with --checkpoint_activations"
+            yield f"{both}: blocks that are computed twice would be normalised twice; drop one"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
         yield from self._discriminator_problems()

@@ -28,7 +28,10 @@ LOCAL = ("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1")
 CASES: dict[str, tuple[str, ...]] = {
     "global": ("--niter", "1", "--niter_decay", "0", "--max_dataset_size", "6"),
     # The last of these steps trains what was frozen in those before.
-    "local": (*LOCAL, *FEATURES, "--niter", "2", "--niter_decay", "0", "--norm", "batch"),
+    "local": (
+        *(*LOCAL, *FEATURES, "--niter", "2", "--niter_decay", "0", "--norm", "batch"),
+        *("--spectral_norm", "GD"),
+    ),
 }
 
 

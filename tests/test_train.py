@@ -29,7 +29,7 @@ RANDOM_PARTS = (
     *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
     *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1", "--no_html"),
     *("--tf_log", "--display_freq", "1"),  # pictures of the held-out sample, in between
-    *("--ema_half_life", "2"),
+    *("--ema_half_life", "2", "--spectral_norm", "GD"),
 )
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,23 @@ def test_the_perceptual_loss_and_the_scale_are_captured() -> None:
         with torch.compiler.set_stance("fail_on_recompile" if scale < 64 else "default"):
             found = compute(batch_of(), scale)
         expect_equal(found, compute_gradients(model, COMPILES, batch_of(), scale=scale))
+
+
+def test_steps_of_the_power_method_are_captured() -> None:
+    """Of spectral normalisation: each compiled step takes those that an eager one does."""
+    model = model_with({"spectral_norm": "GD", "num_D": 1, "n_layers_D": 1, "n_blocks_global": 0})
+    runtime = Runtime(torch.device("cpu"), HALF, compiles=True)
+    compute = CompiledGradients(model, runtime)
+    for seed in range(2):
+        batch, before = batch_of(seed=seed), deepcopy(model.state_dict())
+        with torch.compiler.set_stance("fail_on_recompile" if seed else "default"):
+            found = compute(batch)
+        after = deepcopy(model.state_dict())
+        model.load_state_dict(before)
+        expect_equal(found, compute_gradients(model, runtime, batch))
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
+        assert any(not torch.equal(value, before[name]) for name, value in after.items())
 
 
 def test_parameters_that_are_trained_later_are_captured_then() -> None:

@@ -14,9 +14,11 @@ from shared_data import shared
 from tiny_models import take_step, tiny_batch, tiny_model
 
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.render import render
 from pix2pixhd.engine.state import Progress, TrainingState
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
+from pix2pixhd.models.spectral import plain_copy, plain_state_dict
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.util.checkpoint import load_tensors, network_file, save_tensors
 from pix2pixhd.util.errors import UserError
@@ -59,8 +61,9 @@ def everything(run: TrainingState) -> dict[str, Any]:
     }
 
 
-def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    run = new_run(tmp_path)
+@pytest.mark.parametrize("spectral_norm", ["none", "GD"])
+def test_a_restored_run_goes_on_bit_for_bit(spectral_norm: str, tmp_path: Path) -> None:
+    run = new_run(tmp_path, spectral_norm=spectral_norm)
     train(run, range(3))
     run.optimizers.set_learning_rate(5e-4)
     run.save(Progress(2, 6))
@@ -68,7 +71,7 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     saved = deepcopy(everything(run))
     train(run, range(3, 5))
 
-    again = new_run(tmp_path, seed=9)
+    again = new_run(tmp_path, seed=9, spectral_norm=spectral_norm)
     torch.manual_seed(77)
     assert again.restore() == (Progress(2, 6), [])
     assert_same(everything(again), saved)
@@ -107,6 +110,43 @@ def test_weights_alone_restore_with_a_note(tmp_path: Path) -> None:
         assert_same(again.model.state_dict(), run.model.state_dict())
     (tmp_path / "iter.txt").unlink()
     assert new_run(tmp_path).restore()[0] == Progress()
+
+
+@pytest.mark.parametrize(("before", "now"), [("none", "D"), ("GD", "D")])
+def test_a_state_goes_on_with_the_spectral_norm_it_had(
+    before: str, now: str, tmp_path: Path
+) -> None:
+    run = new_run(tmp_path, spectral_norm=before)
+    run.save(Progress(2))
+    run.wait()
+    with pytest.raises(UserError, match=r"latest_state\.pth \([GD]\): .* another --spectral_norm"):
+        new_run(tmp_path, spectral_norm=now).restore()
+
+
+@pytest.mark.parametrize("how", ["--continue_train", "--load_pretrain"])
+def test_plain_weights_go_into_networks_that_are_normalised(how: str, tmp_path: Path) -> None:
+    """Files have the usual names, whether they are of such networks or not."""
+    run = new_run(tmp_path, spectral_norm="GD")
+    train(run, range(1))
+    run.save(Progress(2), epochs=["1"])
+    run.wait()
+    for letter, network in new_run(tmp_path).model.trained_networks().items():
+        weights = load_tensors(network_file(tmp_path, "1", letter))
+        assert weights.keys() == network.state_dict().keys()
+    again = new_run(tmp_path, seed=9, spectral_norm="GD")
+    if how == "--continue_train":
+        again.restore("1")
+    else:
+        assert "; 0 new" in again.start_from(tmp_path, "1")[1]
+    expected = render(run.model, tiny_batch())
+    torch.testing.assert_close(render(again.model, tiny_batch()), expected, rtol=0, atol=1e-2)
+    with_average(again)
+    train(again, range(1))
+    copied = again._begin_average("G_ema", "file")
+    assert copied.endswith("G_ema begins as a copy of G")
+    assert_same(
+        dict(again.model.averaged["G_ema"].state_dict()), plain_state_dict(again.model.netG)
+    )
 
 
 def test_a_checkpoint_of_the_reference_restores() -> None:
@@ -318,7 +358,7 @@ def test_earlier_fakes_leave_their_device() -> None:
 
 
 def with_average(run: TrainingState) -> TrainingState:
-    run.model.averaged["G_ema"] = deepcopy(run.model.netG)
+    run.model.averaged["G_ema"] = plain_copy(run.model.netG)
     return run
 
 
