@@ -133,7 +133,9 @@ def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:
     """
     folder = options.run.folder
     networks = "GE" if needs_encoder(options) else "G"
-    model = load_trained(options.model, folder, options.results.which_epoch, networks)
+    model = load_trained(
+        options.model, folder, options.results.which_epoch, networks, ema=options.ema
+    )
     if options.results.tile is not None:
         require_tile(model, options.results.tile)
     if options.run.verbose:

@@ -8,7 +8,7 @@ from typing import Any
 from pix2pixhd.metrics.base import weights_hash
 from pix2pixhd.models import uses_features
 from pix2pixhd.options.test_options import TestOptions
-from pix2pixhd.util.checkpoint import network_file
+from pix2pixhd.util.checkpoint import rendering_file
 from pix2pixhd.util.errors import UserError
 
 BEST = "best.json"  # in a run's folder: metric, value, epoch and phase that best_net_* are of
@@ -22,8 +22,7 @@ def read_checkpoint(options: TestOptions) -> tuple[dict[str, Any], str]:
         UserError: what the run says of its best weights cannot be read.
     """
     folder, epoch = options.run.folder, options.results.which_epoch
-    averaged = network_file(folder, epoch, "G_ema")
-    file = averaged if averaged.is_file() else network_file(folder, epoch, "G")
+    file = rendering_file(folder, epoch, "G", options.ema)
     told: dict[str, Any] = {"file": file.name, "hash": weights_hash(file)}
     if epoch == "best":
         return _best(options, told)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
-from PIL import Image
-
+from pix2pixhd.data.pairing import list_images
 from pix2pixhd.options.compare_options import CompareOptions
+from pix2pixhd.options.fields import Range, fits
 from pix2pixhd.pages.compare_page import Column, Row, write_compare_page
 from pix2pixhd.pages.gallery import natural
-from pix2pixhd.pages.html import Picture, image_size, in_words, remove_stale
+from pix2pixhd.pages.html import Picture, image_size, in_words, refuse_other, remove_stale
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.image import save_thumbnail, thumbnail_size
+from pix2pixhd.util.image import read_picture, save_thumbnail, thumbnail_size
 from pix2pixhd.util.image_writer import ImageWriter
 from pix2pixhd.util.words import counted
 
@@ -27,6 +27,14 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 RESULT = "synthesized_image"  # of several styles the first
 BESIDE = ("input_label", "real_image")  # what results stand beside
 THUMBNAIL_WIDTH = 512
+
+# Of a figure in metrics.json.
+NUMBERS = ("beside", "by_class", "per_image")  # by name
+FIGURE = {
+    **dict.fromkeys(("protocol", *NUMBERS), dict),
+    **dict.fromkeys(("better", "warning", "quote"), str),
+}
+NUMBER = Annotated[float, Range(-sys.float_info.max)] | None
 
 
 @dataclass(frozen=True)
@@ -38,16 +46,20 @@ class Results:
     beside: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)  # by BESIDE
     metrics: Mapping[str, Any] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""  # why the figures may not be of these images
 
 
 def run(options: CompareOptions) -> None:
     """Write the page of a comparison, and print where it is and what it leaves out.
 
     Raises:
-        UserError: a run has no results, the runs have no image in common, or a file is at fault.
+        UserError: a run has no results, the runs have no image in common, a file is at fault, or
+            another page is where this one would go.
     """
+    refuse_other(options.page_file, "compare")
     runs = [read_results(name, folder) for name, folder in options.folders.items()]
     names, notes = in_common(runs)
+    notes += [run.note for run in runs if run.note]
     shown = names[: options.how_many]
     if len(shown) < len(names):
         notes.append(f"{len(shown)} of {len(names)} images; --how_many {len(shown)} left out more")
@@ -58,30 +70,67 @@ def run(options: CompareOptions) -> None:
 
 
 def read_results(name: str, folder: Path) -> Results:
-    """The results in a folder: of a gallery, ours or the reference's, or of plain images.
+    """The results in a folder, with their figures where it has a metrics.json.
 
     Raises:
-        UserError: there are none, or its metrics.json cannot be read.
+        UserError: as of `find_results`, or its metrics.json cannot be read.
     """
-    files = [file for where in (folder / "images", folder) for file in _pictures(where)]
+    results, file = find_results(name, folder), folder / "metrics.json"
+    if not file.is_file():
+        return results
+    read = _read_metrics(file)
+    metrics = {
+        figure: {**values, "per_image": _by_file(values.get("per_image", {}), results.images)}
+        for figure, values in read["metrics"].items()
+    }
+    note = ""
+    times = [image.stat().st_mtime for image in results.images.values() if image.is_file()]
+    if file.stat().st_mtime < max(times, default=0):
+        # Told only: copying a folder may change the times of files, in any order.
+        remedy = "run evaluate.py again if these were rendered anew"
+        note = f"{name}: its figures are older than its images; {remedy}"
+    return replace(results, metrics=metrics, protocol=read.get("protocol", {}), note=note)
+
+
+def find_results(name: str, folder: Path) -> Results:
+    """The images in a folder: of a gallery, ours or the reference's, or plain ones, also in folders
+    below; and what they stand beside.
+
+    Raises:
+        UserError: there are none, or two of one name.
+    """
+    remedy = f"run test.py or evaluate.py --name {name} first, or give {name}=DIR"
+    files = [
+        file
+        for file in list_images(folder, remedy, ENDINGS)
+        if not any(part.endswith("thumbs") for part in file.relative_to(folder).parts[:-1])
+    ]
     pattern = re.compile(rf"(.+)_({'|'.join([RESULT, *BESIDE])})")
     found: dict[str, dict[str, Path]] = {}
-    for file in files:
-        if match := pattern.fullmatch(file.stem):
-            found.setdefault(match[2], {}).setdefault(match[1], file)
-    plain = {file.stem: file for file in _pictures(folder)}
-    images = found.get(RESULT) or plain
+    for where in (folder / "images", folder):
+        for file in (file for file in files if file.parent == where):
+            if match := pattern.fullmatch(file.stem):
+                # The first of several: values of more than 8 bits may be beside a picture.
+                found.setdefault(match[2], {}).setdefault(match[1], file)
+    images = found.get(RESULT) or _plain(folder, files)
     if not images:
-        remedy = f"run test.py or evaluate.py --name {name} first, or give {name}=DIR"
-        what = "holds no images" if folder.is_dir() else "no such folder"
-        raise UserError(f"{folder}: {what} of the run {name!r}; {remedy}")
+        raise UserError(f"{folder}: holds no images of the run {name!r}; {remedy}")
     beside = {kind: found[kind] for kind in BESIDE if kind in found and RESULT in found}
-    read = _read_metrics(folder / "metrics.json")
-    metrics = {
-        figure: {**values, "per_image": _by_file(values.get("per_image") or {}, images)}
-        for figure, values in read.get("metrics", {}).items()
-    }
-    return Results(name, images, beside, metrics, read.get("protocol", {}))
+    return Results(name, images, beside)
+
+
+def _plain(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
+    """Images by the last part of their path, as in a gallery, or by all of it where they need it to
+    be told apart."""
+    by_path: dict[str, Path] = {}
+    for file in files:
+        path = file.relative_to(folder).with_suffix("").as_posix()
+        if other := by_path.get(path):
+            names = f"{other.name} and {file.name}"
+            raise UserError(f"{folder}: {names} have one name, {path}; remove one")
+        by_path[path] = file
+    by_last = {file.stem: file for file in files}
+    return by_last if len(by_last) == len(by_path) else by_path
 
 
 def in_common(runs: Sequence[Results]) -> tuple[list[str], list[str]]:
@@ -94,13 +143,13 @@ def in_common(runs: Sequence[Results]) -> tuple[list[str], list[str]]:
     if not common:
         first = ", ".join(f"{run.name} has {min(run.images, key=natural)}" for run in runs)
         told = "the runs have no image in common by name"
-        raise UserError(f"compare: {told} ({first}); results of the same inputs are compared")
+        raise UserError(f"{told} ({first}); results of the same inputs are compared")
     more = [
         f"{run.name} has {left} more"
         for run in runs
         if (left := len(run.images.keys() - common))
     ]  # fmt: skip
-    lines = [f"Shown are the {counted(len(common), 'image')} of all runs; {', '.join(more)}."]
+    lines = [f"The runs have {counted(len(common), 'image')} in common; {', '.join(more)}."]
     return sorted(common, key=natural), lines if more else []
 
 
@@ -137,7 +186,7 @@ def write_comparison(
                 pictures.append(picture)
             rows.append(Row(name, pictures))
     remove_stale(
-        page.parent, f"{thumbs.name}/*/*.jpg", rf"{re.escape(thumbs.name)}/\d+/.*", written
+        page.parent, f"{thumbs.name}/*/**/*.jpg", rf"{re.escape(thumbs.name)}/\d+/.*", written
     )
     title = " / ".join(run.name for run in runs)
     write_compare_page(page, title, [column for column, _ in sources], rows, notes)
@@ -159,42 +208,47 @@ def _picture(
 
 
 def _shrink(file: Path, small: Path) -> None:
-    try:
-        with Image.open(file) as opened:
-            if opened.mode.startswith("I"):  # 16 bits, which Pillow would clip
-                pixels = (np.asarray(opened) >> 8).astype(np.uint8)
-                save_thumbnail(pixels, small, THUMBNAIL_WIDTH)
-            else:
-                save_thumbnail(np.asarray(opened.convert("RGB")), small, THUMBNAIL_WIDTH)
-    except (OSError, Image.DecompressionBombError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); render it again") from error
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """The files of images in a folder, by name; none where there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+    save_thumbnail(read_picture(file), small, THUMBNAIL_WIDTH)
 
 
 def _by_file(values: Mapping[str, float], images: Mapping[str, Path]) -> dict[str, float]:
-    """Values by the names that images have in a gallery, which has no folders: of a/b it is b, or
-    a_b where b was taken."""
-    wholes = {name: name.replace("/", "_") for name in values}
+    """Values by the names that images have here: of a/b it is that, or without folders, as in a
+    gallery, a_b where b was taken, else b."""
+    named = {name: (name, name.replace("/", "_"), name.rpartition("/")[2]) for name in values}
     return {
-        whole if whole in images else name.rpartition("/")[2]: values[name]
-        for name, whole in wholes.items()
+        next((one for one in names if one in images), name): values[name]
+        for name, names in named.items()
     }
 
 
 def _read_metrics(file: Path) -> dict[str, Any]:
-    """What metrics.json holds; nothing where there is none."""
-    if not file.is_file():
-        return {}
+    """What metrics.json holds; its form is checked here, for all that use it."""
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
-        assert all(isinstance(figure, dict) for figure in read["metrics"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, AssertionError) as error:
-        remedy = "run evaluate.py again, or remove the file"
-        raise UserError(f"{file}: is not a metrics.json of evaluate.py; {remedy}") from error
+        wrong = _wrong_form(read)
+    except (OSError, ValueError, RecursionError) as error:
+        wrong = str(error)
+    if wrong:
+        told = f"is not a metrics.json of evaluate.py ({wrong})"
+        raise UserError(f"{file}: {told}; run evaluate.py again, or remove the file")
     return dict(read)
+
+
+def _wrong_form(read: Any) -> str:
+    """The first part that is not as evaluate.py writes it; empty if there is none."""
+    if not isinstance(read, dict) or not isinstance(read.get("metrics"), dict):
+        return "it has no metrics"
+    if not isinstance(read.get("protocol", {}), dict):
+        return "protocol"
+    for name, figure in read["metrics"].items():
+        if not isinstance(figure, dict):
+            return name
+        for part, kind in FIGURE.items():
+            if not isinstance(values := figure.get(part, kind()), kind):
+                return f"{part} of {name}"
+            numbers = values.values() if part in NUMBERS else ()
+            if not all(fits(value, NUMBER) for value in numbers):
+                return f"{part} of {name}"
+        if not fits(figure.get("value"), NUMBER):
+            return f"value of {name}"
+    return ""

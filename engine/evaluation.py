@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,16 +19,16 @@ from pix2pixhd.engine.distributed import broadcast, initialise
 from pix2pixhd.engine.image_pairs import (
     Pair,
     Reader,
+    check_count,
     check_pairs,
     pairs_of_folders,
     pairs_of_gallery,
 )
-from pix2pixhd.engine.measuring import choose_metrics, measure_all, offered
+from pix2pixhd.engine.measuring import Measuring, choose_metrics, measure_all, offered
 from pix2pixhd.engine.metric_settings import metric_settings
 from pix2pixhd.engine.program import versions
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.runtime import Runtime, choose_device
-from pix2pixhd.engine.validation import metric_names
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.metrics import Figure
 from pix2pixhd.options.evaluate_options import EvaluateOptions
@@ -59,6 +59,7 @@ class Subject:
     out: Path
     labels: LabelSet | None
     protocol: Mapping[str, Any]  # of all figures, but for the images' number and sizes
+    chosen: Sequence[Measuring] = ()
     gallery: ResultsGallery | None = None
     warning: str = ""  # about all figures
 
@@ -72,9 +73,7 @@ def run(options: EvaluateOptions, render: Render) -> None:
         UserError: the data, the weights or the images are not as they should be, or figures that
             were asked for cannot be had.
     """
-    world, listed = read_world(), options.evaluation.metrics
-    if listed is not None:
-        metric_names(listed)  # before anything is rendered
+    world = read_world()
     device, notes = choose_device(options.run.gpu_ids, world)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -86,17 +85,14 @@ def run(options: EvaluateOptions, render: Render) -> None:
         runtime.print_rank0(*notes)
         subject = subject_of_folders(options, runtime)
     sizes = broadcast(check_pairs(subject.pairs) if world.is_main else None, world)
-    settings = metric_settings(options, device, subject.labels)
     ignored, deep = options.data.ignore_label, options.data.ranges["image"]
-    reader = Reader(len(subject.labels or ()), ignored, deep)
-    chosen = choose_metrics(listed, settings, offered(subject.pairs), runtime)
     figures = measure_all(
         subject.pairs,
-        chosen,
-        reader,
+        subject.chosen,
+        Reader(len(subject.labels or ()), ignored, deep),
         subject.out / "measurements",
         runtime,
-        may_lack=listed is None,
+        may_lack=options.evaluation.metrics is None,
     )
     if not world.is_main:
         return
@@ -123,13 +119,18 @@ def subject_of_run(options: EvaluateOptions, render: Render, runtime: Runtime) -
     phase, total = dataset.phase, len(dataset)
     how_many = min(options.results.how_many, total)
     options = replaced(options, {"phase": phase, "how_many": how_many})
-    of_test = TestOptions(
-        run=options.run,
-        data=options.data,
-        model=options.model,
-        ema=options.ema,
-        results=options.results,
-    )
+    labels = label_set(options.model.label_nc, options.data.label_names) or None
+    there = {
+        "real": "image" in dataset.files[0],
+        "label": labels is not None,
+        "others": options.results.styles > 1,
+    }
+    # What would end all is told before hours of rendering.
+    check_count(how_many)
+    offers = {name for name, is_there in there.items() if is_there}
+    settings = metric_settings(options, runtime.device, labels)
+    chosen = choose_metrics(options.evaluation.metrics, settings, offers, runtime)
+    of_test = TestOptions(**{f.name: getattr(options, f.name) for f in fields(TestOptions)})
     gallery = render(of_test, keeps=True)
     pairs = pairs_of_gallery(gallery, dataset) if runtime.world.is_main else []
     checkpoint, warning = read_checkpoint(options)
@@ -151,9 +152,8 @@ def subject_of_run(options: EvaluateOptions, render: Render, runtime: Runtime) -
         "command": f"python evaluate.py {flags}",
     }
     out = Path(options.evaluation.out or gallery.folder)
-    labels = gallery.labels if len(gallery.labels) else None
     pairs = broadcast(pairs, runtime.world)
-    return Subject(options.run.name, pairs, out, labels, protocol, gallery, warning)
+    return Subject(options.run.name, pairs, out, labels, protocol, chosen, gallery, warning)
 
 
 def open_phase(options: EvaluateOptions, runtime: Runtime) -> AlignedDataset:
@@ -191,7 +191,10 @@ def subject_of_folders(options: EvaluateOptions, runtime: Runtime) -> Subject:
         "command": f"python evaluate.py {flags}",
     }
     pairs = broadcast(pairs, runtime.world)
-    return Subject(given.fake, pairs, Path(given.out), labels, protocol)
+    check_count(len(pairs))
+    settings = metric_settings(options, runtime.device, labels)
+    chosen = choose_metrics(given.metrics, settings, offered(pairs), runtime)
+    return Subject(given.fake, pairs, Path(given.out), labels, protocol, chosen)
 
 
 def common_protocol(subject: Subject, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def _by_name(folder: Path, kind: str) -> dict[str, list[Path]]:
     files = [
         file
         for file in list_images(folder, f"check --{kind}")
-        if "thumbs" not in file.relative_to(folder).parts[:-1]
+        if not any(part.endswith("thumbs") for part in file.relative_to(folder).parts[:-1])
     ]
     marked = [file for file in files if ending.search(file.stem)]
     found: dict[str, list[Path]] = {}
@@ -146,18 +147,21 @@ def _unequal(
     )
 
 
+def check_count(images: int) -> None:
+    """Raise a UserError where there are fewer than two images."""
+    if images < 2:
+        raise UserError(
+            f"{counted(images, 'image')} to evaluate, expected 2 or more; give --how_many, --phase "
+            "or folders that have more"
+        )
+
+
 def check_pairs(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     """The sizes of the synthesised images, width and height, the most frequent first.
 
     Raises:
-        UserError: fewer than two images, or one that cannot be read or differs in size from its
-            real one.
+        UserError: an image cannot be read, or differs in size from its real one.
     """
-    if len(pairs) < 2:
-        raise UserError(
-            f"{counted(len(pairs), 'image')} to evaluate, expected 2 or more; give --phase or "
-            "folders that have more"
-        )
     sizes = [read_header(pair.fake, photo=True, what="image").size for pair in pairs]
     for pair, (width, height) in zip(pairs, sizes, strict=True):
         if pair.real is None:
@@ -169,6 +173,12 @@ def check_pairs(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
                 "scale one of them, and say how where figures are quoted"
             )
     return sorted(set(sizes), key=lambda size: (-sizes.count(size), size))
+
+
+@functools.cache  # once a folder
+def _tell_of_range(folder: Path, limits: str) -> None:
+    told = f"warning: {folder}: values are cut off outside {limits}"
+    print(f"{told}; give --value_range LOW,HIGH unless that is meant", flush=True)
 
 
 @dataclass(frozen=True)
@@ -200,7 +210,10 @@ class Reader:
         deep = self.value_range if pixels.dtype != np.uint8 else None
         low, high = deep or usual
         half = (high - low) / 2
-        return torch.from_numpy((pixels.astype(np.float32) - low) / half - 1)[None].float()
+        values = torch.from_numpy((pixels.astype(np.float32) - low) / half - 1)[None].float()
+        if values.abs().max() > 1 + 1e-6:
+            _tell_of_range(file.parent, f"{low:g} to {high:g}")
+        return values.clamp_(-1, 1)  # as training does
 
     def _label(self, file: Path) -> Tensor:
         """Int64 [1, 1, H, W]."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from pix2pixhd.data.opening import is_whole, opened
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.pages.gallery import ResultsGallery
-from pix2pixhd.util.files import replacing
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import replacing, stamp, writing
 
-MARKER = "rendering.json"  # in a gallery: what its images were rendered with, and since when
+MARKER = "rendering.json"  # in a gallery: what its images were rendered with and of, and since when
 
 # Options that change no image, or only which there are.
 _NOT_OF_IMAGES = {
@@ -30,8 +33,8 @@ def begin_rendering(
 ) -> set[str]:
     """Note with what a gallery is rendered, and take over the rows that are rendered already.
 
-    These are newer than the note, which has the same options and weights, and newer than the files
-    of the data set that they show. Images with values beside them are always rendered.
+    Their note has the same options, weights and files of the data set, and they were written since.
+    Truncated ones are not taken over, nor images with values beside them.
 
     Args:
         sources: each sample's files in the data set, by its name.
@@ -41,24 +44,54 @@ def begin_rendering(
     Returns:
         The names of the samples taken over.
     """
-    marker, text = gallery.folder / MARKER, _made_with(options)
-    is_same = marker.is_file() and marker.read_text(errors="replace") == text
+    marker, note = gallery.folder / MARKER, _made_with(options)
+    before = _read(marker)
     has_values = options.data.output_bits not in (None, 8) or options.model.output_nc not in (1, 3)
-    if not (keeps and is_same) or has_values:
-        with replacing(marker) as file:
-            file.write(text.encode())
-        return set()
+    of_before: dict[str, Any] = {}
+    if keeps and not has_values and all(before.get(key) == note[key] for key in note):
+        of_before = before["sources"]
+    with writing(marker):
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        now = marker.stat().st_mtime_ns  # by the clock that the images' times are of
+    note["sources"] = {}
+    for name, files in sources.items():
+        stamps = list(map(stamp, files))
+        of_it = of_before.get(name, {})
+        since = of_it["since"] if of_it.get("files") == stamps else now
+        note["sources"][name] = {"files": stamps, "since": since}
+    with replacing(marker) as file:
+        file.write(json.dumps(note, indent=1).encode() + b"\n")
     absent = {"input_extra": options.model.extra_nc == 0, "real_image": not has_real}
     columns = [what for what in gallery.columns if not absent.get(what)]
-    since, kept = marker.stat().st_mtime_ns, set()
-    for name, files in sources.items():
-        newest = max(since, *(file.stat().st_mtime_ns for file in files))
-        if gallery.keep_row(name, columns, newest):
-            kept.add(name)
+    kept = set()
+    for name in filter(of_before.__contains__, sources):
+        if gallery.keep_row(name, columns, note["sources"][name]["since"]):
+            if all(_is_whole(gallery.folder / file) for file in gallery.rows[-1].files):
+                kept.add(name)
+            else:
+                gallery.rows.pop()
     return kept
 
 
-def _made_with(options: TestOptions) -> str:
+def _is_whole(file: Path) -> bool:
+    try:
+        with opened(file) as image:
+            return is_whole(file, image)
+    except UserError:
+        return False
+
+
+def _read(marker: Path) -> dict[str, Any]:
+    """An earlier note; nothing where there is none, or none of ours."""
+    try:
+        note = json.loads(marker.read_bytes())
+        return note if isinstance(note["sources"], dict) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _made_with(options: TestOptions) -> dict[str, Any]:
     """The options, and the versions of all files of weights and clusters that may be used."""
     values = {k: v for k, v in flat(options).items() if k not in _NOT_OF_IMAGES}
     folder, results = options.run.folder, options.results
@@ -66,5 +99,4 @@ def _made_with(options: TestOptions) -> str:
     files = {file for pattern in patterns for file in folder.glob(pattern)}
     named = (results.cluster_path, results.style_from, options.data.label_names)
     files |= {file for name in named if name and (file := Path(name)).is_file()}
-    stamps = {str(file): file.stat().st_mtime_ns for file in sorted(files)}
-    return json.dumps({"options": values, "files": stamps}, indent=1) + "\n"
+    return {"options": values, "files": list(map(stamp, sorted(files)))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.validation import metric_names
 from pix2pixhd.metrics import METRICS, Figure, Measurement, Metric, MetricSettings
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.files import replacing
+from pix2pixhd.util.files import replacing, stamp
 from pix2pixhd.util.labels import LabelSet
 
 # Which settings the metric of a figure is built from; of a row that is not here, all. Where others
@@ -123,13 +123,8 @@ def _described(value: object) -> object:
         return [value.names, value.colours.tolist()]
     if isinstance(value, Path):
         files = sorted(value.rglob("*")) if value.is_dir() else [value]
-        return [str(value.absolute()), *map(_stamp, files)]
+        return list(map(stamp, files))
     return list(value) if isinstance(value, tuple | list) else value
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_size, found.st_mtime_ns
 
 
 def measure_all(
@@ -156,7 +151,7 @@ def measure_all(
     world, failed = runtime.world, dict[str, str]()
     share = pairs[world.rank :: world.size]
     for pair in tqdm(share, "measuring", unit="img", disable=None if world.is_main else True):
-        kept = _read(folder, pair)
+        kept = _read(folder, pair, read)
         missing = [m for m in measuring if not m.is_in(kept) and m.key not in failed]
         if not missing:
             continue
@@ -168,13 +163,13 @@ def measure_all(
                 if not may_lack:
                     raise UserError(f"{pair.fake}: {error.problems[0]}") from error
                 failed[one.key] = f"{_of(one.names, error)} ({pair.fake})"
-        _write(folder, pair, kept)
+        _write(folder, pair, read, kept)
     for of_one in gather(failed, world):
         failed = of_one | failed
     if not world.is_main:
         return {}
     runtime.print_rank0(*(f"left out: {told}" for told in failed.values()))
-    measured = [_read(folder, pair) for pair in pairs]
+    measured = [_read(folder, pair, read) for pair in pairs]
     figures: dict[str, Figure] = {}
     for one in (m for m in measuring if m.key not in failed):
         made = one.metric.figures([of_image[one.key][1] for of_image in measured])
@@ -186,16 +181,17 @@ def _file(folder: Path, pair: Pair) -> Path:
     return folder / f"{pair.name}.npz"
 
 
-def _stamps(pair: Pair) -> list[list[int]]:
-    return [list(_stamp(file)) for file in pair.files]
+def _source(pair: Pair, read: Reader) -> str:
+    """Of the pixels that are measured: their files, and how these are read."""
+    return json.dumps([*map(stamp, pair.files), astuple(read)])
 
 
-def _read(folder: Path, pair: Pair) -> Kept:
-    """The measurements of an image whose files are still the same."""
+def _read(folder: Path, pair: Pair, read: Reader) -> Kept:
+    """The measurements of an image whose files, and how they are read, are still the same."""
     try:
         with np.load(_file(folder, pair), allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
-            if about["files"] != _stamps(pair):
+            if about["source"] != _source(pair, read):
                 return {}
             measured: dict[str, dict[str, np.ndarray]] = {key: {} for key in about["metrics"]}
             for name in set(file.files) - {"about"}:
@@ -206,8 +202,8 @@ def _read(folder: Path, pair: Pair) -> Kept:
         return {}  # there is none, or it is damaged: all is measured again
 
 
-def _write(folder: Path, pair: Pair, kept: Kept) -> None:
-    about = {"files": _stamps(pair), "metrics": {key: of for key, (of, _) in kept.items()}}
+def _write(folder: Path, pair: Pair, read: Reader, kept: Kept) -> None:
+    about = {"source": _source(pair, read), "metrics": {key: of for key, (of, _) in kept.items()}}
     arrays = {
         f"{key}/{name}": np.asarray(value)
         for key, (_, measurement) in kept.items()

@@ -212,14 +212,16 @@ def load(
     file = Path(run)
     is_file = file.is_file() or file.suffix == ".pth"
     if is_file:
-        name = re.fullmatch(r"(.+)_net_G\.pth", file.name)
+        name = re.fullmatch(r"(.+)_net_G(_ema)?\.pth", file.name)
         run, checkpoints_dir = file.resolve().parent.name, file.resolve().parent.parent
         epoch = name[1] if name else epoch
     elsewise = {"name": run, "checkpoints_dir": checkpoints_dir, "which_epoch": epoch}
     lines: list[str] = []
     argv = _as_argv(flags, elsewise) + _as_argv(elsewise)
     options = parse_test(argv, say=lines.append)
-    folder, generator, encoder = options.run.folder, file, None
+    folder, generator, encoder, ema = options.run.folder, file, None, options.ema
+    if is_file and name:
+        ema = name[2] is not None
     if not is_file or name:
         require_epoch(folder, str(epoch))
         generator, encoder = (network_file(folder, str(epoch), letter) for letter in "GE")
@@ -230,7 +232,9 @@ def load(
         model = _load_generator(options.model, generator)
     else:
         has_encoder = uses_features(options.model) and encoder.is_file()
-        model = load_trained(options.model, folder, str(epoch), "GE" if has_encoder else "G")
+        model = load_trained(
+            options.model, folder, str(epoch), "GE" if has_encoder else "G", ema=ema
+        )
     runtime, notes = _choose_runtime(options, device)
     if options.run.verbose:
         print(*lines, *notes, model, sep="\n")

@@ -228,6 +228,13 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     }
     if not isinstance(options, TrainOptions):
         advice["tf_log"] = "; TensorBoard logs are of trainings"
+    elif options.discriminator.netD == "segmentation":
+        names = ("num_D", "n_layers_D", "gan_loss")
+        advice |= dict.fromkeys(
+            names, "; --netD segmentation is one network with a loss of its own"
+        )
+    else:
+        advice["lambda_mix"] = "; LabelMix is of --netD segmentation"
     if not uses_features(options.model):
         advice["cluster_path"] = "; the run was trained without features"
     if options.run.data_type == 8:

@@ -7,41 +7,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import Dataset
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 from tqdm import tqdm
 
-from pix2pixhd.data import create_dataset, create_loader, default_workers
+from pix2pixhd.data import create_loader
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.layouts import has_phase
-from pix2pixhd.data.loader import Loader
 from pix2pixhd.data.sampler import EpochSampler
 from pix2pixhd.data.validate import validate_dataset
+from pix2pixhd.engine.crops import IGNORED, crops_loader, open_pairs
 from pix2pixhd.engine.runtime import choose_device
 from pix2pixhd.engine.validation import PHASES
 from pix2pixhd.metrics.base import Figure, MetricSettings, Sample
-from pix2pixhd.metrics.pixels import as_rgb
 from pix2pixhd.metrics.segmentation import Segmentation
 from pix2pixhd.metrics.segmenters import IMAGENET, build_network, counted, normalised
 from pix2pixhd.models.conditioning import image_to_float
-from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.flags import as_flag
-from pix2pixhd.options.parsing import uncropped
 from pix2pixhd.options.segmenter_options import SegmenterOptions
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.checkpoint import differing_tensors, load_tensors, save_tensors
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.files import require_writable
 from pix2pixhd.util.labels import LabelSet, label_set
 from pix2pixhd.util.words import counted as in_words
 
-IGNORED = -100  # cross_entropy's own
-SCALES = (0.5, 2.0)  # of augmentation
 POWER = 0.9  # with which the learning rate falls
 # What may differ when a training goes on.
 OF_ONE_CALL = {"out", "gpu_ids", "nThreads", "cache", "label_names"}
@@ -60,6 +52,7 @@ def run(options: SegmenterOptions) -> None:
         epochs = in_words(options.epochs, "epoch")
         print(f"{out} has finished its {epochs}; {in_a_line(saved['held_out'])}", flush=True)
         return
+    require_writable(out)
     device, notes = choose_device(options.gpu_ids)
     dataset = open_pairs(options, options.phase)
     for line in [*notes, *validate_dataset(dataset)]:
@@ -115,7 +108,13 @@ def train(
             done = (epoch - 1 + step / steps) / options.epochs
             optimizer.param_groups[0]["lr"] = options.lr * (1 - done) ** POWER
             losses.append(train_step(network, optimizer, batch.to(device)))
-        print(f"{title}: loss {float(torch.stack(losses).mean()):.4f}", flush=True)
+        loss = float(torch.stack(losses).mean())
+        if loss == 0:
+            raise UserError(
+                f"{options.data.dataroot}: no pixel of an epoch has one of the labels to learn, "
+                f"{in_words(len(classes), 'class')}; check --label_nc and --ignore_label"
+            )
+        print(f"{title}: loss {loss:.4f}", flush=True)
         state["epoch"] = epoch
         weights = {"state": network.state_dict(), "optimizer": optimizer.state_dict()}
         save_tensors(state | weights, Path(options.out))
@@ -134,83 +133,6 @@ def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batc
     loss.backward()
     optimizer.step()
     return loss.detach()
-
-
-class Crops(Dataset[Batch]):
-    """Whole samples of a data set cut, scaled, mirrored and coloured at random.
-
-    `image` is float32 [1, 3, h, w] in [-1, 1], `label` int64 [1, 1, h, w], the number of the class
-    or IGNORED. The draw depends on the seed and the sample's counter (see EpochSampler) alone.
-    """
-
-    def __init__(
-        self, dataset: AlignedDataset, classes: Sequence[int], options: SegmenterOptions
-    ) -> None:
-        self.dataset, self.seed = dataset, options.seed
-        self.flip = options.data.flip
-        height, width = dataset[0].label.shape[-2:]
-        self.size = min(options.data.fineSize, height), min(options.data.fineSize, width)
-        # Of each label, and last of what is none.
-        self.class_of_label = torch.full((options.label_nc + 1,), IGNORED)
-        self.class_of_label[list(classes)] = torch.arange(len(classes))
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, key: tuple[int, int]) -> Batch:
-        index, counter = key
-        sample = self.dataset[index]
-        assert sample.image is not None
-        label, none = sample.label.long(), len(self.class_of_label) - 1
-        target = self.class_of_label[torch.where((label >= 0) & (label < none), label, none)]
-        image = (as_rgb(image_to_float(sample.image), "train-segmenter") + 1) / 2
-        seed = np.random.SeedSequence((self.seed, counter)).generate_state(1)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(seed[0]))
-            image, target = self._augmented(tv_tensors.Image(image), tv_tensors.Mask(target))
-        return Batch(
-            target.as_subclass(Tensor), sample.path, image=image.as_subclass(Tensor) * 2 - 1
-        )
-
-    def _augmented(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = SCALES
-        scale = low * (high / low) ** float(torch.rand(()))
-        # Cut before it is scaled: large photographs need not be scaled as a whole.
-        box = [max(1, round(side / scale)) for side in self.size]
-        fill = {tv_tensors.Image: 0.5, tv_tensors.Mask: IGNORED}
-        transform = v2.Compose(
-            [
-                v2.RandomCrop(box, pad_if_needed=True, fill=fill),
-                v2.Resize(list(self.size), antialias=True),
-                v2.RandomHorizontalFlip(0.5 * self.flip),
-                v2.ColorJitter(0.3, 0.3, 0.3, 0.05),
-            ]
-        )
-        augmented: tuple[Tensor, Tensor] = transform(image, target)
-        return augmented
-
-
-def open_pairs(options: SegmenterOptions, phase: str) -> AlignedDataset:
-    """Whole photographs and label maps of a phase, at the scale that the options say.
-
-    Raises:
-        UserError: they are not there.
-    """
-    model = ModelOptions(label_nc=options.label_nc, instance=False)
-    return create_dataset(uncropped(options.data), model, phase=phase, needs_image=True)
-
-
-def crops_loader(
-    options: SegmenterOptions, dataset: AlignedDataset, classes: Sequence[int]
-) -> Loader:
-    """Batches of `Crops`, in the order of an EpochSampler."""
-    shuffle = not options.data.serial_batches
-    sampler = EpochSampler(len(dataset), options.data.batchSize, options.seed, shuffle)
-    workers = options.data.nThreads
-    if workers is None:
-        workers = default_workers(len(sampler))
-    crops = Crops(dataset, classes, options)
-    return Loader(crops, batch_sampler=sampler, workers=workers, seed=options.seed)
 
 
 def saved_state(out: Path, options: SegmenterOptions) -> dict[str, Any]:
@@ -243,7 +165,8 @@ def load_weights(network: nn.Module, file: Path) -> None:
         UserError: it has nothing of that.
     """
     found = load_tensors(file, "--weights")
-    found = found.get("state", found)
+    if isinstance(state := found.get("state"), dict):
+        found = state
     found |= {f"backbone.{name.removeprefix('features.')}": v for name, v in found.items()}
     own = network.state_dict()
     taken = {name: found[name] for name in own if name in found}

@@ -155,6 +155,8 @@ class TrainingState:
     ) -> None:
         def save_weights(epoch: str) -> None:
             for name, weights in networks.items():
+                if f"{name}_ema" not in networks:  # of before the run went on without an average
+                    network_file(self.folder, epoch, f"{name}_ema").unlink(missing_ok=True)
                 save_tensors(weights, network_file(self.folder, epoch, name))
 
         # Numbered weights first: a run that is killed in between goes back to before them, and

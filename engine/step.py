@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from pix2pixhd.engine.optimizers import Gradients, Optimizers
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.models.adversary import Terms
-from pix2pixhd.models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs
+from pix2pixhd.models.adversary import LossWeight, Terms
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel, StepOutputs
 from pix2pixhd.util.batch import Batch
 
 UpdateOrder = Literal["together", "D_first", "G_first"]

@@ -5,29 +5,38 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from scipy.stats import binomtest
 
-from pix2pixhd.options.fields import fits
+from pix2pixhd.engine.study import TIMES
+from pix2pixhd.options.fields import Range, fits
 from pix2pixhd.options.study_options import StudyReportOptions
+from pix2pixhd.pages.html import refuse_other
 from pix2pixhd.pages.study_report_page import Person, Preference, StudyReport, write_report_page
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 from pix2pixhd.util.words import counted
 
 FORMAT = "pix2pixhd study 1"
+OF_ALL = ("study", "x", "y", "timed")  # sessions of a study
 HEAD = {"study": str, "x": str, "y": str, "session": str, "timed": bool, "answers": list}
 ANSWER = {"name": str, "check": bool, "choice": str, "interrupted": bool}
-NUMBERS = {"shown_ms": float, "answer_ms": float, "asked_seconds": float | None}
+MEASURED = Annotated[float, Range(0)]
+NUMBERS = {"shown_ms": MEASURED, "answer_ms": MEASURED, "asked_seconds": float | None}
 
 
 def run(options: StudyReportOptions) -> None:
-    """Print the report, and write its page; raises UserError where a file is at fault."""
+    """Print the report, and write its page.
+
+    Raises:
+        UserError: a file is at fault, or the folder has another page.
+    """
     sessions, notes = read_sessions([Path(file) for file in options.files])
     report = make_report(sessions, options.max_failed)
     report.notes[:0] = notes
     folder = Path(options.out)
+    refuse_other(folder / "index.html", "study-report")
     with replacing(folder / "report.json") as file:
         file.write(json.dumps(report.figures(), indent=1).encode())
     write_report_page(folder / "index.html", report)
@@ -43,17 +52,18 @@ def read_sessions(files: Iterable[Path]) -> tuple[list[dict[str, Any]], list[str
     """
     sessions: dict[str, tuple[Path, dict[str, Any]]] = {}
     problems, notes = [], []
-    first: tuple[Path, str] | None = None
+    first: tuple[Path, dict[str, Any]] | None = None
     for file in files:
         try:
             session = _read(file)
         except UserError as error:
             problems += error.problems
             continue
-        first = first or (file, session["study"])
-        if session["study"] != first[1]:
-            other = f"of the study {session['study']}, but {first[0]} is of {first[1]}"
-            problems.append(f"{file}: is {other}; report on one study at a time")
+        first = first or (file, session)
+        if unlike := [of for of in OF_ALL if session[of] != first[1][of]]:
+            here, there = session[unlike[0]], first[1][unlike[0]]
+            told = f"{unlike[0]} is {here!r}, but {there!r} in {first[0]}"
+            problems.append(f"{file}: {told}; report on one study at a time")
             continue
         # Saved when stopped, and again at the end: the one with more answers holds the other.
         earlier = sessions.get(session["session"])
@@ -114,10 +124,10 @@ def _preference(answers: list[dict[str, Any]], seconds: float | None = None) -> 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        session = json.loads(file.read_text(encoding="utf-8"))
+        session = json.loads(file.read_text(encoding="utf-8-sig"))  # mail programs add a mark
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror}); give a result file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: is damaged or no JSON; ask for the file again") from error
     if not isinstance(session, dict) or session.get("format") != FORMAT:
         raise UserError(f"{file}: is no result file of a study ({FORMAT!r}); leave it out")
@@ -126,6 +136,11 @@ def _read(file: Path) -> dict[str, Any]:
     for number, answer in enumerate(session["answers"], 1):
         if wrong := _wrong_answer(answer, session["timed"]):
             raise UserError(f"{file}: answer {number} is damaged, {wrong}; ask for the file again")
+    names = [answer["name"] for answer in session["answers"] if not answer["check"]]
+    if twice := [name for name in set(names) if names.count(name) > 1]:
+        raise UserError(
+            f"{file}: is damaged, {min(twice)} is answered twice; ask for the file again"
+        )
     return session
 
 
@@ -138,16 +153,14 @@ def _wrong_answer(answer: Any, timed: bool) -> str:
     choices = ("intact", "broken") if answer["check"] else ("x", "y")
     if answer["choice"] not in choices:
         return f"choice is {answer['choice']!r}, not {' or '.join(choices)}"
-    if timed and answer["asked_seconds"] is None:
-        return "asked_seconds is missing"
+    if (seconds := answer.get("asked_seconds")) not in (TIMES if timed else (None,)):
+        return f"asked_seconds is {seconds!r}"
     return ""
 
 
 def _wrong(values: Mapping[str, Any], hints: Mapping[str, Any]) -> str:
     for name, hint in hints.items():
         value = values.get(name)
-        if value is None and type(None) in getattr(hint, "__args__", ()):
-            continue
         if not fits(value, hint):
             return f"{name} is {value!r:.40}"
     return ""

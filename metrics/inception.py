@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from pix2pixhd.metrics.base import Figure, Measurement, MetricSettings, Sample, weights_hash
 from pix2pixhd.metrics.pixels import as_rgb, levels
+from pix2pixhd.util.checkpoint import load_script
 from pix2pixhd.util.errors import UserError
 
 RESIZINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -238,13 +239,13 @@ def _read(file: Path, device: torch.device) -> Extractor:
     expected = "expected TorchScript that makes [N, 2048] of [N, 3, 299, 299]"
     if not file.is_file():
         raise UserError(f"--inception {file}: there is no such file; {expected}")
+    network = load_script(file, device, "--inception", expected)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # users have such files, deprecated or not
-            network = torch.jit.load(str(file), map_location=device).eval()
         with torch.inference_mode():
             found = network(torch.zeros(2, 3, 299, 299, device=device))
-    except (OSError, RuntimeError, ValueError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise UserError(f"--inception {file}: {reason}; {expected}") from error
     if not isinstance(found, Tensor) or found.shape != (2, 2048):

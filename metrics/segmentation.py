@@ -15,6 +15,7 @@ from pix2pixhd.metrics.base import Figure, Measurement, MetricSettings, Sample
 from pix2pixhd.metrics.segmenters import counted, load_segmenter
 from pix2pixhd.util.errors import UserError
 
+STRETCH = 1.1  # more than sides that are rounded to what networks take make of an aspect ratio
 PROBE = 256  # pixels each way of an image that tells how many classes a network has
 
 
@@ -61,17 +62,20 @@ class Segmentation:
         """Confusion matrices of `fake`, and of `real` and `floor` where there is a real image.
 
         Each is int64 [classes, classes + 1]: pixels by their label and by what they are taken for,
-        last of all for a label that is left out. `size`: the height and width they are taken at.
+        last of all for a label that is left out. `size`: the height and width they are taken at;
+        `stretched`: by how much the label map is wider for its height than the image.
         """
         assert sample.label is not None
         label = sample.label.to(self.place_of_label.device).long()
+        (high, wide), (height, width) = label.shape[-2:], sample.fake.shape[-2:]
+        stretched = np.array(wide * height / (high * width))
         images = {"fake": sample.fake}
         if sample.real is not None:
             images |= {"real": sample.real, "floor": mean_colours(sample.real, label)}
         if self.eval_size:
             label = nearest(label, self.eval_size)
         measured = {name: self.confusion(image, label) for name, image in images.items()}
-        return measured | {"size": np.array(label.shape[-2:])}
+        return measured | {"size": np.array(label.shape[-2:]), "stretched": stretched}
 
     def confusion(self, image: Tensor, label: Tensor) -> np.ndarray:
         """Of an image [1, C, h, w] in [-1, 1] with labels [1, 1, H, W]; as `measure` has it."""
@@ -91,7 +95,8 @@ class Segmentation:
         sums = {name: self._sum(measurements, name) for name in ("fake", "real", "floor")}
         confusions = {name: matrix for name, matrix in sums.items() if matrix is not None}
         each = [measurement["fake"] for measurement in measurements]
-        protocol, warning = self._protocol(measurements), self.segmenter.warning
+        protocol = self._protocol(measurements)
+        warning = "; ".join(self._warnings(measurements, confusions["fake"]))
         figures = {}
         for name, take in (("pixel_accuracy", pixel_accuracy), ("mean_iou", mean_iou)):
             values = {which: take(matrix) for which, matrix in confusions.items()}
@@ -110,6 +115,19 @@ class Segmentation:
         if not all(name in measurement for measurement in measurements):
             return None
         return none + sum(measurement[name] for measurement in measurements)
+
+    def _warnings(self, measurements: Sequence[Measurement], confusion: np.ndarray) -> list[str]:
+        """What is to be known of the figures."""
+        told = [self.segmenter.warning] if self.segmenter.warning else []
+        others = sum(not 1 / STRETCH < one["stretched"] < STRETCH for one in measurements)
+        if others:
+            told.append(
+                f"{others} of {len(measurements)} label maps differ from their images in aspect "
+                "ratio, and were taken for stretched"
+            )
+        if measurements and not confusion.any():
+            told.append("no pixel has a label that counts")
+        return told
 
     def _protocol(self, measurements: Sequence[Measurement]) -> Mapping[str, Any]:
         sizes = sorted({tuple(measurement["size"].tolist()) for measurement in measurements})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import warnings
 import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from pix2pixhd.metrics.base import weights_hash
 from pix2pixhd.metrics.pixels import as_rgb
 from pix2pixhd.options.segmenter_options import Network
-from pix2pixhd.util.checkpoint import differing_tensors, load_tensors
+from pix2pixhd.util.checkpoint import differing_tensors, load_script, load_tensors
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import CITYSCAPES_NAMES, LabelSet
 
@@ -61,9 +60,12 @@ class Segmenter:
                 f"{self.source}: fails on images {shape} ({reason}); {expected}"
             ) from error
         found = found["out"] if isinstance(found, dict) and "out" in found else found
-        if not isinstance(found, Tensor) or found.ndim != 4 or len(found) != len(image):
+        is_one = isinstance(found, Tensor) and found.ndim == 4 and len(found) == len(image)
+        if not is_one or not found.numel():
             given = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise UserError(f"{self.source}: gives {given} for images {shape}; {expected}")
+        if found.isnan().any():
+            raise UserError(f"{self.source}: gives not-a-number for images {shape}; take another")
         return found
 
     def labels_of(self, count: int, labels: LabelSet | None) -> Sequence[int]:
@@ -143,13 +145,7 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
     if not path.is_file():
         raise UserError(f"{source}: there is no such file or folder; give {KINDS}")
     if is_torchscript(path):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # users have such files, deprecated or not
-                network = torch.jit.load(str(path), map_location=device).eval()
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise UserError(f"{source}: cannot be read ({reason}); give {KINDS}") from error
+        network = load_script(path, device, "--segmenter", f"give {KINDS}")
         protocol = {"segmenter": "TorchScript", "file": path.name, "weights": weights_hash(path)}
         return Segmenter(network, source, protocol)
     return _trained(path, device, source)
@@ -157,10 +153,11 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file holds a program beside its weights."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:  # of another format, or damaged
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _trained(path: Path, device: torch.device, source: str) -> Segmenter:

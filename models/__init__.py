@@ -4,13 +4,15 @@ them nothing sees an option, but for the rows of GENERATORS."""
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from pix2pixhd.models.adversary import PatchAdversary
+from pix2pixhd.models.adversary import Adversary, PatchAdversary
 from pix2pixhd.models.blocks import NORMAL, Init, ResnetBlock, initialise
 from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.models.diffaug import augmentation
 from pix2pixhd.models.discriminators import MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
 from pix2pixhd.models.gan_losses import GAN_LOSSES
@@ -18,6 +20,8 @@ from pix2pixhd.models.generators import GENERATORS, Generator
 from pix2pixhd.models.generators.base import layers_of
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
+from pix2pixhd.models.segmentation_discriminator import SegmentationDiscriminator
 from pix2pixhd.util.image_pool import ImagePool
 
 if TYPE_CHECKING:
@@ -37,8 +41,11 @@ def create_discriminator(
     discriminator: DiscriminatorOptions,
     return_features: bool,
     init: Init = NORMAL,
-) -> MultiscaleDiscriminator:
+) -> nn.Module:
     """The discriminators that the options describe, with fresh weights."""
+    if discriminator.netD == "segmentation":
+        sizes = model.output_nc, model.label_nc, discriminator.ndf
+        return initialise(SegmentationDiscriminator(*sizes), init)
     conditions = _condition_channels(model)
     network = MultiscaleDiscriminator(
         in_channels=conditions + model.output_nc,
@@ -49,6 +56,23 @@ def create_discriminator(
         return_features=return_features,
     )
     return initialise(network, init)
+
+
+def create_adversary(
+    model: ModelOptions, discriminator: DiscriminatorOptions, loss: LossOptions, seed: int = 0
+) -> Adversary[Any]:
+    """What the discriminators that the options describe are trained for.
+
+    Args:
+        seed: of the pool's draws.
+    """
+    if discriminator.netD == "segmentation":
+        return SegmentationAdversary(model.label_nc, loss.lambda_mix, loss.ganFeat_loss)
+    return PatchAdversary(
+        GAN_LOSSES[loss.gan_loss],
+        matches_features=loss.ganFeat_loss,
+        pool=ImagePool(loss.pool_size, seed),
+    )
 
 
 def _condition_channels(model: ModelOptions) -> int:
@@ -105,11 +129,8 @@ def create_model(
     return for_rendering(
         netE=create_encoder(model, init) if encodes else None,
         netD=netD,
-        adversary=PatchAdversary(
-            GAN_LOSSES[loss.gan_loss],
-            matches_features=loss.ganFeat_loss,
-            pool=ImagePool(loss.pool_size, seed),
-        ),
+        adversary=create_adversary(model, discriminator, loss, seed),
+        augment=augmentation(loss.augmentations),
         vgg=vgg,
         lambda_feat=loss.lambda_feat,
         lambda_L1=loss.lambda_L1,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pix2pixhd.models.adversary import Adversary, Judgement, Seen, Terms
+from pix2pixhd.models.adversary import Adversary, Judgement, LossWeight, Seen, Terms
 from pix2pixhd.models.conditioning import (
     condition,
     image_to_float,
@@ -21,14 +22,6 @@ from pix2pixhd.models.generators import Generator
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.segments import instance_average
 from pix2pixhd.util.batch import Batch
-
-
-@dataclass(frozen=True)
-class LossWeight:
-    """How much a term counts."""
-
-    minimised: float  # factor of the term in the sum that is minimised
-    logged: float = 1.0  # factor of the term in logs, which show the values that the reference does
 
 
 @dataclass(frozen=True)
@@ -49,8 +42,9 @@ class Pix2PixHDModel(nn.Module):
     the batch (`feat`), or what the encoder makes of the real image.
 
     To add a loss: a term in `generator_terms` or `discriminator_terms`, and its row in
-    `loss_weights`. A term may depend on the networks by way of the image (`fake`, what the
-    discriminators say of it) or directly (E's output, weights).
+    `loss_weights`; those of a kind of discriminators are its `Adversary`'s. A term may depend on
+    the networks by way of the image (`fake`, what the discriminators say of it) or directly (E's
+    output, weights).
     """
 
     def __init__(
@@ -62,7 +56,8 @@ class Pix2PixHDModel(nn.Module):
         netE: Encoder | None = None,  # makes those features
         features_per_label: bool = False,  # pools them per label, not per instance
         netD: nn.Module | None = None,
-        adversary: Adversary | None = None,  # what netD is trained for
+        adversary: Adversary[Any] | None = None,  # what netD is trained for
+        augment: Callable[[Seen], Seen] | None = None,  # changes what netD is shown
         vgg: VGGPerceptualLoss | None = None,  # None: no perceptual loss
         lambda_feat: float = 10.0,  # weight of feature matching and of the perceptual loss
         lambda_L1: float = 0.0,  # weight of the mean of |fake - real|
@@ -73,15 +68,14 @@ class Pix2PixHDModel(nn.Module):
         self._untrained = {n for n, p in netG.named_parameters() if not p.requires_grad}
         self.label_nc, self.use_instance = label_nc, use_instance
         self.use_features, self.features_per_label = use_features, features_per_label
-        self.adversary, self.vgg = adversary, vgg
+        self.adversary, self.augment, self.vgg = adversary, augment, vgg
         self.loss_weights = {
-            "G_GAN": LossWeight(1.0),
             "G_GAN_Feat": LossWeight(lambda_feat, logged=lambda_feat),
             "G_VGG": LossWeight(lambda_feat, logged=lambda_feat),
             "G_L1": LossWeight(lambda_L1, logged=lambda_L1),
-            "D_real": LossWeight(0.5),
-            "D_fake": LossWeight(0.5),
         }
+        if adversary is not None:
+            self.loss_weights |= adversary.loss_weights
         # Averages of trained networks by their name in files, such as G_ema: see `saved_networks`.
         self.averaged = nn.ModuleDict()
         self._wrapped: dict[str, nn.Module] = {}  # not modules of this one: names of states stay
@@ -176,7 +170,9 @@ class Pix2PixHDModel(nn.Module):
         perceptual = None
         if self.vgg is not None and for_generator:
             perceptual = self.vgg(fake, real, scale)
-        seen = Seen(maps, fake, real, batch.label)
+        seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
+        if self.augment is not None:
+            seen = self.augment(seen)
         judgement = self.adversary.judge(self._network("D"), seen)
         return StepOutputs(fake, real, encoded, perceptual, judgement)
 

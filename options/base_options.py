@@ -114,8 +114,9 @@ class DataOptions:
     flip: bool = True
     """Mirror training images left to right, at random."""
     augment: bool = False
-    """Also turn and enlarge all maps of a training sample a little, at random, and change the
-    colours of its photograph."""
+    """Also turn all maps of a training sample at random, by up to 5 degrees, enlarge them by up to
+    a fifth more than that needs, and change brightness, contrast and saturation of its photograph
+    by up to a fifth: for small data sets."""
     batchSize: Annotated[int, Range(1, 100_000)] = 1
     """Images per step, of all processes together; test.py: at once, in each process."""
     serial_batches: bool = False

@@ -47,11 +47,12 @@ def read_argv(argv: Sequence[str], default: Options) -> Options:
 
 
 def _one_line(box: str) -> str:
-    """The text of tyro's framed message, without the frame and without its pointer to --help."""
+    """The text of tyro's framed message, without the frame, headings and the pointer to --help."""
     lines = [re.sub(r"[│╭╮╰╯─]|-{4,}", " ", line).strip() for line in box.splitlines()]
     text = " ".join(line for line in lines[1:] if line)
     text = re.sub(r"typing\.Annotated\[(\w+), [^\]]*\]", r"\1", text)  # a type with its range
-    return text.split("For full helptext")[0].strip()
+    text = text.split("For full helptext")[0].removeprefix("Error parsing ")
+    return text.replace(" Argument helptext:", ";").strip()
 
 
 @REGISTRY.struct_rule

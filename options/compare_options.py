@@ -36,12 +36,7 @@ class CompareOptions:
     @property
     def folders(self) -> dict[str, Path]:
         """The folder of each run, by the run's name."""
-        below = f"{self.phase}_{self.which_epoch}"
-        pairs = (run.partition("=") for run in self.runs)
-        return {
-            name: Path(folder) if equals else Path(self.results_dir, name, below)
-            for name, equals, folder in pairs
-        }
+        return folders_of(self.runs, self.results_dir, f"{self.phase}_{self.which_epoch}")
 
     @property
     def page_file(self) -> Path:
@@ -57,14 +52,28 @@ class CompareOptions:
         elif len(self.folders) < len(self.runs):
             remedy = "each needs a name of its own; give other=DIR for one of them"
             yield f"compare {' '.join(self.runs)}: names a run twice; {remedy}"
-        for run in self.runs:
-            name, equals, folder = run.partition("=")
-            if not name or (equals and not folder):
-                yield f"compare {run!r}: must be the name of a run, or name=DIR"
+        yield from wrong_runs("compare", self.runs)
         if not fits(self.how_many, hint := types_of(type(self))["how_many"]):
             yield f"--how_many {self.how_many}: must be {expected(hint)}"
         if self.page_file.suffix.lower() not in (".html", ".htm"):
             yield f"--out {self.out}: must name a page, .html; give {self.out}/index.html"
+
+
+def folders_of(runs: Sequence[str], results_dir: str, gallery: str) -> dict[str, Path]:
+    """The folder of each run by its name: DIR of name=DIR, or <results_dir>/<name>/<gallery>."""
+    pairs = (run.partition("=") for run in runs)
+    return {
+        name: Path(folder) if equals else Path(results_dir, name, gallery)
+        for name, equals, folder in pairs
+    }
+
+
+def wrong_runs(command: str, runs: Sequence[str]) -> Iterator[str]:
+    """A line for each that is neither a name nor name=DIR."""
+    for run in runs:
+        name, equals, folder = run.partition("=")
+        if not name or (equals and not folder):
+            yield f"{command} {run!r}: must be the name of a run, or name=DIR"
 
 
 def parse_compare(argv: Sequence[str]) -> CompareOptions:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.fields import types_of
 from pix2pixhd.options.metric_options import MetricOptions
-from pix2pixhd.options.parsing import parse_for_run, refuse
+from pix2pixhd.options.parsing import given_flags, parse_for_run, refuse
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 
 ALL = 10**9  # images
+# What belongs to no run, beside the options of what is evaluated and of metrics.
+OF_FOLDERS = {"gpu_ids", "local_rank", "label_nc", "label_names", "ignore_label", "value_range"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class EvaluateOptions(TestOptions):
             for name, what in (("real", "the real images"), ("out", "the figures")):
                 if getattr(given, name) is None:
                     yield f"--fake {given.fake}: give also --{name} FOLDER, of {what}"
+        for name in ("fake", "real", "label", "out"):
+            if getattr(given, name) == "":
+                yield f"--{name} '': must be a folder's name"
+        if given.label is not None and self.model.label_nc == 0:
+            yield f"--label {given.label} with --label_nc 0: give the number of labels, or drop one"
         for name in ("fake", "real", "label"):
             if (folder := getattr(given, name)) is not None and not Path(folder).is_dir():
                 yield f"--{name} {folder}: there is no such folder; check the path"
@@ -68,10 +76,13 @@ def parse_evaluate(argv: Sequence[str]) -> EvaluateOptions:
     if options.evaluation.fake is None:
         return parse_for_run(EvaluateOptions, argv)
     options = options.resolved()
-    names_run = any(word.partition("=")[0] == "--name" for word in argv)
-    both = f"--fake {options.evaluation.fake} with --name {options.run.name}"
-    contrary = [f"{both}: figures are of a folder or of a run; drop one"] if names_run else []
-    refuse([*contrary, *options.problems()])
+    of_folders = OF_FOLDERS | types_of(EvaluationOptions).keys() | types_of(MetricOptions).keys()
+    refuse(
+        f"--fake {options.evaluation.fake} with --{name}: that is of a run, and does nothing to "
+        "folders; drop one"
+        for name in sorted(given_flags(argv) - of_folders)
+    )
+    refuse(options.problems())
     return options
 
 

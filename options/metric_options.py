@@ -34,7 +34,7 @@ class MetricOptions:
         """
         if self.eval_size is None:
             return None
-        if not (found := re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", self.eval_size)):
+        if not (found := re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", self.eval_size)):
             raise ValueError(self.eval_size)
         return int(found[1]), int(found[2])
 
@@ -42,9 +42,15 @@ class MetricOptions:
         """A line for each option that cannot be."""
         for name in ("inception", "lpips_backbone", "segmenter"):
             file = getattr(self, name)
-            if file is not None and not Path(file).exists():
+            if file is None:
+                continue
+            if not Path(file).exists():
                 yield f"--{name} {file}: there is no such file; check the path"
+            elif Path(file).is_dir() and name != "segmenter":
+                yield f"--{name} {file}: is a folder, expected a file; name one in it"
+        if self.inception is not None and self.extractor != "inception":
+            yield f"--inception {self.inception} with --extractor {self.extractor}: drop one"
         try:
             _ = self.size
         except ValueError:
-            yield f"--eval_size {self.eval_size!r}: must be HEIGHTxWIDTH, such as 1024x2048"
+            yield f"--eval_size {self.eval_size!r}: must be HEIGHTxWIDTH, each below 10000"

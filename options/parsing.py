@@ -83,7 +83,7 @@ def parse_train(
         options = _read_train(argv)
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
-        left = left.union(*(names for names in _SAY_ONE_THING if names & _given(argv)))
+        left = left.union(*(names for names in _SAY_ONE_THING if names & given_flags(argv)))
         left |= {name for name, part in _SERVES.items() if f"--no_{part}" in argv}
         options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
@@ -129,7 +129,7 @@ def parse_check(argv: Sequence[str]) -> tuple[CheckOptions, set[str]]:
 
     The rest is for the program to find out. Raises UserError as `parse_for_run`.
     """
-    options, told = read_argv(argv, CheckOptions()), _given(argv)
+    options, told = read_argv(argv, CheckOptions()), given_flags(argv)
     if "name" in told and (saved := saved_options(options.run)):
         options, told = _inherit(options, argv, saved, _INHERITED), told | _INHERITED
     return _sound(options), told
@@ -143,7 +143,7 @@ def _inherit(
     say: Callable[[str], object] = print,
 ) -> AnyOptions:
     """The options read anew: where argv says nothing, those of `names` are as in the saved run."""
-    given = _given(argv)
+    given = given_flags(argv)
     inherited = {name: saved[name] for name in saved if name in names and name not in given}
     found, lines = find_paths(inherited, options.run)
     for line in lines:
@@ -171,7 +171,7 @@ def refuse(problems: Iterable[str]) -> None:
         raise UserError(found)
 
 
-def _given(argv: Sequence[str]) -> set[str]:
+def given_flags(argv: Sequence[str]) -> set[str]:
     """The names of the flags in a command line, those of negative booleans without their `no_`."""
     flags = (word[2:].partition("=")[0] for word in argv if word.startswith("--"))
     return {flag.replace("-", "_").removeprefix("no_") for flag in flags}

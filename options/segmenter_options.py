@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pix2pixhd.options.base_options import Count, DataOptions
@@ -63,6 +64,8 @@ class SegmenterOptions:
                 yield f"--{name} {value}: must be {expected(types[name])}"
         if not self.out:
             yield "--out: not given; name the file to write, such as segmenter.pt"
+        elif Path(self.out).is_dir():
+            yield f"--out {self.out}: is a folder; name a file to write in it"
         if not re.fullmatch(r"-1|\d+", self.gpu_ids):
             yield f"--gpu_ids {self.gpu_ids!r}: must be one GPU's number, or -1 for the CPU"
         if self.data.batchSize < 2:

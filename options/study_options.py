@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from pix2pixhd.options.base_options import Count
 from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.compare_options import folders_of, wrong_runs
 from pix2pixhd.options.fields import Range, expected, fits, types_of
 from pix2pixhd.util.errors import UserError
 
@@ -44,14 +46,21 @@ class StudyOptions:
     which_epoch: str = "latest"
     """Of the galleries."""
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folder of each run, by the run's name."""
+        return folders_of(self.runs, self.results_dir, f"{self.phase}_{self.which_epoch}")
+
     def problems(self) -> Iterator[str]:
         """Mistakes of the command line, a line each."""
-        yield from _wrong_numbers(self)
+        yield from _wrong_values(self)
+        yield from wrong_runs("study", self.runs)
         if len(self.runs) != 2:
             given = " ".join(self.runs) or "none"
             yield f"study: needs two runs, found {given}; give X Y, each a name or name=DIR"
-        elif len(names := {run.partition("=")[0] for run in self.runs}) == 1:
-            yield f"study: both runs are called {names.pop()!r}; name one of them: other=DIR"
+        elif len(self.folders) == 1:
+            name = next(iter(self.folders))
+            yield f"study: both runs are called {name!r}; name one of them: other=DIR"
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,14 @@ class StudyReportOptions:
 
     def problems(self) -> Iterator[str]:
         """Mistakes of the command line, a line each."""
-        yield from _wrong_numbers(self)
+        yield from _wrong_values(self)
         if not self.files:
             yield "study-report: no result files; give those that people sent back"
 
 
-def _wrong_numbers(options: StudyOptions | StudyReportOptions) -> Iterator[str]:
+def _wrong_values(options: StudyOptions | StudyReportOptions) -> Iterator[str]:
+    if not options.out:
+        yield "--out '': must name a folder; leave it out for the default"
     types = types_of(type(options))
     for name in (name for name in NUMBERS if name in types):
         if not fits(value := getattr(options, name), types[name]):

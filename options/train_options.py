@@ -17,13 +17,14 @@ class DiscriminatorOptions:
 
     netD: Literal["multiscale", "segmentation"] = "multiscale"
     """multiscale: PatchGANs on several resolutions, which see the condition and the image;
-    segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake."""
+    segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake; it
+    goes with --spectral_norm D."""
     num_D: Annotated[int, Range(1, 10)] = 2
     """Discriminators, each at half the resolution of the one before."""
     n_layers_D: Annotated[int, Range(1, 12)] = 3
     """Convolutions in a discriminator before its last two."""
     ndf: Filters = 64
-    """Filters in a discriminator's first layer; of the segmentation discriminator, half as many."""
+    """Filters in a discriminator's first layer; --netD segmentation has twice as many there."""
     spectral_norm: Literal["none", "D", "GD"] = "none"
     """Divide the weights of the discriminators' convolutions, or also of the generator's, by their
     spectral norm."""
@@ -56,6 +57,11 @@ class LossOptions:
     of color, translation, cutout. For small data sets."""
     pool_size: Natural = 0
     """Size of a buffer of earlier fakes that the discriminators are shown; 0 for none."""
+
+    @property
+    def augmentations(self) -> list[str]:
+        """The names in --diffaug."""
+        return [name.strip() for name in self.diffaug.split(",") if name.strip()]
 
 
 @dataclass(frozen=True)
@@ -160,12 +166,28 @@ class TrainOptions(ProgramOptions):
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
+        yield from self._discriminator_problems()
         yield from self._log_problems()
         yield from self.metric.problems()
         most, batch = data.max_dataset_size, data.batchSize
         if most is not None and 0 < most < batch:
             sizes = f"--max_dataset_size {most} with --batchSize {batch}"
             yield f"{sizes}: not one batch could be filled; lower --batchSize"
+
+    def _discriminator_problems(self) -> Iterator[str]:
+        known = ("color", "translation", "cutout")
+        for name in self.loss.augmentations:
+            if name not in known:
+                yield f"--diffaug {name}: must be a comma list of {', '.join(known)}"
+        if self.discriminator.netD != "segmentation":
+            return
+        told = "--netD segmentation with"
+        if self.model.label_nc == 0:
+            remedy = "drop --netD segmentation"
+            yield f"{told} --label_nc 0: it tells labels, and there are none; {remedy}"
+        if size := self.loss.pool_size:
+            remedy = "drop --pool_size"
+            yield f"{told} --pool_size {size}: earlier fakes have labels of their own; {remedy}"
 
     def _log_problems(self) -> Iterator[str]:
         log = self.log

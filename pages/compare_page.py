@@ -68,7 +68,7 @@ def write_compare_page(
 
     Raises UserError where the file cannot be written.
     """
-    page = new_page(title, columns=len(columns), image_width=360)
+    page = new_page(title, columns=len(columns), image_width=360, command="compare")
     runs = [column for column in columns if column.metrics]
     with page.body:
         with tags.header():

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from dominate import svg, tags
-from PIL import Image
 
 from pix2pixhd.pages.gallery import EVALUATION
 from pix2pixhd.pages.html import (
@@ -23,7 +22,7 @@ from pix2pixhd.pages.html import (
     write_page,
 )
 from pix2pixhd.util.errors import UserError
-from pix2pixhd.util.image import save_thumbnail
+from pix2pixhd.util.image import read_picture, save_thumbnail
 
 IMAGE_WIDTH = 320  # of a picture, in CSS pixels
 EXTREMES = 3  # best and worst images that are shown of each figure
@@ -117,15 +116,8 @@ class EvaluationPage:
         """The file of a thumbnail of our own."""
         if full not in self._written:
             self._written[full] = f"{OWN_THUMBS}/{len(self._written)}.jpg"
-            try:
-                with Image.open(full) as opened:
-                    # 16 bits, which Pillow would clip
-                    deep = opened.mode.startswith("I")
-                    pixels = np.asarray(opened if deep else opened.convert("RGB"))
-            except (OSError, ValueError) as error:
-                raise UserError(f"{full}: cannot be shown ({error}); save it anew") from error
-            levels = (pixels >> 8).astype(np.uint8) if deep else pixels
-            save_thumbnail(levels, self.folder / self._written[full], 2 * IMAGE_WIDTH)
+            small = self.folder / self._written[full]
+            save_thumbnail(read_picture(full), small, 2 * IMAGE_WIDTH)
         return self.folder / self._written[full]
 
 

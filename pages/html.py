@@ -18,6 +18,7 @@ from dominate import document, tags
 from dominate.util import raw
 from PIL import Image
 
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing, writing
 from pix2pixhd.util.labels import LabelSet
 
@@ -35,7 +36,9 @@ class Picture:
     written: float = 0.0  # seconds since 1970; browsers show an old version where it is not told
 
 
-def new_page(title: str, *, columns: int, image_width: int, refresh_seconds: int = 0) -> document:
+def new_page(
+    title: str, *, columns: int, image_width: int, refresh_seconds: int = 0, command: str = ""
+) -> document:
     """Start a page.
 
     Args:
@@ -43,6 +46,7 @@ def new_page(title: str, *, columns: int, image_width: int, refresh_seconds: int
         columns: pictures side by side where there is room; on a phone they are stacked.
         image_width: of a picture, in CSS pixels, where there is room.
         refresh_seconds: the browser loads the page again this often; 0 for never.
+        command: of evaluate.py, where `refuse_other` is to know its page again.
     """
     page = document(title=title)
     page["lang"] = "en"
@@ -51,6 +55,8 @@ def new_page(title: str, *, columns: int, image_width: int, refresh_seconds: int
         tags.meta(charset="utf-8")
         tags.meta(name="viewport", content="width=device-width, initial-scale=1")
         tags.meta(name="color-scheme", content="light dark")
+        if command:
+            tags.meta(name="generator", content=f"evaluate.py {command}")
         if refresh_seconds:
             tags.meta(http_equiv="refresh", content=str(refresh_seconds))
         tags.style(raw(Path(__file__).with_name("style.css").read_text(encoding="utf-8")))
@@ -134,6 +140,17 @@ def write_page(page: document, path: Path) -> None:
     with replacing(path) as file:
         # A file's name may hold bytes that are no text: its link works, its heading shows "?".
         file.write(page.render().encode(errors="replace"))
+
+
+def refuse_other(path: Path, command: str) -> None:
+    """Raises UserError where a file is in the place of a command's page and is no such page."""
+    if not path.exists():
+        return
+    with writing(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    if f'content="evaluate.py {command}"' not in text:
+        remedy = "give another --out, or remove it first"
+        raise UserError(f"{path}: is no page of evaluate.py {command} and would be lost; {remedy}")
 
 
 def remove_stale(folder: Path, glob: str, ours: str, written: Container[str]) -> None:

@@ -28,7 +28,7 @@ def write_study_page(file: Path, key: Mapping[str, Any]) -> None:
 
     Raises UserError where it cannot be written.
     """
-    page = new_page("Which one looks more natural?", columns=2, image_width=640)
+    page = new_page("Which one looks more natural?", columns=2, image_width=640, command="study")
     with page.head:
         tags.style(raw(HERE.with_name("study.css").read_text(encoding="utf-8")))
     with page.body:

@@ -125,7 +125,8 @@ class StudyReport:
 def write_report_page(file: Path, report: StudyReport) -> None:
     """Write the page, with its plot beside it; raises UserError where that cannot be done."""
     draw_preference(report, file.parent / PLOT)
-    page = new_page(f"Study: {report.x} or {report.y}", columns=2, image_width=480)
+    title = f"Study: {report.x} or {report.y}"
+    page = new_page(title, columns=2, image_width=480, command="study-report")
     with page.body:
         with tags.header():
             tags.h1(f"{report.x} (X) or {report.y} (Y)")

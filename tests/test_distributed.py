@@ -22,7 +22,7 @@ from pix2pixhd.engine.world import World
 ROOT = Path(__file__).resolve().parents[1]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 TWO = ("--gpu_ids=-1,-1",)
-BATCHES_OF_TWO = ("--batchSize", "2", "--print_freq", "2", "--no_html")
+BATCHES_OF_TWO = ("--batchSize", "2", "--print_freq", "2", "--no_html", "--ema_half_life", "1")
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 LOCAL = ("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1")
 CASES: dict[str, tuple[str, ...]] = {

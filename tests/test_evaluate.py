@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,16 +182,19 @@ def test_it_goes_on_where_it_was_stopped(
     of_run(trained, tmp_path)
     assert len(table) == COUNT + 2 and figures(folder) == report
     (images / "scene_3_synthesized_image.png").unlink()
+    os.truncate(images / "scene_4_synthesized_image.png", 200)
     of_run(trained, tmp_path)
-    assert len(table) == COUNT + 3 and figures(folder) == report
+    assert len(table) == COUNT + 4 and figures(folder) == report
     again = {file for file, at in written.items() if file.stat().st_mtime_ns != at}
     assert {file.stem for file in again} == {
-        f"scene_3_{what}" for what in ("input_label", "synthesized_image", "real_image")
+        f"scene_{number}_{what}"
+        for number in (3, 4)
+        for what in ("input_label", "synthesized_image", "real_image")
     }
     assert "scene_3_synthesized" in (folder / "index.html").read_text()
 
 
-@pytest.mark.parametrize("change", ["weights", "label map", "options"])
+@pytest.mark.parametrize("change", ["weights", "label map", "older label map", "options"])
 def test_other_images_are_rendered_again(
     change: str, trained: Path, tmp_path: Path, table: list[Sample]
 ) -> None:
@@ -199,13 +203,14 @@ def test_other_images_are_rendered_again(
     of_run(trained, tmp_path, *flags)
     if change == "weights":
         (trained / "ck/tiny/latest_net_G.pth").touch()
-    elif change == "label map":
-        (data / "test_label/scene_2.png").touch()
+    elif "label map" in change:
+        at = 0 if "older" in change else time.time_ns()
+        os.utime(data / "test_label/scene_2.png", ns=(at, at))
     else:
         flags[1] = str(trained / "data")
     table.clear()
     of_run(trained, tmp_path, *flags)
-    assert len(table) == (1 if change == "label map" else COUNT)
+    assert len(table) == (1 if "label map" in change else COUNT)
 
 
 def test_a_changed_image_is_measured_again(tmp_path: Path, table: list[Sample]) -> None:
@@ -221,6 +226,31 @@ def test_a_changed_image_is_measured_again(tmp_path: Path, table: list[Sample]) 
     assert of_folders(fake, real, tmp_path / "out", "--metrics", "psnr").code == 0
     assert of_folders(fake, real, tmp_path / "out").code == 0
     assert len(table) == 4
+
+
+def test_files_of_another_folder_or_range_are_measured_again(tmp_path: Path) -> None:
+    for folder, level in (("real", 0), ("a", 100), ("b", 200)):
+        for number in range(2):
+            file = tmp_path / folder / f"{number}.tif"
+            file.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.full((16, 32), level, np.uint16)).save(file)
+            os.utime(file, ns=(0, 0))
+
+    told = []
+
+    def l1(fake: str, *flags: str) -> float:
+        outcome = of_folders(tmp_path / fake, tmp_path / "real", tmp_path / "out", *flags)
+        assert outcome.code == 0, outcome.err
+        told.append(outcome.out)
+        return figures(tmp_path / "out")["metrics"]["l1"]["value"]
+
+    assert l1("a") == pytest.approx(100 / 65535, rel=1e-3)
+    assert l1("b") == pytest.approx(200 / 65535, rel=1e-3)
+    assert l1("b", "--value_range", "0,1000") == pytest.approx(0.2)
+    assert "values are cut off" not in told[-1]
+    assert l1("b", "--value_range", "0,150") == 1
+    assert f"{tmp_path / 'b'}: values are cut off outside 0 to 150" in told[-1]
+    assert told[-1].count("cut off") == 1
 
 
 def test_val_stands_in_for_a_test_folder_without_photographs(trained: Path, tmp_path: Path) -> None:
@@ -296,6 +326,8 @@ def test_bad_labels_get_a_line(tmp_path: Path) -> None:
     flags = ("--label", label, "--label_nc", "3")
     outcome = of_folders(fake, real, tmp_path / "out", *flags)
     rejected(outcome, "scene_1.png: label 255 found, expected 0 to 2", "--ignore_label 255")
+    none = (*flags[:-1], "0")
+    rejected(of_folders(fake, real, tmp_path / "out", *none), "with --label_nc 0: give the number")
     ignoring = (*flags, "--ignore_label", "255")
     assert of_folders(fake, real, tmp_path / "out", *ignoring).code == 0
 
@@ -305,10 +337,16 @@ def test_bad_labels_get_a_line(tmp_path: Path) -> None:
     [
         (("--fake", "FOLDER", "--real", "FOLDER"), "give also --out FOLDER"),
         (("--fake", "FOLDER", "--out", "FOLDER"), "give also --real FOLDER"),
-        (("--fake", "FOLDER", "--real", "FOLDER", "--out", "o", "--name", "x"), "with --name x"),
+        (("--fake", "FOLDER", "--real", "FOLDER", "--out", "o", "--name", "x"), "with --name: "),
+        (("--fake", "FOLDER", "--real", "FOLDER", "--out", "o", "--how_many=2"), "with --how_many"),
+        (("--fake=", "--real", "FOLDER", "--out", "o"), "--fake '': must be a folder's name"),
+        (("--out=",), "--out '': must be a folder's name"),
         (("--label", "FOLDER"), "belongs to --fake"),
         (("--inception", "none.pt"), "--inception none.pt: there is no such file"),
+        (("--inception", "FOLDER"), "is a folder, expected a file"),
+        (("--inception", __file__, "--extractor", "dinov2"), "dinov2: drop one"),
         (("--eval_size", "3x"), "must be HEIGHTxWIDTH"),
+        (("--eval_size", "10000x1"), "must be HEIGHTxWIDTH"),
     ],
 )
 def test_contradictions_get_a_line(flags: tuple[str, ...], part: str, tmp_path: Path) -> None:
@@ -322,7 +360,13 @@ def test_named_metrics_that_cannot_be_had_are_an_error(
 ) -> None:
     flags = (*where(trained, tmp_path), "--gpu_ids", "-1", "--metrics", names)
     rejected(run_evaluate(*flags), names)
-    assert (tmp_path / "results").exists() == (names != "nope")
+    assert not (tmp_path / "results").exists()  # nothing was rendered for it
+
+
+def test_one_image_of_a_run_is_refused_before_it_is_rendered(trained: Path, tmp_path: Path) -> None:
+    flags = (*where(trained, tmp_path), "--gpu_ids", "-1", "--how_many", "1")
+    rejected(run_evaluate(*flags), "1 image to evaluate, expected 2 or more")
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -29,7 +29,8 @@ PROGRAMS: dict[str, Callable[[list[str]], object]] = {
     "precompute_feature_maps.py": parse_precompute,
     "evaluate.py": parse_evaluate,
 }
-FILES = ("--fake", "--real", "--label", "--inception", "--lpips_backbone", "--segmenter")  # must be
+FOLDERS = ("--fake", "--real", "--label")  # that must be there
+FILES = ("--inception", "--lpips_backbone", "--segmenter")
 
 
 def commands(file: Path) -> list[str]:
@@ -49,8 +50,10 @@ def test_commands_are_accepted(file: Path, tmp_path: Path, monkeypatch: pytest.M
         if words == ["--help"]:
             continue
         for flag, value in itertools.pairwise(words):
-            if flag in FILES:
+            if flag in FOLDERS:
                 Path(value).mkdir(parents=True, exist_ok=True)
+            if flag in FILES:
+                Path(value).touch()
         options = PROGRAMS[program](words)
         if isinstance(options, TrainOptions):
             folder = Path(options.run.checkpoints_dir) / options.run.name

@@ -20,6 +20,7 @@ from programs import metrics, run_test, run_train, same_weights, tiny_run, write
 from shared_data import shared
 
 import train
+from pix2pixhd.util.checkpoint import load_tensors
 from pix2pixhd.util.logger import Logger
 
 # Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
@@ -28,6 +29,7 @@ RANDOM_PARTS = (
     *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
     *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1", "--no_html"),
     *("--tf_log", "--display_freq", "1"),  # pictures of the held-out sample, in between
+    *("--ema_half_life", "2"),
 )
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 
@@ -72,6 +74,8 @@ def test_a_run_stopped_after_any_step_ends_as_one_never_stopped(
     resumed = run_train(*where, "--continue_train")
     assert resumed.code == 0, resumed.err
     assert same_weights(whole, run_dir)
+    last, average = (load_tensors(whole / f"latest_net_G{end}.pth") for end in ("", "_ema"))
+    assert not torch.equal(average["model.1.weight"], last["model.1.weight"])
     assert without_time(metrics(run_dir)) == without_time(metrics(whole))
 
 

@@ -54,11 +54,13 @@ def load_tensors(path: Path, what: str = "weights", mapped: bool = False) -> dic
         raise UserError(f"{what}: there is no file {path}; check the path")
     try:
         is_zip = _is_zip(path)
-        damaged = _damaged_record(path) if is_zip and not mapped else None
+        if is_zip and not mapped:
+            _check_records(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols that no PyTorch writes
-            if not damaged:
-                value = torch.load(path, "cpu", weights_only=True, mmap=mapped and is_zip)
+            value = torch.load(path, "cpu", weights_only=True, mmap=mapped and is_zip)
+    except UserError:
+        raise
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused, nothing in it was executed: it holds more than tensors and plain "
@@ -71,16 +73,34 @@ def load_tensors(path: Path, what: str = "weights", mapped: bool = False) -> dic
             f"{path}: cannot be read{reason}; the file is truncated or of another format, take an "
             "intact copy"
         ) from error
-    if damaged:
-        raise UserError(
-            f"{path}: damaged, its record {damaged!r} has changed since it was written; take an "
-            "intact copy, or a file of another epoch"
-        )
     if not isinstance(value, dict):
         raise UserError(f"{path}: holds a {type(value).__name__}, expected a state dict")
     while value and all(str(name).startswith("module.") for name in value):
         value = {name.removeprefix("module."): tensor for name, tensor in value.items()}
     return value
+
+
+def load_script(path: Path, device: torch.device, what: str, expected: str) -> nn.Module:
+    """The network of a TorchScript file, for inference. Unlike weights it is a program, which runs.
+
+    Args:
+        what, expected: for the message: the flag, and what its file should hold.
+
+    Raises:
+        UserError: the file is damaged or holds no such program.
+    """
+    try:
+        _check_records(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # users have such files, deprecated or not
+            network: nn.Module = torch.jit.load(str(path), map_location=device).eval()
+    except (UserError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # as many kinds as for weights
+        raise UserError(
+            f"{what} {path}: holds no TorchScript, or was truncated; {expected}"
+        ) from error
+    return network
 
 
 def _is_zip(path: Path) -> bool:
@@ -89,8 +109,8 @@ def _is_zip(path: Path) -> bool:
         return file.read(4) == b"PK\x03\x04"
 
 
-def _damaged_record(path: Path) -> str | None:
-    """The first record of a zip file that is not what its CRC says, if any.
+def _check_records(path: Path) -> None:
+    """Raise a UserError where a record of a zip file is not what its CRC says.
 
     PyTorch would use it without a word. This costs half a second per GiB, about a half of what
     loading does. Other formats have no CRCs.
@@ -100,7 +120,12 @@ def _damaged_record(path: Path) -> str | None:
             # `torch.serialization.set_crc32_options(False)` leaves out the CRCs, and says 0.
             if record.CRC == 0:
                 del record.CRC  # then it is not checked
-        return archive.testzip()
+        damaged = archive.testzip()
+    if damaged:
+        raise UserError(
+            f"{path}: damaged, its record {damaged!r} has changed since it was written; take an "
+            "intact copy, or a file of another epoch"
+        )
 
 
 def load_network(network: nn.Module, path: Path) -> None:
@@ -178,6 +203,12 @@ def without_legacy_statistics(network: nn.Module, state: Mapping[str, Any]) -> d
 def network_file(folder: Path, epoch: str, label: str) -> Path:
     """The weights of network `label` (G, D, E) at `epoch` (a number, or latest)."""
     return folder / f"{epoch}_net_{label}.pth"
+
+
+def rendering_file(folder: Path, epoch: str, label: str, ema: bool = True) -> Path:
+    """The weights that render for a network: its average where there is one, unless not `ema`."""
+    averaged = network_file(folder, epoch, f"{label}_ema")
+    return averaged if ema and averaged.is_file() else network_file(folder, epoch, label)
 
 
 def require_epoch(folder: Path, epoch: str) -> None:

@@ -55,6 +55,21 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
                 raise
 
 
+def require_writable(path: Path) -> None:
+    """Raise a UserError where `replacing` could not write: before the work whose result that is."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, opened = _open_temporary(path)
+        with opened:
+            temporary.unlink()
+
+
+def stamp(path: Path) -> list[str | int]:
+    """What changes when a file is replaced by another: its path, its size, its time; for JSON."""
+    found = path.stat()
+    return [str(path.resolve()), found.st_size, found.st_mtime_ns]
+
+
 def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:
     """An empty file beside `path`, locked for as long as it is open.
 

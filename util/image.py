@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 from pix2pixhd.util.labels import IGNORED
 
@@ -94,6 +95,18 @@ def label_to_image(label: Tensor | np.ndarray, colours: np.ndarray) -> np.ndarra
     table = np.full((rows, 3), IGNORED, np.uint8)
     table[: len(colours)] = colours
     return np.take(table, values, axis=0)
+
+
+def read_picture(file: Path) -> np.ndarray:
+    """An image as people see it, uint8 [H,W,3]; raises UserError where it cannot be read."""
+    try:
+        with Image.open(file) as opened:
+            if opened.mode.startswith("I"):  # 16 bits, which Pillow would clip
+                levels = (np.asarray(opened) >> 8).astype(np.uint8)
+                return np.repeat(levels[..., None], 3, axis=2)
+            return np.asarray(opened.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); save it again") from error
 
 
 def save_image(image: np.ndarray, path: Path, *, quality: int = 92) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from urllib.parse import unquote
 
@@ -57,7 +58,7 @@ def test_galleries_and_a_folder_are_joined_by_name(tmp_path, capsys):
     page = compare(tmp_path, "a", "b", f"other={plain}")
     assert page == tmp_path / "compare_a_b_other/index.html"
     assert rows(page) == ["f_2", "f_3"]
-    line = "Shown are the 2 images of all runs; a has 1 more, b has 2 more."
+    line = "The runs have 2 images in common; a has 1 more, b has 2 more."
     assert line in page.read_text() and line in capsys.readouterr().out
     links = re.findall(r'(?:href|src)="([^"]+)"', page.read_text())
     assert len(links) == 2 * 5 * 2  # input, real and three runs, small and large
@@ -101,13 +102,13 @@ def test_the_references_own_results_are_read(tmp_path):
         (["a"], "compare: needs two runs or more, 1 given"),
         (["a", "a"], "names a run twice"),
         (["a", "b="], "compare 'b=': must be the name of a run, or name=DIR"),
-        (
-            ["a", "nowhere"],
-            "no such folder of the run 'nowhere'; run test.py or evaluate.py --name",
-        ),
-        (["a", "b={tmp}/empty"], "holds no images of the run 'b'"),
+        (["a", "nowhere"], "run test.py or evaluate.py --name nowhere first, or give nowhere=DIR"),
+        (["a", "b={tmp}/empty"], "no images (an empty folder)"),
+        (["a", "b={tmp}/small"], "small: holds no images of the run 'b'"),
+        (["a", "b={tmp}/twins"], "f.bmp and f.png have one name, f; remove one"),
         (["a", "b={tmp}/others"], "no image in common by name (a has f, b has g)"),
         (["a", "b={tmp}/broken"], "f.png: cannot be read as an image"),
+        (["a", "b={tmp}/gone"], "f.png: cannot be read as an image"),
         (["a", "b={tmp}/odd"], "metrics.json: is not a metrics.json of evaluate.py"),
         (["a", "b", "--how_many", "0"], "--how_many 0: must be a whole number of 1 or more"),
         (["a", "b", "--out", "x"], "--out x: must name a page, .html; give x/index.html"),
@@ -119,6 +120,70 @@ def test_mistakes_are_told_in_a_line(tmp_path, words, told):
     write_images(tmp_path / "others", ["g"])
     (write_images(tmp_path / "broken", []) / "f.png").write_text("no image")
     (write_images(tmp_path / "odd", ["f"]) / "metrics.json").write_text("[]")
+    (write_images(tmp_path / "gone", []) / "f.png").symlink_to("nothing")
+    (tmp_path / "gone/metrics.json").write_text('{"metrics": {}}')
+    write_images(tmp_path / "small/index_thumbs", ["f"])
+    (write_images(tmp_path / "twins", ["f"]) / "f.bmp").touch()
     with pytest.raises(UserError) as raised:
         compare(tmp_path, *(word.format(tmp=tmp_path) for word in words))
     assert len(raised.value.problems) == 1 and told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong"),
+    [
+        ("[" * 100_000, "maximum recursion depth"),
+        ('{"metrics": {}, "protocol": null}', "(protocol)"),
+        ('{"metrics": {"kid": []}}', "(kid)"),
+        ('{"metrics": {"kid": {"protocol": null}}}', "(protocol of kid)"),
+        ('{"metrics": {"kid": {"beside": []}}}', "(beside of kid)"),
+        ('{"metrics": {"kid": {"by_class": []}}}', "(by_class of kid)"),
+        ('{"metrics": {"kid": {"per_image": []}}}', "(per_image of kid)"),
+        ('{"metrics": {"kid": {"per_image": {"f": "1"}}}}', "(per_image of kid)"),
+        ('{"metrics": {"kid": {"value": "1"}}}', "(value of kid)"),
+        ('{"metrics": {"kid": {"warning": 1}}}', "(warning of kid)"),
+    ],
+)
+def test_a_metrics_json_of_another_form_is_told(tmp_path, written, wrong):
+    (write_images(tmp_path, ["f"]) / "metrics.json").write_text(written)
+    with pytest.raises(UserError) as raised:
+        read_results("a", tmp_path)
+    assert "is not a metrics.json of evaluate.py (" in str(raised.value)
+    assert wrong in str(raised.value)
+
+
+def test_figures_older_than_the_images_are_told(tmp_path, capsys):
+    folders = [write_gallery(tmp_path, name, ["f"], {"kid": {"value": 1}}) for name in "ab"]
+    compare(tmp_path, "a", "b")
+    assert "its figures" not in capsys.readouterr().out
+    os.utime(folders[1] / "metrics.json", (0, 0))
+    text = compare(tmp_path, "a", "b").read_text()
+    line = "b: its figures are older than its images; run evaluate.py again"
+    assert line in capsys.readouterr().out and line in text and "a: its figures" not in text
+
+
+def test_another_page_is_not_replaced(tmp_path):
+    page = write_gallery(tmp_path, "a", ["f"]) / "index.html"
+    write_gallery(tmp_path, "b", ["f"])
+    before = page.read_text()
+    with pytest.raises(UserError, match="would be lost; give another --out"):
+        compare(tmp_path, "a", "b", "--out", str(page))
+    assert page.read_text() == before
+
+
+def test_images_in_folders_are_found_and_thumbnails_are_not(tmp_path):
+    for name in "ab":
+        write_images(tmp_path / name / "x", ["f"])
+        write_images(tmp_path / name / "index_thumbs/0", ["g"])
+    words = (f"a={tmp_path / 'a'}", f"b={tmp_path / 'b'}")
+    assert rows(compare(tmp_path, *words)) == ["f"]
+    for name in "ab":
+        write_images(tmp_path / name / "y", ["f"])
+        values = {"kid": {"per_image": {"x/f": 0.25, "y/f": 0.5}}}
+        (tmp_path / name / "metrics.json").write_text(json.dumps({"metrics": values}))
+    page = compare(tmp_path, *words)
+    assert rows(page) == ["x/f", "y/f"]
+    assert page.read_text().count("kid 0.25") == 2
+    assert len(list((page.parent / "index_thumbs").rglob("*.jpg"))) == 4
+    compare(tmp_path, *words, "--how_many", "1")
+    assert len(list((page.parent / "index_thumbs").rglob("*.jpg"))) == 2

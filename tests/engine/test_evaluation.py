@@ -36,6 +36,7 @@ def test_galleries_and_data_sets_are_paired(tmp_path: Path) -> None:
     endings = ("input_label", "real_image", "synthesized_image", "synthesized_image_2")
     gallery = pictures(tmp_path / "images", *(f"{n}_{e}.png" for n in "ab" for e in endings))
     pictures(gallery / "thumbs", "a_synthesized_image.jpg")
+    pictures(gallery / "evaluation_thumbs", "c_synthesized_image.jpg")
     city = pictures(tmp_path / "city", "x/a_leftImg8bit.png", "x/b_leftImg8bit.png")
     labels = pictures(tmp_path / "ids", "a_gtFine_labelIds.png", "b_gtFine_labelIds.png")
     one, two = pairs_of_folders(gallery, city / "x", labels)
@@ -180,6 +181,8 @@ def test_checkpoints_are_told(epoch: str, chosen: str, tmp_path: Path) -> None:
     told, warning = read_checkpoint(replaced(TestOptions(), changes))
     assert (told["file"], told["chosen"]) == (f"{epoch}_net_G_ema.pth", chosen)
     assert len(told["hash"]) == 12 and not warning
+    raw, _ = read_checkpoint(replaced(TestOptions(), changes | {"ema": False}))
+    assert raw["file"] == f"{epoch}_net_G.pth" and raw["hash"] != told["hash"]
 
 
 def test_a_damaged_note_of_the_best_is_told(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from pix2pixhd.models.conditioning import condition
 from pix2pixhd.models.gan_losses import feature_matching, over_scales
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.train_options import ScheduleOptions
 from pix2pixhd.util.batch import Batch
+from train import set_learning_rates
 
 LR = 2e-4
 
@@ -151,6 +153,17 @@ def test_setting_the_learning_rate_sets_both() -> None:
     assert [adam.param_groups[0]["lr"] for adam in (optimizers.G, optimizers.D)] == [1e-5, 1e-5]
 
 
+def test_the_discriminators_learning_rate_falls_by_the_same_schedule() -> None:
+    optimizers = Optimizers(tiny_model(), LR, beta1=0.5)
+    schedule = ScheduleOptions(niter=1, niter_decay=2, lr=1.0, lr_D=4.0)
+    for epoch, rate in ((2, 1.0), (3, 0.5)):
+        set_learning_rates(optimizers, schedule, epoch)
+        assert optimizers.learning_rate == rate  # what logs show
+        assert optimizers.D.param_groups[0]["lr"] == 4 * rate
+    set_learning_rates(optimizers, ScheduleOptions(lr=0.5), epoch=1)
+    assert optimizers.D.param_groups[0]["lr"] == 0.5
+
+
 @pytest.mark.parametrize(("niter", "niter_decay"), [(3, 4), (1, 1), (0, 5), (4, 0), (100, 100)])
 def test_learning_rate(niter: int, niter_decay: int) -> None:
     rate = LR
@@ -266,13 +279,13 @@ def test_a_scale_that_vanishes_is_told_once() -> None:
     assert optimizers.warning() is None
 
 
-def test_beta1_given_to_a_resumed_run_wins() -> None:
+def test_betas_given_to_a_resumed_run_win() -> None:
     model = tiny_model()
     saved = Optimizers(model, LR, beta1=0.5).state_dict()
-    resumed = Optimizers(model, LR, beta1=0.9)
+    resumed = Optimizers(model, LR, beta1=0.9, beta2=0.99)
     resumed.load_state_dict(saved)
-    assert resumed.G.param_groups[0]["betas"] == (0.9, 0.999)
-    assert resumed.D.param_groups[0]["betas"] == (0.9, 0.999)
+    assert resumed.G.param_groups[0]["betas"] == (0.9, 0.99)
+    assert resumed.D.param_groups[0]["betas"] == (0.9, 0.99)
 
 
 def test_moments_of_biases_that_are_no_longer_trained_are_passed_by() -> None:

@@ -20,6 +20,7 @@ from pix2pixhd.models import create_model
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.util.checkpoint import load_tensors, save_tensors
 from pix2pixhd.util.image import image_to_values
 
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
@@ -58,6 +59,26 @@ def rendered(root: Path, name: str, *flags: str) -> np.ndarray:
     assert outcome.code == 0, outcome.err
     [file] = results.glob(f"{name}/*/images/scene_1_synthesized_image.png")
     return np.asarray(Image.open(file))
+
+
+def test_the_average_renders_where_a_run_has_one(root: Path) -> None:
+    maps, folder = (read(root, "label"), read(root, "inst")), root / "ck/averaged"
+    shutil.copytree(root / "ck/tiny", folder)
+    raw = load(root, "averaged")(*maps)
+    weights = load_tensors(folder / "latest_net_G.pth")
+    average = {name: 0.5 * tensor for name, tensor in weights.items()}
+    save_tensors(average, folder / "latest_net_G_ema.pth")
+    found = load(root, "averaged")(*maps)
+    assert not np.array_equal(found, raw)
+    assert np.array_equal(load(root, "averaged", ema=False)(*maps), raw)
+    for file, expected in (("latest_net_G_ema", found), ("latest_net_G", raw)):
+        model = pix2pixhd.load(folder / f"{file}.pth", device="cpu")
+        assert np.array_equal(model(*maps), expected)
+    assert not np.array_equal(*(rendered(root, "averaged", *f) for f in ((), ("--no_ema",))))
+    note = (root / "results/averaged/test_latest/index.html").read_text()
+    assert "by the average of the weights" in note
+    page = root / "results--no_ema/averaged/test_latest_no_ema/index.html"
+    assert "without the average of the weights" in page.read_text()
 
 
 @pytest.mark.parametrize("how", ["name", "file", "file elsewhere"])

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from pix2pixhd.engine import segmenter
-from pix2pixhd.engine.segmenter import IGNORED, Crops, load_weights, open_pairs, run, train_step
+from pix2pixhd.engine.crops import IGNORED, Crops, open_pairs
+from pix2pixhd.engine.segmenter import load_weights, run, train_step
 from pix2pixhd.metrics import MetricSettings, Sample, build_metrics
 from pix2pixhd.metrics.segmenters import TRAINING_CLASSES, build_network, counted
 from pix2pixhd.options.segmenter_options import SegmenterOptions, parse_segmenter
@@ -168,15 +169,29 @@ def test_weights_to_start_from(data: Path, tmp_path: Path, capsys: pytest.Captur
         name = "backbone.0.0.weight"
         assert torch.equal(other.state_dict()[name], network.state_dict()[name] + 1)
     assert re.search(r"weights.pth: \d+ of \d+ tensors taken", capsys.readouterr().out)
-    torch.save({"else": torch.zeros(1)}, tmp_path / "weights.pth")
-    with pytest.raises(UserError, match="holds nothing of this network"):
-        run(options(data, tmp_path / "x.pt", "--weights", str(tmp_path / "weights.pth")))
+    for saved in ({"else": torch.zeros(1)}, {"state": 1}):
+        torch.save(saved, tmp_path / "weights.pth")
+        with pytest.raises(UserError, match="holds nothing of this network"):
+            run(options(data, tmp_path / "x.pt", "--weights", str(tmp_path / "weights.pth")))
+
+
+def test_what_cannot_be_learnt_from_is_told(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="1 image to train on, expected 2 or more"):
+        run(options(data, tmp_path / "x.pt", "--max_dataset_size", "1"))
+    root = tmp_path / "unknown"
+    write_blocks(root, "train", 2)
+    for file in (root / "train_label").iterdir():
+        Image.new("L", (64, 64), 255).save(file)
+    with pytest.raises(UserError, match="no pixel of an epoch has one of the labels to learn"):
+        run(options(root, tmp_path / "x.pt", "--batchSize", "2", "--fineSize", "32"))
+    assert not (tmp_path / "x.pt").exists()
 
 
 @pytest.mark.parametrize(
     ("argv", "problem"),
     [
         (["--out="], "--out: not given"),
+        (["--out", "."], "--out .: is a folder"),
         (["--batchSize", "1"], "--batchSize 1: must be 2 or more"),
         (["--fineSize", "16"], "--fineSize 16: must be 32 or more"),
         (["--gpu_ids", "0,1"], "--gpu_ids '0,1': must be one"),
@@ -192,7 +207,7 @@ def test_bad_flags(argv: list[str], problem: str, tmp_path: Path) -> None:
     assert any(problem in line for line in error.value.problems)
 
 
-def test_bad_files(data: Path, tmp_path: Path) -> None:
+def test_bad_files(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "other.pth"
     torch.save({"weight": torch.zeros(1)}, file)
     with pytest.raises(UserError, match="is no file of train-segmenter"):
@@ -202,6 +217,9 @@ def test_bad_files(data: Path, tmp_path: Path) -> None:
         run(options(data, tmp_path / "x.pt", "--batchSize", "40"))
     with pytest.raises(UserError, match="val_label"):
         run(options(data, tmp_path / "x.pt", "--phase", "val"))
+    monkeypatch.setattr(segmenter, "train", None)  # is not come to
+    with pytest.raises(UserError, match=r"/proc/x\.pt: cannot be written"):
+        run(options(data, Path("/proc/x.pt")))
 
 
 def test_without_held_out_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

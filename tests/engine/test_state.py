@@ -337,6 +337,18 @@ def test_an_average_is_saved_and_restored_but_not_trained(tmp_path: Path) -> Non
         assert_same(dict(again.model.averaged["G_ema"].state_dict()), dict(average))
 
 
+def test_a_run_that_goes_on_without_an_average_leaves_no_old_one(tmp_path: Path) -> None:
+    """Programs that render would take it; that of an epoch before belongs to its weights."""
+    run = with_average(new_run(tmp_path))
+    run.save(Progress(2), epochs=["latest", "1"])
+    run.wait()
+    again = new_run(tmp_path)
+    again.restore()
+    again.save(Progress(2, 2))
+    again.wait()
+    assert [file.name for file in tmp_path.glob("*_ema.pth")] == ["1_net_G_ema.pth"]
+
+
 @pytest.mark.parametrize("with_state", [True, False])
 def test_an_average_that_an_older_save_lacks_begins_with_its_network(
     with_state: bool, tmp_path: Path

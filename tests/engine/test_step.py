@@ -18,8 +18,9 @@ from pix2pixhd.engine.distributed import wrap_ddp
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.step import Recipe, UpdateOrder, compute_gradients, gradients_of, train_step
+from pix2pixhd.models.adversary import LossWeight
 from pix2pixhd.models.conditioning import condition
-from pix2pixhd.models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel, StepOutputs
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch

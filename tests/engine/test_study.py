@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pix2pixhd.engine.study import run, shuffled
-from pix2pixhd.options.study_options import parse_study
+from pix2pixhd.options.study_options import parse_study, parse_study_report
 from pix2pixhd.util.errors import UserError
 
 
@@ -26,7 +26,7 @@ def gallery(root: Path, run_name: str, shade: int, count: int = 3, size=(24, 12)
 
 def write(root: Path, *words: str) -> dict:
     """The key of a study."""
-    run(parse_study([*words, "--results_dir", f"{root}/results", "--out", f"{root}/study"]))
+    run(parse_study(["--results_dir", f"{root}/results", "--out", f"{root}/study", *words]))
     page = (root / "study/index.html").read_text()
     coded = re.search(r'id="key"[^>]*>([^<]*)<', page)
     assert coded
@@ -41,7 +41,7 @@ def test_the_folder_holds_the_pairs_under_names_that_tell_nothing(tmp_path, caps
     gallery(tmp_path, "one", 100)
     gallery(tmp_path, "two", 200, count=4)
     key = write(tmp_path, "one", "two", "--timed", "--checks", "0.3")
-    assert "left out: 1 image that only one" in capsys.readouterr().out
+    assert "The runs have 3 images in common; two has 1 more." in capsys.readouterr().out
     assert (key["x"], key["y"], len(key["times"])) == ("one", "two", 7)
     pairs = [trial for trial in key["trials"] if not trial["check"]]
     assert [trial["name"] for trial in pairs] == ["s0", "s1", "s2"]
@@ -69,6 +69,15 @@ def test_pictures_of_an_earlier_study_go_and_other_pictures_are_another_study(tm
     assert len(list((tmp_path / "study/images").iterdir())) == 3
 
 
+def test_another_page_is_not_replaced(tmp_path) -> None:
+    gallery(tmp_path, "one", 100)
+    page = gallery(tmp_path, "two", 200).parent / "index.html"
+    page.write_text("a gallery")
+    with pytest.raises(UserError, match="would be lost; give another --out"):
+        write(tmp_path, "one", "two", f"--out={page.parent}")
+    assert page.read_text() == "a gallery"
+
+
 def test_folders_of_other_programs_join_by_name(tmp_path) -> None:
     gallery(tmp_path, "one", 100)
     for number in range(2):
@@ -76,6 +85,15 @@ def test_folders_of_other_programs_join_by_name(tmp_path) -> None:
         Image.new("RGB", (48, 24), (7, number, 0)).save(tmp_path / f"plain/s{number}.png")
     key = write(tmp_path, "one", f"other={tmp_path}/plain")
     assert key["y"] == "other" and pixel(tmp_path, key["trials"][0]["b"]) == (7, 0, 0)
+
+
+def test_pictures_are_shown_in_8_bits(tmp_path) -> None:
+    gallery(tmp_path, "one", 100, count=1)
+    (tmp_path / "deep").mkdir()
+    deep = np.full((12, 24), 100 * 257, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep/s0.png")
+    key = write(tmp_path, "one", f"deep={tmp_path}/deep")
+    assert pixel(tmp_path, key["trials"][0]["b"]) == (100, 100, 100)
 
 
 def test_a_broken_picture_is_the_same_pixels_elsewhere() -> None:
@@ -92,12 +110,14 @@ def test_a_broken_picture_is_the_same_pixels_elsewhere() -> None:
     [
         (["one"], "needs two runs, found one"),
         (["one", "one"], "both runs are called 'one'"),
-        (["one", "none"], "no synthesised images of 'none' there; test.py --name none"),
+        (["one", "none"], "run test.py or evaluate.py --name none first"),
         (["one", "two", "--pairs", "9"], "--pairs 9: there are 3"),
         (["one", "two", "--checks", "2"], "--checks 2.0: must be a finite number from 0 to 1"),
         (["one", "square"], "one is 24x12, square 12x12"),
-        (["one", "a={}/other"], "have no image of the same name"),
+        (["one", "a={}/other"], "no image in common by name (one has s0, a has elsewhere)"),
         (["one", "broken"], "is no image that can be read"),
+        (["=one", "two"], "study '=one': must be the name of a run, or name=DIR"),
+        (["one", "a={}/twins"], "s0.jpg and s0.png have one name, s0"),
     ],
 )
 def test_mistakes_get_a_line(words, complaint, tmp_path) -> None:
@@ -106,8 +126,16 @@ def test_mistakes_get_a_line(words, complaint, tmp_path) -> None:
     gallery(tmp_path, "square", 200, size=(12, 12))
     (gallery(tmp_path, "broken", 200) / "s1_synthesized_image.png").write_text("no image")
     (tmp_path / "other").mkdir()
-    Image.new("RGB", (24, 12)).save(tmp_path / "other/elsewhere.png")
+    (tmp_path / "twins").mkdir()
+    for file in ("other/elsewhere.png", "twins/s0.png", "twins/s0.jpg"):
+        Image.new("RGB", (24, 12)).save(tmp_path / file)
     with pytest.raises(UserError) as error:
         write(tmp_path, *(word.format(tmp_path) for word in words))
     [line] = error.value.problems
     assert complaint in line
+
+
+@pytest.mark.parametrize("parse", [parse_study, parse_study_report])
+def test_an_empty_out_is_no_folder(parse) -> None:
+    with pytest.raises(UserError, match="--out '': must name a folder"):
+        parse(["one", "two", "--out="])

@@ -11,12 +11,13 @@ from pix2pixhd.engine.study_report import run
 from pix2pixhd.options.study_options import parse_study_report
 from pix2pixhd.util.errors import UserError
 
+NAN = float("nan")
+
 
 def answer(choice: str, seconds: float | None = None, **changes) -> dict:
     numbers = {"asked_seconds": seconds, "shown_ms": 1000 * (seconds or 2), "answer_ms": 300.5}
     check = choice in ("intact", "broken")
     return {
-        "name": "s",
         "check": check,
         "choice": choice,
         "interrupted": False,
@@ -26,7 +27,8 @@ def answer(choice: str, seconds: float | None = None, **changes) -> dict:
 
 def session(file: Path, answers: list[dict], **changes) -> str:
     head = {"format": "pix2pixhd study 1", "study": "abc", "x": "one", "y": "two", "timed": False}
-    file.write_text(json.dumps({**head, "session": file.stem, "answers": answers} | changes))
+    named = [{"name": f"s{number}"} | answer for number, answer in enumerate(answers)]
+    file.write_text(json.dumps({**head, "session": file.stem, "answers": named} | changes))
     return str(file)
 
 
@@ -89,20 +91,47 @@ def test_a_session_saved_twice_counts_once(tmp_path) -> None:
         assert found["notes"] == [f"{early}: left out, the same session as {late}"]
 
 
+def test_a_mail_programs_mark_is_passed_over(tmp_path) -> None:
+    file = Path(session(tmp_path / "a.json", [answer("x")]))
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert report(tmp_path, str(file))["total"]["answers"] == 1
+
+
+def test_a_studys_page_is_not_replaced(tmp_path) -> None:
+    file = session(tmp_path / "a.json", [answer("x")])
+    assert [report(tmp_path, file) for _ in range(2)]
+    page = tmp_path / "report/index.html"
+    page.write_text("a study")
+    (tmp_path / "report/report.json").unlink()
+    with pytest.raises(UserError, match="would be lost; give another --out"):
+        report(tmp_path, file)
+    assert page.read_text() == "a study" and not (tmp_path / "report/report.json").exists()
+
+
 def test_files_at_fault_get_a_line_each(tmp_path) -> None:
     good = session(tmp_path / "good.json", [answer("x")])
     cut = tmp_path / "cut.json"
     cut.write_text(Path(good).read_text()[:-9])
     (tmp_path / "theirs.json").write_text("[1]")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     files = {
         str(cut): "is damaged or no JSON",
         str(tmp_path / "theirs.json"): "is no result file of a study",
         str(tmp_path / "missing.json"): "cannot be read (No such file",
-        session(tmp_path / "other.json", [], study="xyz"): f"but {good} is of abc",
+        session(tmp_path / "other.json", [], study="xyz"): f"study is 'xyz', but 'abc' in {good}",
         session(tmp_path / "head.json", [], timed=1): "is damaged, timed is 1",
         session(tmp_path / "odd.json", [answer("z")]): "answer 1 is damaged, choice is 'z'",
         session(tmp_path / "text.json", [answer("x", shown_ms="2")]): "shown_ms is '2'",
-        session(tmp_path / "no_time.json", [answer("x")], timed=True): "asked_seconds is missing",
+        session(tmp_path / "c.json", [], x="C"): f"x is 'C', but 'one' in {good}",
+        session(tmp_path / "timed.json", [], timed=True): f"timed is True, but False in {good}",
+        session(tmp_path / "time.json", [answer("x", 1)]): "asked_seconds is 1",
+        session(tmp_path / "none.json", [answer("x")], timed=True): "asked_seconds is None",
+        session(tmp_path / "t.json", [answer("x", 3.3)], timed=True): "asked_seconds is 3.3",
+        session(tmp_path / "past.json", [answer("x", shown_ms=-5)]): "shown_ms is -5",
+        session(tmp_path / "inf.json", [answer("x", answer_ms=1e999)]): "answer_ms is inf",
+        session(tmp_path / "nan.json", [answer("x", shown_ms=NAN)]): "shown_ms is nan",
+        session(tmp_path / "2.json", [answer("x", name="p")] * 2): "p is answered twice",
+        str(tmp_path / "deep.json"): "is damaged or no JSON",
     }
     with pytest.raises(UserError) as error:
         report(tmp_path, good, *files)

@@ -238,9 +238,9 @@ def test_files_that_are_no_inception(tmp_path: Path) -> None:
 
     assert "no such file" in problem()
     torch.save({"weight": torch.zeros(1)}, file)
-    problem()
+    assert "holds no TorchScript" in problem()
     file.write_bytes(b"nothing")
-    problem()
+    assert "holds no TorchScript" in problem()
     for network, found in (
         (nn.AdaptiveAvgPool2d(1), "[2, 3, 1, 1]"),
         (nn.Conv2d(4, 1, 1), "channels"),

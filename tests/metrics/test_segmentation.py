@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -38,6 +40,17 @@ class ByColour(nn.Module):
         return -distance.square().sum(2)
 
 
+class Without(nn.Module):
+    """Gives some rows of the image, times a number."""
+
+    def __init__(self, rows: int, times: float) -> None:
+        super().__init__()
+        self.rows, self.times = rows, times
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image[:, :, : self.rows, :8] * self.times
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[..., Path]:
     """Writes a TorchScript file of a network."""
@@ -72,6 +85,17 @@ def figures(settings: MetricSettings, *samples: Sample) -> dict[str, Figure]:
     return metric.figures([metric.measure(sample) for sample in samples])
 
 
+def test_label_maps_of_another_shape_and_without_labels_are_told(settings: MetricSettings) -> None:
+    label = torch.randint(3, (1, 1, 12, 16))
+    for shape, is_told in (((24, 32), False), ((12, 15), False), ((16, 12), True)):
+        fitting, other = Sample(painted(label), label=label), Sample(painted(label))
+        other = dataclasses.replace(other, label=label.flatten()[:1].expand(1, 1, *shape))
+        for figure in figures(settings, fitting, other).values():
+            assert ("1 of 2 label maps differ" in figure.warning) == is_told
+    found = figures(settings, Sample(painted(label), label=torch.full_like(label, 255)))
+    assert found["mean_iou"].warning == "no pixel has a label that counts"
+
+
 def test_perfect_predictions(settings: MetricSettings) -> None:
     label = torch.randint(3, (1, 1, 12, 16), dtype=torch.uint8)
     found = figures(settings, Sample(painted(label), painted(label), label))
@@ -85,7 +109,7 @@ def test_by_hand(settings: MetricSettings) -> None:
     label, taken_for = maps([0, 0, 0, 1], [0, 1, 1, 1]), maps([0, 0, 1, 1], [0, 1, 2, 0])
     [metric] = build_metrics(["mean_iou"], settings)
     one = metric.measure(Sample(painted(taken_for), label=label))
-    assert one["fake"].dtype == np.int64 and set(one) == {"fake", "size"}
+    assert one["fake"].dtype == np.int64 and set(one) == {"fake", "size", "stretched"}
     assert one["fake"].tolist() == [[3, 1, 0, 0], [1, 2, 1, 0], [0, 0, 0, 0]]
     # In the second image all is blue, and right: counts are summed before the quotient.
     blue = maps([2, 2])
@@ -285,14 +309,19 @@ def test_bad_segmenters(
     assert "not the weights" in problem(saved(text, classes=[0, 1, 2]))
     assert "trained for 4 labels" in problem(saved(text, label_nc=4))
     line = problem(settings.segmenter, label_set(35))
-    assert "gives 3 classes" in line and "35" in line and "19" in line
+    assert "gives 3 classes" in line and "35" in line and "Cityscapes' 19" in line
     line = problem(settings.segmenter, label_set(12))
-    assert "gives 3 classes" in line and "12" in line and "19" not in line
+    assert "gives 3 classes" in line and "12" in line and "Cityscapes" not in line
     assert "expected [N, classes, h, w]" in problem(script(nn.Flatten()))
+    assert "gives [1, 3, 0, 8]" in problem(script(Without(rows=0, times=1)))
+    assert "gives not-a-number" in problem(script(Without(rows=8, times=math.nan)))
     assert "fails on images" in problem(script(nn.Linear(8, 8)))
     damaged = script(ByColour(THREE.colours), "damaged.pt")
     content = bytearray(damaged.read_bytes())
     middle = content.index(b"constants.pkl") + 40
     content[middle : middle + 200] = bytes(200)
     damaged.write_bytes(bytes(content))
-    assert "damaged.pt" in problem(damaged)
+    assert "damaged, its record" in problem(damaged)
+    content[content.index(b"PK\x01\x02")] = 0  # of the list of records
+    damaged.write_bytes(bytes(content))
+    assert "cannot be read" in problem(damaged)

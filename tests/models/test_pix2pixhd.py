@@ -177,3 +177,13 @@ def test_pictures(label_nc: int) -> None:
     shown = Rendering(batch, fake).pictures(labels)
     assert list(shown) == ["input_label", "input_extra", "synthesized_image"]
     assert shown["input_extra"].shape == (8, 12, 3)
+
+
+def test_l1_is_a_term_of_the_generator_s_loss_where_it_counts() -> None:
+    batch = tiny_batch()
+    assert "G_L1" not in (plain := tiny_model()).generator_terms(plain(batch))
+    model = tiny_model(lambda_L1=20.0)
+    outputs = model(batch)
+    term = logged(model.generator_terms(outputs), model.loss_weights)["G_L1"]
+    assert torch.allclose(term, 20 * (outputs.fake - batch.image).abs().mean())
+    assert model.loss_weights["G_L1"].minimised == 20

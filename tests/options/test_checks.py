@@ -53,6 +53,7 @@ def test_what_cannot_be_parsed_is_one_line(
     (problem,) = errors(line, program)
     assert all(word in problem for word in named)
     assert not set(problem) & set("│╭╮╰╯─")
+    assert "Error parsing" not in problem and "helptext" not in problem
 
 
 @pytest.mark.parametrize(

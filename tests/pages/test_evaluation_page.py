@@ -89,5 +89,5 @@ def test_pictures_of_16_bits_have_thumbnails(tmp_path: Path) -> None:
     with Image.open(page._thumbnail(file)) as thumbnail:
         assert abs(np.asarray(thumbnail).astype(int) - 200).max() <= 2
     (broken := tmp_path / "broken.png").write_text("none")
-    with pytest.raises(UserError, match=r"broken\.png: cannot be shown"):
+    with pytest.raises(UserError, match=r"broken\.png: cannot be read"):
         page._thumbnail(broken)

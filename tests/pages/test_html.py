@@ -5,6 +5,7 @@ import pytest
 from dominate import tags
 
 from pix2pixhd.pages import html
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import PAPERS, label_set
 
 
@@ -43,3 +44,17 @@ def test_the_papers_that_label_colours_avoid_are_the_stylesheet_s():
         colour if len(colour) == 6 else "".join(2 * digit for digit in colour) for colour in colours
     )
     assert [tuple(bytes.fromhex(colour)) for colour in whole] == list(PAPERS)
+
+
+def test_only_a_page_of_the_same_command_may_be_replaced(tmp_path):
+    page = tmp_path / "index.html"
+    html.refuse_other(page, "study")
+    html.write_page(html.new_page("", columns=1, image_width=9, command="study"), page)
+    html.refuse_other(page, "study")
+    with pytest.raises(UserError, match="py study-report and would be lost"):
+        html.refuse_other(page, "study-report")
+    page.write_bytes(b"\xff")
+    with pytest.raises(UserError, match="would be lost"):
+        html.refuse_other(page, "study")
+    with pytest.raises(UserError, match="Is a directory"):
+        html.refuse_other(tmp_path, "study")
