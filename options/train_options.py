@@ -17,8 +17,8 @@ class DiscriminatorOptions:
 
     netD: Literal["multiscale", "segmentation"] = "multiscale"
     """multiscale: PatchGANs on several resolutions, which see the condition and the image;
-    segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake; it
-    goes with --spectral_norm D and --init xavier."""
+    segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake.
+    With it --spectral_norm D, --init xavier, --no_ganFeat_loss and --no_vgg_loss are the default."""
     num_D: Annotated[int, Range(1, 10)] = 2
     """Discriminators, each at half the resolution of the one before."""
     n_layers_D: Annotated[int, Range(1, 12)] = 3
@@ -39,11 +39,9 @@ class LossOptions:
     lsgan: bool = True
     """--no_lsgan is the same as --gan_loss vanilla."""
     ganFeat_loss: bool = True
-    """Feature matching: fake and real should look alike to the discriminators' layers. By default
-    off with --netD segmentation."""
+    """Feature matching: fake and real should look alike to the discriminators' layers."""
     vgg_loss: bool = True
-    """Perceptual loss: fake and real should look alike to a VGG19 trained on ImageNet. By default
-    off with --netD segmentation, unless --vgg_weights are given."""
+    """Perceptual loss: fake and real should look alike to a VGG19 trained on ImageNet."""
     vgg_weights: str | None = None
     """File with VGG19 weights under torchvision's names; without it torchvision fetches its own."""
     lambda_feat: Annotated[float, Range(0)] = 10.0
@@ -204,8 +202,11 @@ class TrainOptions(ProgramOptions):
 
 
 def defaults_beside(options: TrainOptions) -> TrainOptions:
-    """The defaults that go with the options' discriminator."""
+    """The defaults that go with the options' discriminator.
+
+    The segmentation discriminator has no normalisation: from N(0, 0.02) it would hardly learn.
+    """
     if options.discriminator.netD == "multiscale":
         return TrainOptions()
     off = {"ganFeat_loss": False, "vgg_loss": options.loss.vgg_weights is not None}
-    return replaced(TrainOptions(), off)
+    return replaced(TrainOptions(), off | {"spectral_norm": "D", "init": "xavier"})

@@ -202,5 +202,7 @@ def test_flags_without_effect_say_so() -> None:
 def test_what_goes_with_the_segmentation_discriminator(
     line: str, matches: bool, perceives: bool
 ) -> None:
-    loss = parse_train(["--netD", "segmentation", *line.split()]).loss
-    assert (loss.ganFeat_loss, loss.vgg_loss) == (matches, perceives)
+    options = parse_train(["--netD", "segmentation", *line.split()])
+    assert (options.loss.ganFeat_loss, options.loss.vgg_loss) == (matches, perceives)
+    begins_as = ("normal", "none") if "multiscale" in line else ("xavier", "D")
+    assert (options.schedule.init, options.discriminator.spectral_norm) == begins_as
