@@ -18,7 +18,7 @@ class DiscriminatorOptions:
     netD: Literal["multiscale", "segmentation"] = "multiscale"
     """multiscale: PatchGANs on several resolutions, which see the condition and the image;
     segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake.
-    With it --spectral_norm D, --init xavier, --no_ganFeat_loss and --no_vgg_loss are the default."""
+    By default it goes with --spectral_norm D, --init xavier, --no_ganFeat_loss, --no_vgg_loss."""
     num_D: Annotated[int, Range(1, 10)] = 2
     """Discriminators, each at half the resolution of the one before."""
     n_layers_D: Annotated[int, Range(1, 12)] = 3
