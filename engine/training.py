@@ -32,7 +32,7 @@ from pix2pixhd.engine.validation import Validation, open_validation
 from pix2pixhd.engine.vgg import load_vgg_weights
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
-from pix2pixhd.models.blocks import Init
+from pix2pixhd.models.initialisation import Init
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.fields import replaced

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pix2pixhd.models.adversary import Adversary, PatchAdversary
-from pix2pixhd.models.blocks import NORMAL, Init, ResnetBlock, initialise
+from pix2pixhd.models.blocks import ResnetBlock
 from pix2pixhd.models.conditioning import condition_channels
 from pix2pixhd.models.diffaug import augmentation
 from pix2pixhd.models.discriminators import MultiscaleDiscriminator
@@ -18,6 +18,7 @@ from pix2pixhd.models.encoder import Encoder
 from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
 from pix2pixhd.models.generators.base import layers_of
+from pix2pixhd.models.initialisation import NORMAL, Init, initialise
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.segmentation_adversary import SegmentationAdversary

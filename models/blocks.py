@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,6 @@ from torch.utils.checkpoint import checkpoint
 
 BatchNorm = nn.modules.batchnorm._BatchNorm  # of all kinds, synchronised ones too
 
-Network = TypeVar("Network", bound=nn.Module)
 NormLayer = Callable[[int], nn.Module]
 
 # Both take a number of channels. Instance normalisation has neither parameters nor running
@@ -304,38 +303,3 @@ def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
 def average_pool() -> nn.AvgPool2d:
     """Halves a picture: the pyramids of local enhancers and discriminators are made with it."""
     return nn.AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=False)
-
-
-INITS: dict[str, tuple[Callable[..., Tensor], float]] = {  # and their gains
-    "normal": (lambda weight, gain: nn.init.normal_(weight, 0.0, gain), 0.02),
-    "xavier": (nn.init.xavier_normal_, 1.0),  # Glorot and Bengio 2010
-    "orthogonal": (nn.init.orthogonal_, 1.0),  # Saxe et al. 2014
-}
-
-
-class Init(NamedTuple):
-    """How weights of convolutions begin."""
-
-    kind: str = "normal"  # a row of INITS
-    gain: float | None = None  # deviation of `normal`, factor of the others; None: the row's
-
-
-NORMAL = Init()
-
-
-def initialise(network: Network, init: Init = NORMAL) -> Network:
-    """The network, weights of convolutions drawn anew, scales of batch norms from N(1, 0.02).
-
-    Biases of convolutions keep PyTorch's initialisation, as in the reference.
-    """
-    if next(network.parameters()).is_meta:  # PyTorch would load its compiler for it: a second
-        return network
-    draw, default = INITS[init.kind]
-    gain = default if init.gain is None else init.gain
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            draw(module.weight, gain)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-            nn.init.zeros_(module.bias)
-    return network

@@ -188,7 +188,7 @@ def test_wrong_arguments(
 
 
 NOT_LOADED: list[tuple[str, dict[str, Any], str]] = [
-    ("nobody", {}, "there is no such run; .* has styled, tiny"),
+    ("nobody", {}, "there is no such run; .* has .*styled, tiny"),
     ("tiny", {"epoch": 7}, "no weights of epoch '7'"),
     ("none.pth", {}, "there is no file none.pth"),
     ("tiny", {"ngf": 8}, "--ngf 8: the run 'tiny' .* was trained with --ngf 4"),

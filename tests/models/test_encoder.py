@@ -15,9 +15,9 @@ from pix2pixhd.models.blocks import (
     Layers,
     ReflectedConvolution,
     TransposedConvolution,
-    initialise,
 )
 from pix2pixhd.models.encoder import Encoder
+from pix2pixhd.models.initialisation import initialise
 from pix2pixhd.models.segments import instance_average
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import replaced

@@ -12,9 +12,9 @@ from pix2pixhd.models.blocks import (
     ReflectedConvolution,
     TransposedConvolution,
     average_pool,
-    initialise,
 )
 from pix2pixhd.models.generators import GENERATORS, Generator, joined
+from pix2pixhd.models.initialisation import initialise
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import replaced
 
