@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[1]
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 CLUSTERS = "features_clustered_003"
-MADE_BY = re.compile(rb"Rendered .*? by|<code>.*?</code>")  # a page's date and command
+# A page's date and command; a rendering's time.
+MADE_BY = re.compile(rb'Rendered .*? by|<code>.*?</code>|"since": \d+')
 
 
 @pytest.fixture(scope="module")
