@@ -163,8 +163,9 @@ class ModelOptions:
     """Channels of a further input image, from <phase>_extra, beside the labels; 0: none."""
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
-    netG: Literal["global", "local"] = "global"
-    """Generator: the global one, or with local enhancers around it for twice the resolution."""
+    netG: Literal["global", "local", "unet"] = "global"
+    """Generator: the global one; with local enhancers around it for twice the resolution; or a
+    U-Net of the global one's layers, whose edges are straighter in small images."""
     ngf: Filters = 64
     """Filters in the generator's first layer (of the outermost enhancer)."""
     n_downsample_global: Halvings = 4
