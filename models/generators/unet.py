@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 class UNet(Generator):
-    """The global generator, in which what was seen at a resolution on the way down is joined to what
-    comes up to it: edges of the label map need not pass the lowest resolution.
+    """The global generator, in which what was seen at a resolution on the way down joins what comes
+    up to it: edges of the label map need not pass the lowest resolution.
 
     The first convolution is of 3x3, as full resolution is where the time goes.
     """

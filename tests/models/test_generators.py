@@ -6,9 +6,11 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
+from torch import nn
 
 from pix2pixhd.models.blocks import (
     NORM_LAYERS,
+    Convolution,
     ReflectedConvolution,
     TransposedConvolution,
     average_pool,
@@ -142,10 +144,12 @@ def test_remedies_keep_the_keys_and_leave_no_transposed_convolution(name: str) -
     plain, other = build(name, {}), build(name, REMEDIES)
     assert list(plain.state_dict()) == list(other.state_dict())
     halvings = plain.stride.bit_length() - 1
-    for generator, plain_ones, reflected in ((plain, halvings, 0), (other, 0, 2 * halvings)):
-        kinds = [type(module) for module in generator.modules()]
-        assert kinds.count(TransposedConvolution) == plain_ones
-        assert kinds.count(ReflectedConvolution) == reflected
+    for generator, transposed in ((plain, halvings), (other, 0)):
+        modules = list(generator.modules())
+        assert sum(isinstance(m, TransposedConvolution) for m in modules) == transposed
+        halving = [m for m in modules if isinstance(m, Convolution) and m.stride == (2, 2)]
+        is_reflected = [isinstance(m, ReflectedConvolution) for m in halving]
+        assert is_reflected == [generator is other] * halvings
 
 
 @every_generator
@@ -177,3 +181,15 @@ def test_outermost_prefixes_name_the_last_stage() -> None:
         if name.startswith(generator.outermost_prefixes)
     }
     assert outermost == {"model2_1", "model2_2"}
+
+
+def test_unet_has_a_path_at_full_resolution() -> None:
+    """Without what comes up to it, the image still follows the maps pixel by pixel."""
+    generator = build("unet", {})
+    for up in generator.up:
+        nn.init.zeros_(up[0].weight)
+    maps, features, _ = inputs_for(generator)
+    changed = maps.clone()
+    changed[..., 4, 4] += 1
+    moved = (generator(changed, features) - generator(maps, features)).abs().amax(dim=1)
+    assert moved[0, 4, 4] > 10 * moved.median()
