@@ -29,9 +29,11 @@ RANDOM_PARTS = (
     *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
     *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1", "--no_html"),
     *("--tf_log", "--display_freq", "1"),  # pictures of the held-out sample, in between
-    *("--ema_half_life", "2", "--spectral_norm", "GD"),
+    *("--ema_half_life", "2", "--spectral_norm", "GD", "--upsample", "resize"),
+    *("--augment", "--diffaug", "color,translation,cutout", "--lambda_L1", "1"),
 )
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
+NOISE = ("--z_dim", "2")
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
@@ -52,22 +54,24 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("whole")
     write_tiny_data(root)
     write_tiny_data(root, phase="test", count=1)
-    assert run_train(*tiny_run(root, "whole"), *RANDOM_PARTS).code == 0
+    assert run_train(*tiny_run(root, "whole"), *RANDOM_PARTS, *NOISE).code == 0
     assert run_train(*tiny_run(root, "whole_feat"), *RANDOM_PARTS, *FEATURES).code == 0
     return root
 
 
 @pytest.mark.parametrize(
-    ("step", "features"), [*((step, ()) for step in range(1, 12)), (3, FEATURES), (8, FEATURES)]
+    ("step", "more"),
+    [*((step, NOISE) for step in (1, 3, 4, 5, 8, 11)), (3, FEATURES), (8, FEATURES)],
 )
 def test_a_run_stopped_after_any_step_ends_as_one_never_stopped(
-    whole_run: Path, step: int, features: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    whole_run: Path, step: int, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = whole_run / "ck" / ("whole_feat" if features else "whole")
+    """Within the first epoch, at its end, at the start of the next, and before the last step."""
+    whole = whole_run / "ck" / ("whole_feat" if more == FEATURES else "whole")
     run_dir = whole_run / "ck" / f"{whole.name}_stopped_{step}"
     with monkeypatch.context() as patch:
         stop_after(patch, step, signal.SIGTERM)
-        stopped = run_train(*tiny_run(whole_run, run_dir.name), *RANDOM_PARTS, *features)
+        stopped = run_train(*tiny_run(whole_run, run_dir.name), *RANDOM_PARTS, *more)
     assert stopped.code == 143
     assert [line["step"] for line in metrics(run_dir)] == list(range(1, step + 1))
     where = ("--name", run_dir.name, "--checkpoints_dir", whole_run / "ck")
