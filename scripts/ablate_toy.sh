@@ -2,8 +2,8 @@
 # Ablations on the toy streets, with equal steps and seeds: trains each variant, evaluates it, writes
 # one page to compare and prints a table. What is there already is not done again. Arguments go to
 # train.py; the environment says the rest:
-#   SET=paper       full and what the paper takes away; or remedies: what was found since, each alone
-#                   and together, beside the networks as published
+#   SET=paper       full, and what the paper takes away; or remedies: what was found since, each beside
+#                   --upsample resize, without which a grid hides the rest, and together
 #   SEEDS="0 1 2"   a page and a table for each
 #   EPOCHS=4        of 200 steps
 #   VGG=FILE        VGG19's weights: adds the variant with the perceptual loss
@@ -22,14 +22,17 @@ if [ "${SET:-paper}" = paper ]; then
         [no_boundaries]=--no_instance)
 else
     variants=(full resize reflect xavier spectral_norm ema lr_D l1 hinge diffaug augment
-        segmentation_D together)
-    flags+=([resize]="--upsample resize" [reflect]="--pad_down reflect" [xavier]="--init xavier"
+        segmentation_D unet together)
+    flags+=([resize]="" [reflect]="--pad_down reflect" [xavier]="--init xavier"
         [spectral_norm]="--spectral_norm D" [ema]="--ema_half_life 500" [lr_D]="--lr_D 0.0006"
         [l1]="--lambda_L1 20" [hinge]="--gan_loss hinge"
         [diffaug]="--diffaug color,translation,cutout" [augment]=--augment
         [segmentation_D]="--netD segmentation --ndf 12"
-        [together]="--upsample resize --pad_down reflect --init xavier --spectral_norm D
-            --ema_half_life 500")
+        [unet]="--netG unet --ngf 24 --n_downsample_global 3 --n_blocks_global 2"
+        [together]="--pad_down reflect --ema_half_life 500")
+    for variant in "${variants[@]:1}"; do
+        flags[$variant]+=" --upsample resize"
+    done
 fi
 [ -z "${VGG:-}" ] || variants+=(with_vgg)
 
