@@ -7,10 +7,9 @@ another. The plain `*_net_*.pth` beside it are for rendering and for other progr
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,11 @@ from torch.utils._pytree import tree_map_only
 
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.random_states import random_states, set_random_states
 from pix2pixhd.engine.world import LAUNCH_FILE, World
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.spectral import is_normalised, loading_plain, plain_state_dict
+from pix2pixhd.util.background import Background
 from pix2pixhd.util.checkpoint import (
     fill_network,
     load_matching,
@@ -79,7 +80,7 @@ class TrainingState:
         self.model = model
         self.optimizers = optimizers
         self.world = world or World()
-        self._pending: tuple[threading.Thread, Future[None]] | None = None
+        self._writing = Background("save")
 
     def save(
         self,
@@ -100,7 +101,7 @@ class TrainingState:
         self.wait()
         owns: list[dict[str, Any]] = []
         if "latest" in epochs:
-            own = {"pool": self._pool.state_dict(), "random": _random_states()}
+            own = {"pool": self._pool.state_dict(), "random": random_states()}
             owns = gather(own, self.world)
         if not self.world.is_main:
             return
@@ -119,19 +120,7 @@ class TrainingState:
                 "optimizers": _copied(self.optimizers.state_dict()),
                 "processes": owns,
             }
-        done: Future[None] = Future()
-
-        def write() -> None:
-            try:
-                self._write(progress, epochs, texts or {}, networks, state)
-                done.set_result(None)
-            except BaseException as error:
-                done.set_exception(error)
-
-        # A daemon, and no pool of threads: a second Ctrl-C ends the program, and with it the save.
-        thread = threading.Thread(target=write, name="save", daemon=True)
-        self._pending = thread, done
-        thread.start()
+        self._writing.start(partial(self._write, progress, epochs, texts or {}, networks, state))
 
     def wait(self) -> None:
         """Return when the last save is on the disk.
@@ -139,12 +128,8 @@ class TrainingState:
         Raises:
             UserError: its files could not be written; earlier ones are as they were.
         """
-        pending, self._pending = self._pending, None
         try:
-            if pending is not None:
-                thread, done = pending
-                thread.join()  # one that is still about to end may make Python's own end an abort
-                done.result()
+            self._writing.wait()
         except KeyboardInterrupt:
             print("a save was cut short; --continue_train has the state before, if not this one")
             raise
@@ -302,7 +287,7 @@ class TrainingState:
             own = owns[self.world.rank]
             device = next(self.model.netG.parameters()).device
             self._pool.load_state_dict(own["pool"], device)
-            _set_random_states(own["random"])
+            set_random_states(own["random"])
 
     def _read_progress(self) -> Progress:
         file = self.folder / "iter.txt"
@@ -338,18 +323,3 @@ def _copied(state: dict[str, Any]) -> dict[str, Any]:
         lambda tensor: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format),
         dict(state),
     )
-
-
-def _random_states() -> dict[str, Any]:
-    # Of this process's GPU alone: to ask the others would take memory on each of them.
-    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
-    on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    return {"cpu": torch.get_rng_state(), "cuda": on_gpu, "mps": on_mps}
-
-
-def _set_random_states(states: dict[str, Any]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if torch.cuda.is_initialized() and states["cuda"]:
-        torch.cuda.set_rng_state(states["cuda"][0])
-    if torch.backends.mps.is_available() and states.get("mps") is not None:
-        torch.mps.set_rng_state(states["mps"])
