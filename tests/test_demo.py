@@ -7,12 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.slow
 def test_the_demo_ends_with_galleries(tmp_path: Path) -> None:
     """In a copy of the project, with the environment that runs this test."""
     copy = tmp_path / "project"

@@ -164,6 +164,7 @@ def test_a_signal_to_all_processes_of_a_run_saves_it(
     assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpu_ids", ["-1", "-1,-1"])
 def test_a_run_whose_words_nobody_reads_is_saved(gpu_ids: str, tmp_path: Path) -> None:
     """`train.py | head -1`."""
@@ -498,6 +499,7 @@ def test_steps_go_on_counting_when_the_images_become_fewer(tmp_path: Path) -> No
     assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == list(range(1, 11))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpu_ids", ["-1", "-1,-1"])
 def test_a_run_is_saved_when_its_terminal_is_closed(gpu_ids: str, tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
@@ -514,6 +516,7 @@ def test_a_run_is_saved_when_its_terminal_is_closed(gpu_ids: str, tmp_path: Path
     assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_a_save_that_takes_long(tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
     slow = "import os, time\nos.fsync = lambda descriptor: time.sleep(20)\n"

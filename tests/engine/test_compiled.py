@@ -46,6 +46,8 @@ CASES: dict[str, tuple[dict[str, Any], bool, torch.dtype]] = {
     "label features": ({"label_feat": True, **FEATURES}, False, FULL),
     "label features, checkpointed": ({"label_feat": True, **FEATURES}, True, FULL),
 }
+QUICK = ("local, remedies", "instance features, in bfloat16")
+MARKED = [pytest.param(c, marks=[] if c in QUICK else pytest.mark.slow) for c in CASES]
 SEGMENTATION = {"netD": "segmentation", "ndf": 1, "diffaug": "color,translation,cutout"}
 
 
@@ -78,7 +80,7 @@ def batch_of(width: int = 48, seed: int = 0) -> Batch:
     return tiny_batch(size=(32, width), count=1, seed=seed)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", MARKED)
 def test_the_whole_step_is_captured(case: str) -> None:
     """Without a break; and once for all batches of a size."""
     flags, checkpointed, dtype = CASES[case]
