@@ -48,11 +48,10 @@ class Change:
         """What encloses the pixels that change; None where only vectors do."""
         if not len(self.pixels):
             return None
-        rows, columns = (
-            np.divmod(self.pixels[[0, -1]], self.shape[1])[0],
-            self.pixels % self.shape[1],
-        )
-        return Box(int(rows[0]), int(columns.min()), int(rows[1]) + 1, int(columns.max()) + 1)
+        width = self.shape[1]
+        columns = self.pixels % width
+        first, last = self.pixels[0] // width, self.pixels[-1] // width
+        return Box(int(first), int(columns.min()), int(last) + 1, int(columns.max()) + 1)
 
 
 def box_of(changes: Iterable[Change]) -> Box | None:

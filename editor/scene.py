@@ -42,7 +42,7 @@ class Scene:
         vectors: Mapping[int, ArrayLike] | None = None,
         by_label: bool = False,  # vectors are of labels, not of instances (--label_feat)
         ignored: int | None = None,
-        image: np.ndarray | None = None,
+        image: np.ndarray | None = None,  # uint8 [H,W,3]
         name: str = "",
         run: str = "",
     ) -> None:
@@ -56,6 +56,7 @@ class Scene:
                 f"a scene of {', '.join(self._maps) or 'no map'} with --label_nc {label_nc}, "
                 "expected a label map, or with --label_nc 0 a picture; give what the run takes"
             )
+        self.by_label = by_label
         self.shape = next(iter(self._maps.values())).shape[:2]
         for what, map_ in {**self._maps, **({} if image is None else {"image": image})}.items():
             if map_.shape[:2] != self.shape:
@@ -173,12 +174,13 @@ class Scene:
             UserError: a label out of range.
         """
         pixels = np.flatnonzero(where) if where.dtype == bool else where
-        before = {name: self._flat[name][pixels] for name in values}
+        assert values.keys() <= self._flat.keys(), f"no map for all of {list(values)}"
+        before = {name: flat[pixels] for name, flat in self._flat.items()}
         after = {
-            name: np.broadcast_to(np.asarray(values[name], old.dtype), old.shape)
+            name: np.broadcast_to(np.asarray(values.get(name, old), old.dtype), old.shape)
             for name, old in before.items()
         }
-        if "label" in after:
+        if "label" in values:
             self.require_labels(after["label"])
         differs = np.zeros(len(pixels), bool)
         for name, old in before.items():
