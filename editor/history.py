@@ -44,6 +44,14 @@ class Change:
         return not len(self.pixels) and not self.vectors_after
 
     @property
+    def memory(self) -> int:
+        """Bytes of its arrays."""
+        maps = [*self.before.values(), *self.after.values()]
+        vectors = [*self.vectors_before.values(), *self.vectors_after.values()]
+        arrays = [self.pixels, *maps, *(v for v in vectors if v is not None)]
+        return sum(array.nbytes for array in arrays)
+
+    @property
     def box(self) -> Box | None:
         """What encloses the pixels that change; None where only vectors do."""
         if not len(self.pixels):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
@@ -236,6 +237,24 @@ class Scene:
         ids = {*self.vectors, *self.start_vectors}
         vectors = {id_: self.start_vectors.get(id_) for id_ in ids}
         return self.apply(self.change(differs, values, vectors))
+
+    def snapshot(self) -> Scene:
+        """The state as it is now, without history: for a thread that looks on while this one goes
+        on being changed."""
+        still = copy.copy(self)
+        still._maps = {name: map_.copy() for name, map_ in self._maps.items()}
+        still._flat = {name: m.reshape(-1, *m.shape[2:]) for name, m in still._maps.items()}
+        still.counts = {name: dict(ids) for name, ids in self.counts.items()}
+        still.vectors, still.history = dict(self.vectors), History()
+        return still
+
+    @property
+    def memory(self) -> int:
+        """Bytes that maps, photograph and history take."""
+        maps = [*self._maps.values(), *self.start.values()]
+        maps += [] if self.image is None else [self.image]
+        steps = itertools.chain(*self.history.done, *self.history.undone)
+        return sum(m.nbytes for m in maps) + sum(change.memory for change in steps)
 
     def _written(self, changes: list[Change]) -> list[Change]:
         for change in changes:
