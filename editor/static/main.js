@@ -1,0 +1,475 @@
+// The page: what it holds, and what its parts do together.
+
+import { Live, Refused, ask, askJson } from "./api.js";
+import { SHORTCUTS, listenToKeys } from "./keys.js";
+import { Maps, canvasOf, differenceOf } from "./maps.js";
+import { $, Panels, make } from "./panels.js";
+import { Placing } from "./placing.js";
+import { Tools } from "./tools.js";
+import { View } from "./view.js";
+
+class App {
+  constructor(run) {
+    Object.assign(this, {
+      run, maps: null, images: {}, selection: [], hovered: null, trail: [], placing: null, moving: null,
+      label: Math.max(0, run.labels.findIndex(({ name }) => name === "car")), colour: "#000000", isSpaceHeld: false,
+      state: { undo: 0, redo: 0, version: 0 }, shownVersion: -1,
+    });
+    this.view = new View(this);
+    this.tools = new Tools(this);
+    this.panels = new Panels(this);
+    this.chooseLabel(this.label);
+  }
+
+  get path() { return `api/scenes/${this.id}`; }
+
+  // ------------------------------------------------------------ scenes
+
+  /** Look at a scene that the server has opened. */
+  enter(about) {
+    this.live?.close();
+    Object.assign(this, {
+      id: about.id, selection: [], hovered: null, trail: [], placing: null, moving: null, images: {}, shownVersion: -1,
+      sketch: null, labels: new Set(),
+    });
+    this.maps = new Maps(about.shape, this.run);
+    $("placing").hidden = true;
+    if (location.hash !== `#${about.id}`) history.pushState(null, "", `#${about.id}`);
+    $("images").value = about.name;
+    document.title = `${about.name || "scene"} – ${this.run.name}`;
+    for (const link of document.querySelectorAll("[data-file]")) {
+      link.href = `${this.path}/files/${link.dataset.file}`;
+      link.download = "";
+    }
+    this.live = new Live(`${this.path}/live`, {
+      maps: (header, buffer) => this.gotMaps(header, buffer),
+      image: (header, png) => this.gotImage(header, png),
+      state: (state) => this.gotState(state),
+      error: (message) => this.say(message),
+      open: (isOpen) => this.say(isOpen ? "" : "The editor's program does not answer; trying again…"),
+    });
+    this.showPicture("now");
+    this.view.isFitted = true;
+    this.view.resize();
+    this.panels.showObject();
+  }
+
+  async open(what) {
+    try {
+      this.enter(await what);
+      return true;
+    } catch (error) {
+      this.say(error.message);
+      $("images").value = $("images").dataset.now ?? "";
+      return false;
+    }
+  }
+
+  openImage(name) { return this.open(askJson("api/scenes", { name })); }
+
+  gotMaps(header, buffer) {
+    this.maps.set(header, buffer);
+    this.labels = this.maps.isPicture ? new Set() : this.maps.labelsThere();
+    this.panels.showLabels(this.labels, this.label);
+    this.selection = this.selection.filter((thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst));
+    if (this.waitsForSelection) this.waitsForSelection();
+    this.view.redraw();
+  }
+
+  gotState(state) {
+    this.state = state;
+    this.trail = this.trail.filter(({ number }) => number > state.done);
+    $("undo").disabled = !state.undo;
+    $("redo").disabled = !state.redo;
+    $("pending").hidden = state.version <= this.shownVersion;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.panels.refreshStyle(), 400);
+    this.view.redraw();
+  }
+
+  async gotImage(header, png) {
+    const bitmap = await createImageBitmap(png);
+    if (header.version < this.shownVersion) return; // the newest wins
+    this.shownVersion = header.version;
+    const canvas = canvasOf(bitmap.width, bitmap.height);
+    canvas.getContext("2d", { willReadFrequently: true }).drawImage(bitmap, 0, 0);
+    this.images.now = canvas;
+    this.images.difference = null;
+    if (!header.preview) this.images.full = canvas;
+    if (this.state.version === 0) this.images.start = canvas;
+    $("time").value = `${Math.round(header.milliseconds)} ms${header.preview ? " (preview)" : ""}`;
+    $("pending").hidden = this.state.version <= header.version;
+    document.body.dataset.version = header.version; // for those who drive the page
+    document.body.dataset.full = !header.preview;
+    this.view.redraw();
+  }
+
+  /** What the picture's pane shows. */
+  shownPicture() {
+    const { images, view } = this;
+    if (view.picture === "start") return images.start ?? images.now;
+    if (view.picture === "difference" && images.before && images.now) {
+      images.difference ??= differenceOf(images.before, images.now);
+      const share = (100 * images.difference.share).toFixed(1);
+      $("time").value = `the last step changed ${share} % of the pixels`;
+      return images.difference.canvas;
+    }
+    return images.now;
+  }
+
+  async showPicture(picture) {
+    this.view.picture = picture;
+    check("picture", picture);
+    this.view.redraw();
+    if (picture === "start" && !this.images.start && this.id) {
+      const id = this.id, png = await (await ask(`${this.path}/start`)).blob();
+      const bitmap = await createImageBitmap(png);
+      if (id === this.id) { this.images.start = bitmap; this.view.redraw(); }
+    }
+  }
+
+  setView(mode) {
+    this.view.setMode(mode);
+    check("view", mode);
+    $("opacity-field").hidden = mode !== "overlay";
+  }
+
+  zoomBy(factor) {
+    const { at } = this.tools, box = this.view.canvases.picture.getBoundingClientRect();
+    this.view.zoom(factor, at?.place.px ?? box.width / 2, at?.place.py ?? box.height / 2);
+  }
+
+  // ------------------------------------------------------------ changes
+
+  beginStep() { this.images.before = this.images.full ?? this.images.now; }
+
+  /** Returns whether it was done; `then` is called with the next maps. */
+  async operate(operation, then) {
+    this.beginStep();
+    if (then) this.waitsForSelection = () => { this.waitsForSelection = null; then(); };
+    return this.asking(`${this.path}/operations`, operation);
+  }
+
+  async asking(path, body) {
+    try {
+      await this.live.settled(); // strokes come first
+      await ask(path, body);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.waitsForSelection = null;
+      this.say(error.message);
+      return false;
+    }
+  }
+
+  step(name) {
+    if (this.tools.drag?.kind === "stroke") return;
+    this.beginStep();
+    this.asking(`${this.path}/history/${name}`, {});
+  }
+
+  sendPiece(operation, last, colour) {
+    const number = this.live.send(operation, last);
+    this.trail.push({ ...operation, colour, number });
+    this.view.redraw();
+  }
+
+  /** What brush and bucket lay on: a label, or a colour. */
+  paint(isEraser = false) {
+    if (this.maps.isPicture) return { colour: isEraser ? null : rgb(this.colour) };
+    if (isEraser) return { label: null };
+    const joins = $("joins").value, selected = this.selection.find((thing) => "inst" in thing);
+    const instance = joins === "selected" ? selected?.inst ?? null : joins || null;
+    const over = $("over").value && this.tools.draws ? [...new Set(this.selection.map((thing) => this.labelOf(thing)))] : null;
+    return { label: this.label, instance, ...(over?.length ? { only_over: over } : {}) };
+  }
+
+  strokeColour(isEraser) {
+    if (isEraser) return "#8888";
+    return this.maps.isPicture ? this.colour : this.css(this.label);
+  }
+
+  setStyle(style) {
+    const instances = this.selection.map(({ inst }) => inst).filter((id) => id !== undefined);
+    if (instances.length) this.operate({ kind: "style", instances, style });
+  }
+
+  /** A slider that moves: one step of the history till it is let go. */
+  slideStyle(amounts, last) {
+    const instances = this.selection.map(({ inst }) => inst);
+    if (!this.isSliding) this.beginStep();
+    this.sketch = { kind: "style", instances, style: { amounts } };
+    const send = () => {
+      if (!this.sketch) return;
+      this.live.send({ ...this.sketch, extend: Boolean(this.isSliding) }, last);
+      this.isSliding = !last;
+      this.sketch = null;
+    };
+    if (last) send();
+    else requestAnimationFrame(send);
+  }
+
+  relabel() {
+    if (this.selection.length) this.operate({ kind: "label", label: this.label, ...this.region(this.selection) }, () => this.reselect());
+  }
+
+  /** The same places, whatever they are now. */
+  reselect() {
+    const spots = this.spots ?? [];
+    this.select(unique(spots.map(([row, column]) => this.maps.at(column, row)).filter(Boolean).map((found) => this.thingAt(found))));
+  }
+
+  movedBy([rows, columns]) {
+    return () => {
+      if (this.run.has_instances) return;
+      this.spots = this.spots.map(([row, column]) => [row + rows, column + columns]);
+      this.reselect();
+    };
+  }
+
+  removeSelected() {
+    if (!this.selection.length) return;
+    this.operate({ kind: "remove", ...this.region(this.selection) });
+    this.select([]);
+  }
+
+  // ------------------------------------------------------------ selection
+
+  thingAt({ row, column, inst }) { return this.run.has_instances ? { inst } : { row, column }; }
+  same(a, b) { return "inst" in a ? a.inst === b.inst : this.maps.region(a).mask[b.row * this.maps.width + b.column]; }
+  isSelected(thing) { return this.selection.some((other) => this.same(other, thing)); }
+  toggled(thing) {
+    if (!this.run.has_instances) return [thing];
+    return this.isSelected(thing) ? this.selection.filter((other) => !this.same(other, thing)) : [...this.selection, thing];
+  }
+
+  region(things) {
+    return this.run.has_instances ? { instances: things.map(({ inst }) => inst) } : { at: [things[0].row, things[0].column] };
+  }
+
+  labelOf(thing) {
+    if ("row" in thing) return this.maps.at(thing.column, thing.row).label;
+    return this.maps.label[this.maps.inst.indexOf(thing.inst)];
+  }
+
+  describe(label, inst) {
+    const name = this.run.labels[label]?.name ?? `label ${label}`;
+    return inst === undefined || inst === label ? name : `${name}, object ${inst}`;
+  }
+
+  select(things) {
+    this.selection = things;
+    this.spots = things.map((thing) => {
+      if ("row" in thing) return [thing.row, thing.column];
+      const i = this.maps.inst.indexOf(thing.inst);
+      return [Math.floor(i / this.maps.width), i % this.maps.width];
+    });
+    this.panels.showObject();
+    this.view.redraw();
+  }
+
+  hover(found) {
+    const before = this.hovered && JSON.stringify(this.hovered);
+    this.hovered = found && !this.maps.isPicture ? this.thingAt(found) : null;
+    if (this.hovered && !this.run.has_instances && this.hoveredRegion?.version === this.maps.version && this.hoveredRegion.mask[found.row * this.maps.width + found.column]) {
+      this.hovered = this.hoveredRegion.thing; // still the same region
+    } else if (this.hovered && !this.run.has_instances) {
+      this.hoveredRegion = { thing: this.hovered, version: this.maps.version, mask: this.maps.region(this.hovered).mask };
+    }
+    const where = found ? `${found.column}, ${found.row}` : "";
+    $("hover").value = found ? (this.maps.isPicture ? where : `${this.describe(found.label, found.inst)}  ·  ${where}`) : "\u00a0";
+    if (before !== (this.hovered && JSON.stringify(this.hovered))) this.view.redraw();
+  }
+
+  chooseLabel(label) {
+    this.label = label;
+    this.panels?.showLabels(this.labels ?? new Set(), label);
+  }
+
+  /** Take label or colour from the scene. */
+  pick({ row, column, label }) {
+    if (!this.maps.isPicture) return this.chooseLabel(label);
+    const [r, g, b] = this.maps.drawn.getContext("2d").getImageData(column, row, 1, 1).data;
+    this.chooseColour(`#${[r, g, b].map((v) => v.toString(16).padStart(2, "0")).join("")}`);
+  }
+
+  chooseColour(colour) {
+    this.colour = $("colour").value = colour;
+    const there = [...$("colours").children].map((b) => b.dataset.colour);
+    if (there.includes(colour)) return;
+    const button = make("button", { type: "button", title: colour, onclick: () => this.chooseColour(colour) });
+    button.dataset.colour = button.style.background = colour;
+    button.dataset.colour = colour;
+    $("colours").prepend(button);
+    if (there.length > 11) $("colours").lastElementChild.remove();
+  }
+
+  // ------------------------------------------------------------ placing
+
+  /** An object of the gallery, or a copy, follows the pointer, or without one comes to `at`. */
+  beginPlacing(source, image, size, at, event) {
+    const { view } = this;
+    this.placing = new Placing(this, source, image, size, at);
+    $("placing").hidden = false;
+    view.hideCursor();
+    if (event) {
+      const from = [event.clientX, event.clientY];
+      const follow = (moved) => {
+        const canvas = document.elementsFromPoint(moved.clientX, moved.clientY).find((e) => view.paneOf(e));
+        if (!canvas || Math.hypot(moved.clientX - from[0], moved.clientY - from[1]) < 6) return;
+        const { x, y } = view.place(moved, canvas);
+        this.placing?.centre(x, y);
+      };
+      const stop = () => { removeEventListener("pointermove", follow); removeEventListener("pointerup", stop); removeEventListener("pointercancel", stop); };
+      addEventListener("pointermove", follow);
+      addEventListener("pointerup", stop);
+      addEventListener("pointercancel", stop);
+    }
+    view.canvases.picture.focus({ preventScroll: true });
+    view.redraw();
+  }
+
+  place() {
+    const { placing } = this;
+    this.cancelPlacing();
+    const before = new Set(this.maps.inst);
+    this.operate(placing.operation($("behind").checked), () => {
+      const added = this.run.has_instances && this.maps.inst.find((id) => !before.has(id));
+      if (added) this.select([{ inst: added }]);
+    });
+  }
+
+  cancelPlacing() {
+    this.placing = null;
+    $("placing").hidden = true;
+    this.view.redraw();
+  }
+
+  duplicate() {
+    const [thing] = this.selection;
+    if (!thing || !("inst" in thing)) return;
+    const cut = this.maps.cutOut(thing, this.images.now);
+    const beside = [cut.at[0], Math.min(this.maps.width - 4, cut.at[1] + Math.ceil(cut.canvas.width / 3))];
+    this.beginPlacing({ instance: thing.inst }, cut.canvas, [cut.canvas.height, cut.canvas.width], beside, null);
+  }
+
+  // ------------------------------------------------------------ the page's own
+
+  css(label) {
+    const [r, g, b] = this.run.labels[label]?.colour ?? [128, 128, 128];
+    return `rgb(${r} ${g} ${b})`;
+  }
+
+  setSpace(isHeld) {
+    this.isSpaceHeld = isHeld;
+    $("panes").classList.toggle("pans", isHeld);
+  }
+
+  toolChanged() {
+    const { tools } = this;
+    if (!tools) return;
+    check("tool", tools.name);
+    $("brush-fields").hidden = !(tools.draws || tools.name === "fill");
+    for (const id of ["size", "over-field", "pressure-field"]) (id === "size" ? $(id).parentElement : $(id)).hidden = !tools.draws || (id === "over-field" && this.maps?.isPicture);
+    $("joins-field").hidden = tools.name === "eraser" || !this.run.has_instances || !this.run.label_nc;
+    if (tools.name === "eraser" || !this.run.label_nc) $("over-field").hidden = true;
+    if (tools.draws) {
+      $("size").value = tools.width;
+      $("size-shown").value = `${tools.width} px`;
+    }
+  }
+
+  say(message) {
+    for (const line of [...$("messages").children].slice(0, -2)) line.remove();
+    if (!message) return $("messages").replaceChildren();
+    const line = make("p", { textContent: message });
+    $("messages").append(line);
+    setTimeout(() => line.remove(), 8000);
+  }
+}
+
+const rgb = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+const unique = (things) => [...new Map(things.map((thing) => [JSON.stringify(thing), thing])).values()];
+
+/** Mark one of a group of buttons as chosen. */
+function check(kind, value) {
+  for (const button of document.querySelectorAll(`[role=radio][data-${kind}]`)) {
+    button.setAttribute("aria-checked", button.dataset[kind] === value);
+  }
+}
+
+function wire(app) {
+  const { run, tools, view } = app;
+  $("run").textContent = run.name;
+  $("images").append(...(run.images.includes("") ? [] : [make("option", { value: "", textContent: "own file", hidden: true })]),
+    ...run.images.map((name) => make("option", { value: name, textContent: name })));
+  $("images").addEventListener("change", () => app.openImage($("images").value));
+  for (const [name, kinds] of [["of-labels", run.label_nc], ["of-features", run.feat_num], ["of-instances", run.has_instances], ["of-pictures", !run.label_nc]]) {
+    for (const element of document.querySelectorAll(`.${name}`)) element.hidden = !kinds;
+  }
+  $("notes-panel").hidden = !run.notes.length;
+  $("notes").append(...run.notes.map((note) => make("li", { textContent: note })));
+  for (const name of ["undo", "redo", "reset"]) $(name).addEventListener("click", () => app.step(name));
+  for (const button of document.querySelectorAll("[data-tool]")) button.addEventListener("click", () => tools.choose(button.dataset.tool));
+  for (const button of document.querySelectorAll("[data-view]:not(#panes)")) button.addEventListener("click", () => app.setView(button.dataset.view));
+  for (const button of document.querySelectorAll("[data-picture]")) button.addEventListener("click", () => app.showPicture(button.dataset.picture));
+  const actions = { relabel: () => app.relabel(), duplicate: () => app.duplicate(), remove: () => app.removeSelected() };
+  for (const button of document.querySelectorAll("[data-action]")) button.addEventListener("click", actions[button.dataset.action]);
+  const placed = { smaller: () => app.placing.resize(1 / 1.1), larger: () => app.placing.resize(1.1), mirror: () => app.placing.mirror(), done: () => app.place(), cancel: () => app.cancelPlacing() };
+  for (const button of document.querySelectorAll("[data-place]")) button.addEventListener("click", () => placed[button.dataset.place]());
+  $("opacity").addEventListener("input", () => { view.opacity = $("opacity").value / 100; view.redraw(); });
+  $("size").addEventListener("input", () => tools.resize(Number($("size").value)));
+  $("colour").addEventListener("change", () => app.chooseColour($("colour").value));
+  $("fit").addEventListener("click", () => view.fit());
+  $("help").addEventListener("click", () => $("shortcuts").showModal());
+  $("shortcut-list").append(...SHORTCUTS.flatMap(([keys, what]) => [
+    make("dt", {}, ...keys.split(/(, | or | )/).map((part) => /^(, | or | )$/.test(part) ? part : make("kbd", { textContent: part }))),
+    make("dd", { textContent: what })]));
+  document.addEventListener("click", (event) => { if (!event.target.closest("#downloads summary")) $("downloads").open = false; });
+  wireFiles(app);
+  addEventListener("popstate", () => enterFromAddress(app));
+  listenToKeys(app);
+  app.setView("side");
+  tools.choose("select");
+}
+
+function wireFiles(app) {
+  $("upload").addEventListener("click", () => { $("file-problem").textContent = ""; $("file-dialog").showModal(); });
+  $("file-cancel").addEventListener("click", () => $("file-dialog").close());
+  $("file-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const [label] = $("label-file").files, [inst] = $("inst-file").files;
+    const path = label.name.endsWith(".npz") ? "api/upload/scene" : `api/upload/maps?label_bytes=${label.size}`;
+    const data = label.name.endsWith(".npz") || !inst ? label : new Blob([label, inst]);
+    try {
+      app.enter(await askJson(path, data.slice()));
+      $("file-dialog").close();
+    } catch (error) {
+      $("file-problem").textContent = error.message;
+    }
+  });
+}
+
+async function enterFromAddress(app) {
+  const id = location.hash.slice(1);
+  if (id === app.id) return;
+  if (id) {
+    try {
+      return app.enter(await askJson(`api/scenes/${encodeURIComponent(id)}`));
+    } catch (error) {
+      app.say(error.message);
+    }
+  }
+  if (app.run.images.length) await app.openImage(app.run.images[0]);
+  else app.say("There is no image of the data set to open; open a file of your own.");
+}
+
+try {
+  const app = globalThis.editor = new App(await askJson("api/run"));
+  wire(app);
+  await enterFromAddress(app);
+} catch (error) {
+  document.body.append(make("p", { className: "problem", textContent: error.message }));
+  throw error;
+}
