@@ -19,7 +19,7 @@ from pix2pixhd.editor.studio import Rendering, Studio
 from pix2pixhd.util.errors import UserError
 
 THUMBNAIL = 128  # pixels of the longer side
-MARGIN = 0.2  # around an object, of its longer side
+MARGIN = 0.1  # around an object, of its longer side
 
 Result = TypeVar("Result")
 
@@ -81,7 +81,7 @@ class Painter:
         image = self._render(scene, self.studio.wants_preview).image
         box = bounding_box(scene.mask_of(instance))
         assert box is not None
-        margin = round(MARGIN * max(box.bottom - box.top, box.right - box.left)) + 4
+        margin = round(MARGIN * max(box.bottom - box.top, box.right - box.left)) + 2
         rows = slice(max(box.top - margin, 0), box.bottom + margin)
         shown = Image.fromarray(image[rows, max(box.left - margin, 0) : box.right + margin])
         scale = THUMBNAIL / max(shown.size)

@@ -49,7 +49,7 @@ export class Panels {
     });
     $("palette").addEventListener("keydown", (event) => {
       const step = { ArrowDown: 2, ArrowUp: -2, ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      const shown = this.items.filter((item) => !item.hidden), at = shown.indexOf(document.activeElement);
+      const shown = [...$("palette").children].filter((item) => !item.hidden), at = shown.indexOf(document.activeElement);
       if (step && at >= 0) { shown[Math.min(shown.length - 1, Math.max(0, at + step))].focus(); event.preventDefault(); event.stopPropagation(); }
     });
   }
@@ -66,6 +66,11 @@ export class Panels {
       item.classList.toggle("there", there.has(label));
       item.setAttribute("aria-selected", label === chosen);
     });
+    const key = [...there].sort((a, b) => a - b).join();
+    if (key !== this.order) { // those that are in the scene come first
+      this.order = key;
+      $("palette").append(...[...this.items].sort((a, b) => b.classList.contains("there") - a.classList.contains("there")));
+    }
     $("chosen-name").textContent = this.app.run.labels[chosen]?.name ?? "";
   }
 

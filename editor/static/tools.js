@@ -55,6 +55,7 @@ export class Tools {
 
   down(event, canvas) {
     const { app } = this, { view } = app, place = view.place(event, canvas);
+    panes.classList.remove("steered");
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     this.at = { canvas, place };
@@ -240,6 +241,8 @@ export class Tools {
     const px = Math.min(box.width, Math.max(0, from.px + dx * Math.max(1, view.scale)));
     const py = Math.min(box.height, Math.max(0, from.py + dy * Math.max(1, view.scale)));
     this.at = { canvas, place: view.placeOf(px, py) };
+    canvas.focus({ preventScroll: true });
+    panes.classList.add("steered");
     view.showCursor(canvas, this.at.place, this.width || 9 / view.scale);
     this.app.hover(this.app.maps.at(this.at.place.x, this.at.place.y));
   }
