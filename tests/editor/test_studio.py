@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from programs import run_test, write_tiny_data
-from tiny_studio import OF_FEATURES, make_run, open_studio, read
+from tiny_studio import BY_INSTANCE, OF_FEATURES, make_run, open_studio, read
 
 from pix2pixhd.editor import studio as studio_module
 from pix2pixhd.editor.operations import paint, set_pixels, set_style
@@ -17,14 +18,14 @@ from pix2pixhd.editor.studio import Studio
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 
-KINDS: dict[str, tuple[str, ...]] = {
-    "instances": ("--instance_feat", *OF_FEATURES),
-    "labels": ("--label_feat", *OF_FEATURES),
-    "flat": ("--no_instance", "--label_feat", *OF_FEATURES),
-    "plain": (),
-    "noise": ("--z_dim", "3", "--no_instance"),
-    "extra": ("--extra_nc", "1"),
-    "picture": ("--label_nc", "0", "--input_nc", "1"),
+KINDS: dict[str, dict[str, Any]] = {
+    "instances": BY_INSTANCE,
+    "labels": {"label_feat": True, **OF_FEATURES},
+    "flat": {"instance": False, "label_feat": True, **OF_FEATURES},
+    "plain": {},
+    "noise": {"z_dim": 3, "instance": False},
+    "extra": {"extra_nc": 1},
+    "picture": {"label_nc": 0, "input_nc": 1},
 }
 WITH_FEATURES = ("instances", "labels", "flat")
 
@@ -47,8 +48,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     label = read(root, "label", 1).copy()
     label[4:10, 5:9] = 4
     Image.fromarray(label).save(data / "test_label/scene_1.png")
-    for kind, flags in KINDS.items():
-        make_run(root, kind, *flags, clusters=kind in WITH_FEATURES)
+    for kind, changes in KINDS.items():
+        make_run(root, kind, clusters=kind in WITH_FEATURES, **changes)
     return root
 
 
@@ -84,7 +85,7 @@ def test_an_untouched_scene_is_what_test_py_renders(root: Path) -> None:
     studio = open_studio(root, "instances")
     image = studio.render(studio.open("scene_1")).image
     where = "--name", "instances", "--checkpoints_dir", root / "ck", "--gpu_ids", "-1"
-    to = "--results_dir", root / "results", "--nThreads", "0"
+    to = "--results_dir", root / "results", "--nThreads", "0", "--precision", "fp32"
     assert run_test(*where, *to, "--use_encoded_image").code == 0
     [file] = (root / "results").glob("*/*/images/scene_1_synthesized_image.png")
     assert np.array_equal(image, np.asarray(Image.open(file)))
@@ -215,7 +216,7 @@ def test_names_that_are_none(root: Path, name: str) -> None:
 
 
 def test_what_is_not_there_is_told(root: Path) -> None:
-    folder = make_run(root, "bare", "--instance_feat", *OF_FEATURES)
+    folder = make_run(root, "bare", **BY_INSTANCE)
     (folder / "latest_net_E.pth").unlink()
     studio = open_studio(root, "bare", phase="nowhere")
     scene = studio.upload(read(root, "label"))
@@ -226,7 +227,7 @@ def test_what_is_not_there_is_told(root: Path) -> None:
 
 
 def test_the_ignored_label_stays_what_it_was(root: Path) -> None:
-    make_run(root, "ignoring", "--ignore_label", "3", "--label_feat", *OF_FEATURES)
+    make_run(root, "ignoring", ignore_label=3, **KINDS["labels"])
     studio = open_studio(root, "ignoring")
     scene = studio.open("scene_1")
     assert np.array_equal(scene.label, read(root, "label", 1)) and 3 in scene.vectors
