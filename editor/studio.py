@@ -139,8 +139,8 @@ class Studio:
         step, runtime = 1 + preview, self.renderer.runtime
         features = None
         if self.styles:
-            table = scene.features(self.styles.lacking(scene))[::step, ::step]
-            features = torch.from_numpy(table).permute(2, 0, 1)[None].to(runtime.device)
+            planes = self.features(scene)[::step, ::step].transpose(2, 0, 1)
+            features = torch.from_numpy(planes)[None].to(runtime.device)
         batch = self._batch(scene, step).to(runtime.device)
         noise = draw_noise(self.renderer.model, [scene.name], 0, self.options.run.seed)
         with torch.inference_mode(), runtime.autocast():
@@ -152,6 +152,11 @@ class Studio:
         if not preview:
             self._last_seconds = seconds
         return Rendering(image, seconds, preview)
+
+    def features(self, scene: Scene) -> np.ndarray:
+        """What a rendering takes, float32 [H, W, feat_num]: of instances without a vector what is
+        drawn for them."""
+        return scene.features(self.styles.lacking(scene) if self.styles else None)
 
     def _batch(self, scene: Scene, step: int) -> Batch:
         """The scene's maps as networks take them, of each so many pixels one."""
