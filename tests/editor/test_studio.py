@@ -25,9 +25,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "noise": {"z_dim": 3, "instance": False},
     "extra": {"extra_nc": 1},
-    "picture": {"label_nc": 0, "input_nc": 1},
+    "picture": {"label_nc": 0, "input_nc": 1, "instance": False},
+    "styled picture": {"label_nc": 0, "input_nc": 1, **BY_INSTANCE},
 }
-WITH_FEATURES = ("instances", "labels", "flat")
+WITH_FEATURES = ("instances", "labels", "flat", "styled picture")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_an_untouched_scene_is_rendered_as_it_is_elsewhere(root: Path, kind: str
     has_features = kind in WITH_FEATURES
     assert np.array_equal(rendering.image, plainly(studio, root, of_photo=has_features))
     assert np.array_equal(scene.image, read(root, "img", 1))
-    assert bool(studio.notes) != has_features
+    assert bool(studio.notes) != (kind in ("instances", "labels", "flat"))
     preview = studio.render(scene, preview=True)
     assert preview.image.shape == rendering.image.shape and preview.is_preview
 
@@ -93,12 +94,13 @@ def test_an_untouched_scene_is_what_test_py_renders(root: Path) -> None:
 
 @pytest.mark.parametrize("kind", WITH_FEATURES)
 def test_without_photographs_styles_are_drawn_as_elsewhere(root: Path, kind: str) -> None:
-    (root / "data/test_img").rename(root / "away")
+    photos = root / "data" / ("test_B" if "picture" in kind else "test_img")
+    photos.rename(root / "away")
     try:
         studio = open_studio(root, kind)
         image = studio.render(studio.open("scene_1")).image
     finally:
-        (root / "away").rename(root / "data/test_img")
+        (root / "away").rename(photos)
     assert np.array_equal(image, plainly(studio, root, of_photo=False))
 
 
