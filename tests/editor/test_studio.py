@@ -234,3 +234,17 @@ def test_the_ignored_label_stays_what_it_was(root: Path) -> None:
     scene = studio.open("scene_1")
     assert np.array_equal(scene.label, read(root, "label", 1)) and 3 in scene.vectors
     assert np.array_equal(studio.render(scene).image, plainly(studio, root, of_photo=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "message"),
+    [
+        ("instances", "plain", "features 0, but this run has 2"),
+        ("plain", "noise", "instance maps 0, but this run has 1"),
+        ("plain", "picture", "--label_nc 0, but this run has 5"),
+    ],
+)
+def test_scenes_of_other_runs(root: Path, kind: str, other: str, message: str) -> None:
+    scene = open_studio(root, other).open("scene_0")
+    with pytest.raises(UserError, match=message):
+        open_studio(root, kind).render(scene)
