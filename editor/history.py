@@ -78,24 +78,24 @@ class History:
 
     done: list[list[Change]] = field(default_factory=list)
     undone: list[list[Change]] = field(default_factory=list)
-    _is_open: bool = field(default=False, init=False)  # the last step may be extended
+    is_open: bool = field(default=False, init=False)  # the last step may be extended
 
     def add(self, change: Change, extend: bool = False) -> None:
         """Record a change as a step, or as part of the last one if that is still under way. A
         change of nothing is none."""
-        self._is_open &= extend
+        self.is_open &= extend
         if change.is_empty:
             return
-        if self._is_open:
+        if self.is_open:
             self.done[-1].append(change)
         else:
             self.done.append([change])
-        self._is_open = True
+        self.is_open = True
         self.undone.clear()
 
     def undo(self) -> list[Change]:
         """The changes that take the last step back, in their order; none where there is no step."""
-        self._is_open = False
+        self.is_open = False
         if not self.done:
             return []
         self.undone.append(self.done.pop())
@@ -103,7 +103,7 @@ class History:
 
     def redo(self) -> list[Change]:
         """The changes of the step undone last."""
-        self._is_open = False
+        self.is_open = False
         if not self.undone:
             return []
         self.done.append(self.undone.pop())

@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from pix2pixhd.editor.regions import bounding_box
 from pix2pixhd.editor.scene import THING, Scene
 from pix2pixhd.util.files import replacing, stamp
-from pix2pixhd.util.image import label_to_image
+from pix2pixhd.util.image import label_to_image, png_of
 
 FILE = "objects.npz"  # in a run's folder
 FORMAT = 1  # of that file
@@ -119,32 +118,42 @@ def _cut(
     scene: Scene, instance: int, mask: np.ndarray, at: tuple[int, int], colours: np.ndarray
 ) -> CutObject:
     """The pixels of an instance that a mask holds, bool [h, w], whose corner is at row, column."""
-    (top, left), (height, width) = at, mask.shape
-    box = slice(top, top + height), slice(left, left + width)
+    box = _box(mask, at)
     is_cut_off = min(at) == 0 or box[0].stop == scene.shape[0] or box[1].stop == scene.shape[1]
-    labels = scene.label[box]
-    values, counts = np.unique(labels[mask], return_counts=True)
-    label = int(values[counts.argmax()])
-    pixels = label_to_image(labels, colours) if scene.image is None else scene.image[box]
-    shown = Image.fromarray(np.dstack([pixels, mask * np.uint8(255)]))
-    file = BytesIO()
-    ImageOps.contain(shown, (THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS).save(file, "PNG")
+    label, photo = _label_of(scene, mask, at), scene.image
+    pixels = label_to_image(scene.label[box], colours) if photo is None else photo[box]
+    whole = Image.fromarray(np.dstack([pixels, mask * np.uint8(255)]))
+    small = ImageOps.contain(whole, (THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    thumbnail = bytes(png_of(np.asarray(small)))
     vector = scene.vectors.get(label if scene.styled == "label" else instance)
-    return CutObject(label, mask, at, file.getvalue(), scene.name, instance, vector, is_cut_off)
+    return CutObject(label, mask, at, thumbnail, scene.name, instance, vector, is_cut_off)
+
+
+def _box(mask: np.ndarray, at: tuple[int, int]) -> tuple[slice, slice]:
+    return slice(at[0], at[0] + mask.shape[0]), slice(at[1], at[1] + mask.shape[1])
+
+
+def _label_of(scene: Scene, mask: np.ndarray, at: tuple[int, int]) -> int:
+    """The most frequent one of an object's pixels."""
+    values, counts = np.unique(scene.label[_box(mask, at)][mask], return_counts=True)
+    return int(values[counts.argmax()])
 
 
 def _take_largest(chosen: dict[int, list[CutObject]], scene: Scene, colours: np.ndarray) -> None:
     """Add those of a scene to the ones chosen, label by label, if they are among the largest."""
     least, taken = max(16, scene.label.size // SMALLEST), Counter[int]()
-    parts = [part for part in _whole_parts(scene) if part[1].sum() >= least]
-    for instance, mask, at in sorted(parts, key=lambda part: -int(part[1].sum())):
-        found = _cut(scene, instance, mask, at, colours)
-        of_label = chosen.setdefault(found.label, [])
-        if found.label < len(colours) and taken[found.label] < PER_IMAGE:
-            taken[found.label] += 1
-            of_label.append(found)
-            of_label.sort(key=lambda other: -other.area)
-            del of_label[PER_LABEL:]
+    parts = [(int(mask.sum()), instance, mask, at) for instance, mask, at in _whole_parts(scene)]
+    large = [part for part in parts if part[0] >= least]
+    for area, instance, mask, at in sorted(large, key=lambda part: -part[0]):
+        label = _label_of(scene, mask, at)
+        of_label = chosen.setdefault(label, [])
+        is_small = len(of_label) == PER_LABEL and area <= of_label[-1].area
+        if is_small or label >= len(colours) or taken[label] == PER_IMAGE:
+            continue
+        taken[label] += 1
+        of_label.append(_cut(scene, instance, mask, at, colours))
+        of_label.sort(key=lambda other: -other.area)
+        del of_label[PER_LABEL:]
 
 
 def _whole_parts(scene: Scene) -> Iterator[tuple[int, np.ndarray, tuple[int, int]]]:

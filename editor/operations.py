@@ -87,7 +87,7 @@ def paint(
     scene.require_labels(label)
     if only_over is not None:
         scene.require_labels(sorted(only_over))
-    pixels = np.flatnonzero(scene.mask_of(mask))
+    pixels = np.flatnonzero(mask := scene.mask_of(mask))
     target = _instance(scene, mask, label, instance)
     if only_over is not None:
         pixels = pixels[np.isin(scene.label.reshape(-1)[pixels], list(only_over))]

@@ -10,6 +10,9 @@ import numpy as np
 from scipy import ndimage
 
 from pix2pixhd.editor.history import Box
+from pix2pixhd.util.errors import UserError
+
+FAR = 2**16  # pixels; beyond any picture
 
 Point = tuple[float, float]
 """Row and column; whole numbers are the middles of pixels."""
@@ -26,18 +29,20 @@ def disc_stroke(shape: tuple[int, int], points: Sequence[Point], width: float) -
     Returns:
         bool [H,W]: the pixels whose middle is at most half a width from the line, and those of the
         points.
+
+    Raises:
+        UserError: a coordinate is not finite.
     """
+    if not np.isfinite([width, *itertools.chain(*points)]).all():
+        raise UserError("stroke: not all coordinates are finite numbers; draw it again")
     mask, radius = np.zeros(shape, bool), max(width, 1) / 2
-    # What is far outside needs no look, and may be too far to count.
-    reach = radius + 1
-    for begin, end in zip(points, [*points[1:], points[-1]], strict=True) if points else ():
-        a, b = np.array(begin, float), np.array(end, float)
+    line = np.array(points, float).reshape(-1, 2).clip(-FAR, FAR)
+    for a, b in itertools.pairwise([*line, *line[-1:]]):
         # In pieces, as the rectangle around a long slanted line is mostly not of it.
-        count = max(1, math.ceil(min(np.abs(b - a).max(), 1e5) / (width + 32)))
-        ends = np.linspace(a, b, count + 1)
+        ends = np.linspace(a, b, math.ceil(np.abs(b - a).max() / (width + 32)) + 1 + (a == b).all())
         for p, q in itertools.pairwise(ends):
-            low = np.maximum(np.floor(np.minimum(p, q) - reach), 0)
-            high = np.minimum(np.ceil(np.maximum(p, q) + reach) + 1, shape)
+            low = np.maximum(np.floor(np.minimum(p, q) - radius), 0)
+            high = np.minimum(np.ceil(np.maximum(p, q) + radius) + 1, shape)
             if (low >= high).any():
                 continue
             (top, left), (bottom, right) = low.astype(int), high.astype(int)
@@ -95,12 +100,12 @@ def placed(
 
 
 def surrounding(ids: np.ndarray, mask: np.ndarray, among: np.ndarray | None = None) -> int | None:
-    """The id that adjoins the mask most, by sides of pixels.
+    """The id of most pixels beside the mask.
 
     Args:
         ids: integers [H,W].
         mask: bool [H,W].
-        among: bool [H,W], of which pixels; None: all outside the mask.
+        among: bool [H,W], which pixels count, in the mask as well; None: all outside it.
 
     Returns:
         None where there are no such pixels.

@@ -166,7 +166,7 @@ def _scene_of(arrays: Mapping[str, np.ndarray]) -> Scene:
     vector_counts = _array(arrays, "change_vectors", np.int32, 1)
     steps = _array(arrays, "steps", np.int32, 1)
     # Which change of its step each is.
-    places = [place for length in steps.tolist() for place in range(length)]
+    places = [place for part in _split(counts, steps) for place in range(len(part))]
     for number, (place, where, n) in enumerate(zip(places, pixels, vector_counts, strict=True)):
         inside = len(where) == 0 or (where[0] >= 0 and where[-1] < np.prod(scene.shape))
         if not inside or (np.diff(where) <= 0).any():
@@ -179,6 +179,7 @@ def _scene_of(arrays: Mapping[str, np.ndarray]) -> Scene:
         raise ValueError("steps that change nothing")
     for _ in range(head["undone"]):
         scene.undo()
+    scene.history.is_open = False  # what follows is no part of the last step
     return scene
 
 

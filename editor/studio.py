@@ -72,7 +72,9 @@ class Studio:
         try:
             self._dataset = self._open_dataset(self.options.results.phase)
         except UserError as error:
-            self._notes.append(f"no image of the data set can be opened: {error}")
+            self._notes.append(
+                f"no image of the data set can be opened: {'; '.join(error.problems)}"
+            )
         self.names: list[str] = []
         if self._dataset:
             named = self._dataset.sample_name
@@ -134,13 +136,18 @@ class Studio:
         return self._with_all_vectors(self._scene(batch, ""))
 
     def render(self, scene: Scene, preview: bool = False) -> Rendering:
-        """One forward pass; a preview is made at half size and enlarged."""
+        """One forward pass; a preview is made at half size and enlarged.
+
+        Raises:
+            UserError: the scene is of a run that takes other maps or vectors.
+        """
+        self._require_fit(scene)
         begin = time.perf_counter()
         step, runtime = 1 + preview, self.renderer.runtime
         features = None
         if self.styles:
-            table = scene.features(self.styles.lacking(scene))[::step, ::step]
-            features = torch.from_numpy(table).permute(2, 0, 1)[None].to(runtime.device)
+            planes = self.features(scene)[::step, ::step].transpose(2, 0, 1)
+            features = torch.from_numpy(planes)[None].to(runtime.device)
         batch = self._batch(scene, step).to(runtime.device)
         noise = draw_noise(self.renderer.model, [scene.name], 0, self.options.run.seed)
         with torch.inference_mode(), runtime.autocast():
@@ -152,6 +159,27 @@ class Studio:
         if not preview:
             self._last_seconds = seconds
         return Rendering(image, seconds, preview)
+
+    def features(self, scene: Scene) -> np.ndarray:
+        """What a rendering takes, float32 [H, W, feat_num]: of instances without a vector what is
+        drawn for them."""
+        return scene.features(self.styles.lacking(scene) if self.styles else None)
+
+    def _require_fit(self, scene: Scene) -> None:
+        options = self.model_options
+        channels = 0 if options.label_nc else options.input_nc
+        has = {
+            "--label_nc": (scene.label_nc, options.label_nc),
+            "channels": (0 if scene.label_nc else scene.picture.shape[2], channels),
+            "features": (scene.feat_num, options.feat_num if self.styles else 0),
+            "instance maps": (int(scene.has_instances), int(options.instance)),
+        }
+        for what, (found, expected) in has.items():
+            if found != expected:
+                raise UserError(
+                    f"scene {scene.name!r} of run {scene.run!r}: {what} {found}, but this run has "
+                    f"{expected}; open it with its own"
+                )
 
     def _batch(self, scene: Scene, step: int) -> Batch:
         """The scene's maps as networks take them, of each so many pixels one."""

@@ -169,5 +169,6 @@ class Styles:
             args = options, self._renderer.model, self._renderer.runtime
             return create_feature_source(*args, self.notes.append)
         except UserError as error:
-            self.notes.append(f"features of objects are 0 where no photograph has any: {error}")
+            reason = "; ".join(error.problems)
+            self.notes.append(f"features of objects are 0 where no photograph has any: {reason}")
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_studio import OF_FEATURES, make_run, open_studio
+from tiny_studio import BY_INSTANCE, make_run, open_studio
 
 from pix2pixhd.editor import objects
 from pix2pixhd.editor.operations import add_object
@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
             folder = tmp_path / f"data/train_{what}"
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(values).save(folder / f"scene_{number}.png")
-    make_run(tmp_path, "styled", "--instance_feat", *OF_FEATURES, clusters=True)
+    make_run(tmp_path, "styled", clusters=True, **BY_INSTANCE)
     return tmp_path
 
 
@@ -114,7 +114,7 @@ def test_the_largest_are_taken_and_not_all_of_one_image(
 
 def test_without_photographs_or_instances(root: Path) -> None:
     (root / "data/train_img").rename(root / "away")
-    make_run(root, "flat", "--no_instance")
+    make_run(root, "flat", instance=False)
     studio = open_studio(root, "flat", phase="train")
     gallery = studio.objects()
     [car, _] = gallery.of(CAR)

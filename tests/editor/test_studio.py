@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from programs import run_test, write_tiny_data
-from tiny_studio import OF_FEATURES, make_run, open_studio, read
+from tiny_studio import BY_INSTANCE, OF_FEATURES, make_run, open_studio, read
 
 from pix2pixhd.editor import studio as studio_module
 from pix2pixhd.editor.operations import paint, set_pixels, set_style
@@ -17,16 +18,17 @@ from pix2pixhd.editor.studio import Studio
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
 
-KINDS: dict[str, tuple[str, ...]] = {
-    "instances": ("--instance_feat", *OF_FEATURES),
-    "labels": ("--label_feat", *OF_FEATURES),
-    "flat": ("--no_instance", "--label_feat", *OF_FEATURES),
-    "plain": (),
-    "noise": ("--z_dim", "3", "--no_instance"),
-    "extra": ("--extra_nc", "1"),
-    "picture": ("--label_nc", "0", "--input_nc", "1"),
+KINDS: dict[str, dict[str, Any]] = {
+    "instances": BY_INSTANCE,
+    "labels": {"label_feat": True, **OF_FEATURES},
+    "flat": {"instance": False, "label_feat": True, **OF_FEATURES},
+    "plain": {},
+    "noise": {"z_dim": 3, "instance": False},
+    "extra": {"extra_nc": 1},
+    "picture": {"label_nc": 0, "input_nc": 1, "instance": False},
+    "styled picture": {"label_nc": 0, "input_nc": 1, **BY_INSTANCE},
 }
-WITH_FEATURES = ("instances", "labels", "flat")
+WITH_FEATURES = ("instances", "labels", "flat", "styled picture")
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     label = read(root, "label", 1).copy()
     label[4:10, 5:9] = 4
     Image.fromarray(label).save(data / "test_label/scene_1.png")
-    for kind, flags in KINDS.items():
-        make_run(root, kind, *flags, clusters=kind in WITH_FEATURES)
+    for kind, changes in KINDS.items():
+        make_run(root, kind, clusters=kind in WITH_FEATURES, **changes)
     return root
 
 
@@ -75,7 +77,7 @@ def test_an_untouched_scene_is_rendered_as_it_is_elsewhere(root: Path, kind: str
     has_features = kind in WITH_FEATURES
     assert np.array_equal(rendering.image, plainly(studio, root, of_photo=has_features))
     assert np.array_equal(scene.image, read(root, "img", 1))
-    assert bool(studio.notes) != has_features
+    assert bool(studio.notes) != (kind in ("instances", "labels", "flat"))
     preview = studio.render(scene, preview=True)
     assert preview.image.shape == rendering.image.shape and preview.is_preview
 
@@ -84,7 +86,7 @@ def test_an_untouched_scene_is_what_test_py_renders(root: Path) -> None:
     studio = open_studio(root, "instances")
     image = studio.render(studio.open("scene_1")).image
     where = "--name", "instances", "--checkpoints_dir", root / "ck", "--gpu_ids", "-1"
-    to = "--results_dir", root / "results", "--nThreads", "0"
+    to = "--results_dir", root / "results", "--nThreads", "0", "--precision", "fp32"
     assert run_test(*where, *to, "--use_encoded_image").code == 0
     [file] = (root / "results").glob("*/*/images/scene_1_synthesized_image.png")
     assert np.array_equal(image, np.asarray(Image.open(file)))
@@ -92,12 +94,13 @@ def test_an_untouched_scene_is_what_test_py_renders(root: Path) -> None:
 
 @pytest.mark.parametrize("kind", WITH_FEATURES)
 def test_without_photographs_styles_are_drawn_as_elsewhere(root: Path, kind: str) -> None:
-    (root / "data/test_img").rename(root / "away")
+    photos = root / "data" / ("test_B" if "picture" in kind else "test_img")
+    photos.rename(root / "away")
     try:
         studio = open_studio(root, kind)
         image = studio.render(studio.open("scene_1")).image
     finally:
-        (root / "away").rename(root / "data/test_img")
+        (root / "away").rename(photos)
     assert np.array_equal(image, plainly(studio, root, of_photo=False))
 
 
@@ -215,7 +218,7 @@ def test_names_that_are_none(root: Path, name: str) -> None:
 
 
 def test_what_is_not_there_is_told(root: Path) -> None:
-    folder = make_run(root, "bare", "--instance_feat", *OF_FEATURES)
+    folder = make_run(root, "bare", **BY_INSTANCE)
     (folder / "latest_net_E.pth").unlink()
     studio = open_studio(root, "bare", phase="nowhere")
     scene = studio.upload(read(root, "label"))
@@ -226,8 +229,22 @@ def test_what_is_not_there_is_told(root: Path) -> None:
 
 
 def test_the_ignored_label_stays_what_it_was(root: Path) -> None:
-    make_run(root, "ignoring", "--ignore_label", "3", "--label_feat", *OF_FEATURES)
+    make_run(root, "ignoring", ignore_label=3, **KINDS["labels"])
     studio = open_studio(root, "ignoring")
     scene = studio.open("scene_1")
     assert np.array_equal(scene.label, read(root, "label", 1)) and 3 in scene.vectors
     assert np.array_equal(studio.render(scene).image, plainly(studio, root, of_photo=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "message"),
+    [
+        ("instances", "plain", "features 0, but this run has 2"),
+        ("plain", "noise", "instance maps 0, but this run has 1"),
+        ("plain", "picture", "--label_nc 0, but this run has 5"),
+    ],
+)
+def test_scenes_of_other_runs(root: Path, kind: str, other: str, message: str) -> None:
+    scene = open_studio(root, other).open("scene_0")
+    with pytest.raises(UserError, match=message):
+        open_studio(root, kind).render(scene)

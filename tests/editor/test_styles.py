@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from programs import write_tiny_data
-from tiny_studio import OF_FEATURES, make_run, open_studio, read
+from tiny_studio import BY_INSTANCE, make_run, open_studio, read
 
 from pix2pixhd.data.feature_maps import write_feature_map
 from pix2pixhd.editor.styles import PrincipalAxes, Styles
@@ -18,7 +18,7 @@ from pix2pixhd.util.errors import UserError
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("styles")
     write_tiny_data(root, phase="test", count=2)
-    make_run(root, "styled", "--instance_feat", *OF_FEATURES, clusters=True)
+    make_run(root, "styled", clusters=True, **BY_INSTANCE)
     return root
 
 
@@ -70,7 +70,7 @@ def test_the_style_of_another_image(root: Path) -> None:
 
 def test_precomputed_features_are_taken(root: Path, tmp_path: Path) -> None:
     write_tiny_data(tmp_path, phase="test", count=1)
-    make_run(tmp_path, "read", "--load_features", "--instance_feat", *OF_FEATURES)
+    make_run(tmp_path, "read", load_features=True, **BY_INSTANCE)
     inst = read(tmp_path, "inst").astype(np.float16)
     features = np.stack([inst / 5000, -inst / 9000])
     write_feature_map(tmp_path / "data/test_feat/scene_0.npz", features)
@@ -80,9 +80,9 @@ def test_precomputed_features_are_taken(root: Path, tmp_path: Path) -> None:
 
 def test_a_run_without_saved_features_or_encoder(root: Path, tmp_path: Path) -> None:
     write_tiny_data(tmp_path, phase="test", count=1)
-    folder = make_run(tmp_path, "bare", "--instance_feat", *OF_FEATURES)
+    folder = make_run(tmp_path, "bare", **BY_INSTANCE)
+    (folder / "latest_net_E.pth").unlink()
     with pytest.raises(UserError, match=r"features\.npz.*encode_features\.py"):
         styles_of(tmp_path, "bare").axes(1)
-    (folder / "latest_net_E.pth").unlink()
     with pytest.raises(UserError, match="no encoder"):
         styles_of(tmp_path, "bare").style_from_image("scene_0", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,27 @@ import pix2pixhd
 from pix2pixhd.editor.studio import Studio
 from pix2pixhd.engine.feature_files import save_by_label
 from pix2pixhd.engine.run_folder import write_all
+from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.options.saved import options_texts
+from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.checkpoint import save_tensors
 
-OF_FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
+OF_FEATURES = {"nef": 2, "n_downsample_E": 1, "feat_num": 2}
+BY_INSTANCE = {"instance_feat": True, **OF_FEATURES}
+load = functools.cache(pix2pixhd.load)
 
 
-def make_run(root: Path, name: str, *flags: str, clusters: bool = False) -> Path:
-    """A run's folder as train.py leaves it, by its flags; with features of two numbers and their
-    clusters as encode_features.py does, if asked for."""
-    options = parse_train([*tiny_run(root, name), *flags])
+@functools.cache
+def tiny_options() -> TrainOptions:
+    return parse_train([*tiny_run(Path("root"), "tiny")])
+
+
+def make_run(root: Path, name: str, *, clusters: bool = False, **changes: Any) -> Path:
+    """A run's folder as train.py leaves it, by flags that differ; with features of two numbers and
+    their clusters as encode_features.py does, if asked for."""
+    where = {"name": name, "dataroot": str(root / "data"), "checkpoints_dir": str(root / "ck")}
+    options = replaced(tiny_options(), where | changes)
     folder = options.run.folder
     write_all(folder, options_texts(options))
     for letter, network in model_of(options).trained_networks().items():
@@ -37,8 +48,10 @@ def make_run(root: Path, name: str, *flags: str, clusters: bool = False) -> Path
     return folder
 
 
-def open_studio(root: Path, name: str, **how: Any) -> Studio:
-    return Studio(pix2pixhd.load(name, checkpoints_dir=root / "ck", device="cpu", **how))
+def open_studio(root: Path, name: str, phase: str = "test") -> Studio:
+    """Renderers are kept, as nothing changes them."""
+    how = {"phase": phase, "device": "cpu", "precision": "fp32"}
+    return Studio(load(name, checkpoints_dir=root / "ck", **how))
 
 
 def read(root: Path, kind: str, number: int = 0, phase: str = "test") -> np.ndarray:
