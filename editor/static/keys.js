@@ -55,7 +55,7 @@ function press(app, event) {
     else if (key === "-") placing.resize(1 / 1.1);
     else if (key === "h") placing.mirror();
     else if (key === "f") document.getElementById("behind").click();
-    else if (key === "Enter" && !onControl) app.place();
+    else if (key === "Enter" && !event.target.closest("#placing")) app.place();
     else if (key === "Escape") app.cancelPlacing();
     else return false;
     return true;

@@ -33,7 +33,7 @@ class App {
       sketch: null, labels: new Set(),
     });
     this.maps = new Maps(about.shape, this.run);
-    $("placing").hidden = true;
+    this.cancelPlacing();
     if (location.hash !== `#${about.id}`) history.pushState(null, "", `#${about.id}`);
     $("images").value = about.name;
     document.title = `${about.name || "scene"} – ${this.run.name}`;
@@ -107,11 +107,13 @@ class App {
   /** What the picture's pane shows. */
   shownPicture() {
     const { images, view } = this;
+    const told = $("caption");
+    told.textContent = { now: "Picture", start: "At the start", difference: "Difference: no step yet" }[view.picture];
     if (view.picture === "start") return images.start ?? images.now;
     if (view.picture === "difference" && images.before && images.now) {
       images.difference ??= differenceOf(images.before, images.now);
       const share = (100 * images.difference.share).toFixed(1);
-      $("time").value = `the last step changed ${share} % of the pixels`;
+      told.textContent = `The last step changed ${share} % of the pixels`;
       return images.difference.canvas;
     }
     return images.now;
@@ -312,6 +314,7 @@ class App {
     const { view } = this;
     this.placing = new Placing(this, source, image, size, at);
     $("placing").hidden = false;
+    $("bar").hidden = true;
     view.hideCursor();
     if (event) {
       const from = [event.clientX, event.clientY];
@@ -343,6 +346,7 @@ class App {
   cancelPlacing() {
     this.placing = null;
     $("placing").hidden = true;
+    $("bar").hidden = false;
     this.view.redraw();
   }
 
@@ -370,6 +374,7 @@ class App {
     const { tools } = this;
     if (!tools) return;
     check("tool", tools.name);
+    $("hint").value = HINTS[tools.name] ?? "";
     $("brush-fields").hidden = !(tools.draws || tools.name === "fill");
     for (const id of ["size", "over-field", "pressure-field"]) (id === "size" ? $(id).parentElement : $(id)).hidden = !tools.draws || (id === "over-field" && this.maps?.isPicture);
     $("joins-field").hidden = tools.name === "eraser" || !this.run.has_instances || !this.run.label_nc;
@@ -389,6 +394,11 @@ class App {
   }
 }
 
+const HINTS = {
+  select: "Click an object; shift-click adds one",
+  move: "Drag an object; what is around fills its place",
+  remove: "Click an object; what is around fills its place",
+};
 const rgb = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
 const unique = (things) => [...new Map(things.map((thing) => [JSON.stringify(thing), thing])).values()];
 
