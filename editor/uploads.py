@@ -66,17 +66,14 @@ def read_map(data: bytes, what: str, studio: Studio) -> np.ndarray:
         try:
             width, height = read_header(path, photo=is_picture, what=what).size
             if width * height > MOST_PIXELS:
-                raise UserError(f"{width}x{height} pixels, at most 16 million; scale it down")
+                raise UserError(f"{width}x{height} pixels, at most 16 million")
             if is_picture:
                 planes = read_photo(path, studio.model_options.input_nc, what)
                 return planes.transpose(1, 2, 0)
-            ids = np.asarray(read_ids(path, what))
-        except UserError as error:
-            reason = str(error).replace(f"{path}: ", "")
-            raise UserError(f"{what}: {reason}") from error
-    if what == "label":
-        _require_labels(ids, studio)
-    return ids
+            return np.asarray(read_ids(path, what))
+        except UserError as error:  # what is there to do about files on disk is of no use here
+            reason = str(error).replace(f"{path}: ", "").partition("; ")[0]
+            raise UserError(f"{what}: {reason}; give a map of one number a pixel") from error
 
 
 def scene_of_file(studio: Studio, data: bytes) -> Scene:
@@ -110,12 +107,3 @@ def scene_of_file(studio: Studio, data: bytes) -> Scene:
 
 def _channels(studio: Studio) -> int:
     return 0 if studio.model_options.label_nc else studio.model_options.input_nc
-
-
-def _require_labels(ids: np.ndarray, studio: Studio) -> None:
-    count, ignored = studio.model_options.label_nc, studio.options.data.ignore_label
-    wrong = ids[(ids < 0) | (ids >= count)]
-    if len(wrong := wrong[wrong != (-1 if ignored is None else ignored)]):
-        raise UserError(
-            f"label: {wrong[0]} found, expected 0 to {count - 1}; renumber the map's labels"
-        )
