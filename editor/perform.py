@@ -10,12 +10,13 @@ from pix2pixhd.editor import operations, requests
 from pix2pixhd.editor.history import Change
 from pix2pixhd.editor.objects import CutObject
 from pix2pixhd.editor.operations import What
-from pix2pixhd.editor.regions import disc_stroke, flood, nearest_outside, placed
+from pix2pixhd.editor.regions import Point, disc_stroke, flood, nearest_outside, placed
 from pix2pixhd.editor.scene import THING, Scene
 from pix2pixhd.editor.studio import Studio
 from pix2pixhd.editor.styles import Styles
 from pix2pixhd.util.errors import UserError
 
+MOST_WIDTHS = 500  # of a piece of a stroke: each is drawn for itself
 GRAY = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601), as Pillow has it
 
 
@@ -101,21 +102,35 @@ def _styles(scene: Scene, studio: Studio, asked: requests.SetStyle) -> dict[int,
 
 
 def _stroke(scene: Scene, asked: requests.Stroke) -> Change:
-    mask = np.zeros(scene.shape, bool)
     points, widths = asked.points, asked.widths
     if len(widths) == 1:
         mask = disc_stroke(scene.shape, points, widths[0])
-    elif len(widths) != len(points):
-        raise UserError(f"stroke: {len(widths)} widths of {len(points)} points, expected as many")
-    elif len(points) > 1:
-        ends = zip(itertools.pairwise(points), itertools.pairwise(widths), strict=True)
-        for pair, both in ends:
-            mask |= disc_stroke(scene.shape, pair, sum(both) / 2)
+    elif len(widths) == len(points) <= MOST_WIDTHS:
+        mask = _tapered(scene.shape, points, widths)
+    else:
+        raise UserError(
+            f"stroke: {len(widths)} widths of {len(points)} points, expected one, or as many as "
+            f"points, {MOST_WIDTHS} at most"
+        )
     if not scene.label_nc:
         return operations.set_pixels(scene, mask, _values(scene, asked.colour))
     if asked.label is None:
         return _erase(scene, mask)
     return operations.paint(scene, mask, asked.label, asked.instance, asked.only_over)
+
+
+def _tapered(shape: tuple[int, int], points: list[Point], widths: list[float]) -> np.ndarray:
+    """As `disc_stroke`, of a width that goes from that of a point to that of the next."""
+    mask = np.zeros(shape, bool)
+    for pair, (wide, wider) in zip(
+        itertools.pairwise(points), itertools.pairwise(widths), strict=True
+    ):
+        parts = min(8, 1 + round(abs(wider - wide)))
+        ends = np.linspace(*pair, parts + 1)
+        for part in range(parts):
+            width = wide + (wider - wide) * (part + 1) / parts
+            mask |= disc_stroke(shape, ends[part : part + 2].tolist(), width)
+    return mask
 
 
 def _erase(scene: Scene, mask: np.ndarray) -> Change:

@@ -59,7 +59,8 @@ class Session:
                 self._stroke_instance = int(painted[0])
             elif not extend:
                 self._stroke_instance = None
-            self.tell([change])
+            if not change.is_empty:
+                self.tell([change])
         return change
 
     def step(self, name: str) -> None:
