@@ -69,11 +69,17 @@ class App {
 
   gotMaps(header, buffer) {
     this.maps.set(header, buffer);
-    this.labels = this.maps.isPicture ? new Set() : this.maps.labelsThere();
-    this.panels.showLabels(this.labels, this.label);
+    if (!this.counting) this.counting = setTimeout(() => this.countLabels(), 200);
     this.selection = this.selection.filter((thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst));
     if (this.waitsForSelection) this.waitsForSelection();
     this.view.redraw();
+  }
+
+  /** Which labels there are; seldom, as all pixels are looked at. */
+  countLabels() {
+    this.counting = null;
+    this.labels = this.maps.isPicture ? new Set() : this.maps.labelsThere();
+    this.panels.showLabels(this.labels, this.label);
   }
 
   gotState(state) {

@@ -13,8 +13,9 @@ export class Maps {
     this.outlines = new Map();
   }
 
-  /** Take over a rectangle that the server sent. */
-  set({ box: [top, left, bottom, right], maps }, buffer) {
+  /** Take over a rectangle that the server sent; outlines that it leaves as they are, are kept. */
+  set({ box, maps }, buffer) {
+    const [top, left, bottom, right] = box;
     const columns = right - left, rows = bottom - top;
     let offset = 0;
     const image = new ImageData(columns, rows);
@@ -32,6 +33,7 @@ export class Maps {
         continue;
       }
       const values = new Int32Array(buffer.slice(offset, offset += columns * rows * 4));
+      if (this[name] === this.inst) this.forget(values, box);
       for (let y = 0; y < rows; y++) {
         this[name].set(values.subarray(y * columns, (y + 1) * columns), (top + y) * this.width + left);
       }
@@ -40,8 +42,19 @@ export class Maps {
       }
     }
     this.drawn.getContext("2d").putImageData(image, left, top);
-    this.outlines.clear();
     this.version++;
+  }
+
+  forget(values, [top, left, bottom, right]) {
+    const changed = new Set();
+    for (let y = top, i = 0; y < bottom; y++) {
+      for (let x = left, j = y * this.width + left; x < right; x++, i++, j++) {
+        if (values[i] !== this.inst[j]) changed.add(values[i]).add(this.inst[j]);
+      }
+    }
+    for (const [key, { thing }] of this.outlines) {
+      if (!("inst" in thing) || changed.has(thing.inst)) this.outlines.delete(key);
+    }
   }
 
   at(x, y) {
@@ -97,23 +110,23 @@ export class Maps {
   /** Path2D along the edges of a thing, in pixels of the scene; kept until the maps change. */
   outline(thing) {
     const key = JSON.stringify(thing);
-    if (this.outlines.has(key)) return this.outlines.get(key);
+    if (this.outlines.has(key)) return this.outlines.get(key).path;
+    if (this.outlines.size > 100) this.outlines.clear();
     const { mask, top, left, bottom, right } = this.region(thing), path = new Path2D();
-    const inside = (x, y) => x >= left && y >= top && x < right && y < bottom && mask[y * this.width + x];
-    const edges = (outer, inner, differs, line) => {
-      for (let a = outer[0]; a <= outer[1]; a++) {
-        for (let b = inner[0], from = null; b <= inner[1]; b++) {
-          const is = b < inner[1] && differs(a, b);
-          if (is && from === null) from = b;
-          if (!is && from !== null) { line(a, from, b); from = null; }
+    // Between lines of pixels, runs of edges: where one of two neighbours is inside.
+    const edges = (first, last, from, to, step, along, line) => {
+      for (let a = first; a <= last; a++) {
+        for (let b = from, begin = -1; b <= to; b++) {
+          const i = a * step + b * along;
+          const is = b < to && (a < last ? mask[i] : 0) !== (a > first ? mask[i - step] : 0);
+          if (is && begin < 0) begin = b;
+          if (!is && begin >= 0) { line(a, begin, b); begin = -1; }
         }
       }
     };
-    edges([top, bottom], [left, right], (y, x) => !inside(x, y) !== !inside(x, y - 1),
-      (y, from, to) => { path.moveTo(from, y); path.lineTo(to, y); });
-    edges([left, right], [top, bottom], (x, y) => !inside(x, y) !== !inside(x - 1, y),
-      (x, from, to) => { path.moveTo(x, from); path.lineTo(x, to); });
-    this.outlines.set(key, path);
+    edges(top, bottom, left, right, this.width, 1, (y, x0, x1) => { path.moveTo(x0, y); path.lineTo(x1, y); });
+    edges(left, right, top, bottom, 1, this.width, (x, y0, y1) => { path.moveTo(x, y0); path.lineTo(x, y1); });
+    this.outlines.set(key, { thing, path });
     return path;
   }
 

@@ -165,6 +165,7 @@ export class Tools {
       app.view.redraw();
     }
     this.drag = null;
+    app.view.redraw();
     if (event.pointerType === "touch") app.view.hideCursor();
   }
 

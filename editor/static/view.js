@@ -106,7 +106,7 @@ export class View {
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.setTransform(s, 0, 0, s, this.x * ratio, this.y * ratio);
     context.imageSmoothingEnabled = this.scale < 3;
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = this.app.tools?.drag ? "low" : "high"; // the latter takes longer
     const picture = app.shownPicture();
     const layer = (image, alpha = 1, clip = null) => {
       if (!image) return;
@@ -171,7 +171,8 @@ export class View {
   }
 
   drawOutlines(context, pixel) {
-    const { maps, selection, hovered, moving } = this.app;
+    const { maps, selection, hovered, moving, tools } = this.app;
+    if (tools.drag?.kind === "stroke") return; // they would be found anew with each piece
     const line = (thing, colour, width, offset = [0, 0]) => {
       context.save();
       context.translate(offset[1], offset[0]);
