@@ -64,7 +64,7 @@ function press(app, event) {
   else if (key === "a") { if (!event.repeat) { app.pictureBefore = view.picture; app.showPicture("start"); } }
   else if (ARROWS[key] && (!onControl || event.target.matches("#tools button"))) tools.steer(...ARROWS[key].map((d) => d * (event.shiftKey ? 10 : 1)));
   else if (key === "Enter" && !onControl) tools.click(event);
-  else if (TOOLS[key]) tools.choose(TOOLS[key]);
+  else if (TOOLS[key] && !document.querySelector(`[data-tool=${TOOLS[key]}]`).hidden) tools.choose(TOOLS[key]);
   else if (key === "[" || key === "]") tools.larger(key === "]" ? 1 : -1);
   else if (key === "+" || key === "=" || key === "-") app.zoomBy(key === "-" ? 1 / 1.25 : 1.25);
   else if (key === "0") view.fit();

@@ -1,15 +1,17 @@
 // The page: what it holds, and what its parts do together.
 
 import { Live, Refused, ask, askJson } from "./api.js";
-import { Maps, canvasOf, differenceOf } from "./maps.js";
-import { $, Panels, make } from "./panels.js";
+import { Maps } from "./maps.js";
+import { $, Panels, check, make } from "./panels.js";
+import { Showing } from "./pictures.js";
 import { Placing } from "./placing.js";
 import { Tools } from "./tools.js";
 import { View } from "./view.js";
 import { wire } from "./wire.js";
 
-class App {
+class App extends Showing {
   constructor(run) {
+    super();
     Object.assign(this, {
       run, maps: null, images: {}, selection: [], hovered: null, trail: [], placing: null, moving: null,
       label: Math.max(0, run.labels.findIndex(({ name }) => name === "car")), colour: "#000000", isSpaceHeld: false,
@@ -91,49 +93,6 @@ class App {
     clearTimeout(this.settling);
     this.settling = setTimeout(() => this.panels.refreshStyle(), 400);
     this.view.redraw();
-  }
-
-  async gotImage(header, png) {
-    const bitmap = await createImageBitmap(png);
-    if (header.version < this.shownVersion) return; // the newest wins
-    this.shownVersion = header.version;
-    const canvas = canvasOf(bitmap.width, bitmap.height);
-    canvas.getContext("2d", { willReadFrequently: true }).drawImage(bitmap, 0, 0);
-    this.images.now = canvas;
-    this.images.difference = null;
-    if (!header.preview) this.images.full = canvas;
-    if (this.state.version === 0) this.images.start = canvas;
-    $("time").value = `${Math.round(header.milliseconds)} ms${header.preview ? " (preview)" : ""}`;
-    $("pending").hidden = this.state.version <= header.version;
-    document.body.dataset.version = header.version; // for those who drive the page
-    document.body.dataset.full = !header.preview;
-    this.view.redraw();
-  }
-
-  /** What the picture's pane shows. */
-  shownPicture() {
-    const { images, view } = this;
-    const told = $("caption");
-    told.textContent = { now: "Picture", start: "At the start", difference: "Difference: no step yet" }[view.picture];
-    if (view.picture === "start") return images.start ?? images.now;
-    if (view.picture === "difference" && images.before && images.now) {
-      images.difference ??= differenceOf(images.before, images.now);
-      const share = (100 * images.difference.share).toFixed(1);
-      told.textContent = `The last step changed ${share} % of the pixels`;
-      return images.difference.canvas;
-    }
-    return images.now;
-  }
-
-  async showPicture(picture) {
-    this.view.picture = picture;
-    check("picture", picture);
-    this.view.redraw();
-    if (picture === "start" && !this.images.start && this.id) {
-      const id = this.id, png = await (await ask(`${this.path}/start`)).blob();
-      const bitmap = await createImageBitmap(png);
-      if (id === this.id) { this.images.start = bitmap; this.view.redraw(); }
-    }
   }
 
   setView(mode) {
@@ -222,73 +181,13 @@ class App {
     if (this.selection.length) this.operate({ kind: "label", label: this.label, ...this.region(this.selection) }, () => this.reselect());
   }
 
-  /** The same places, whatever they are now. */
-  reselect() {
-    const spots = this.spots ?? [];
-    this.select(unique(spots.map(([row, column]) => this.maps.at(column, row)).filter(Boolean).map((found) => this.thingAt(found))));
-  }
-
-  movedBy([rows, columns]) {
-    return () => {
-      if (this.run.has_instances) return;
-      this.spots = this.spots.map(([row, column]) => [row + rows, column + columns]);
-      this.reselect();
-    };
-  }
-
   removeSelected() {
     if (!this.selection.length) return;
     this.operate({ kind: "remove", ...this.region(this.selection) });
     this.select([]);
   }
 
-  // ------------------------------------------------------------ selection
-
-  thingAt({ row, column, inst }) { return this.run.has_instances ? { inst } : { row, column }; }
-  same(a, b) { return "inst" in a ? a.inst === b.inst : this.maps.region(a).mask[b.row * this.maps.width + b.column]; }
-  isSelected(thing) { return this.selection.some((other) => this.same(other, thing)); }
-  toggled(thing) {
-    if (!this.run.has_instances) return [thing];
-    return this.isSelected(thing) ? this.selection.filter((other) => !this.same(other, thing)) : [...this.selection, thing];
-  }
-
-  region(things) {
-    return this.run.has_instances ? { instances: things.map(({ inst }) => inst) } : { at: [things[0].row, things[0].column] };
-  }
-
-  labelOf(thing) {
-    if ("row" in thing) return this.maps.at(thing.column, thing.row).label;
-    return this.maps.label[this.maps.inst.indexOf(thing.inst)];
-  }
-
-  describe(label, inst) {
-    const name = this.run.labels[label]?.name ?? `label ${label}`;
-    return inst === undefined || inst === label ? name : `${name}, object ${inst}`;
-  }
-
-  select(things) {
-    this.selection = things;
-    this.spots = things.map((thing) => {
-      if ("row" in thing) return [thing.row, thing.column];
-      const i = this.maps.inst.indexOf(thing.inst);
-      return [Math.floor(i / this.maps.width), i % this.maps.width];
-    });
-    this.panels.showObject();
-    this.view.redraw();
-  }
-
-  hover(found) {
-    const before = this.hovered && JSON.stringify(this.hovered);
-    this.hovered = found && !this.maps.isPicture ? this.thingAt(found) : null;
-    if (this.hovered && !this.run.has_instances && this.hoveredRegion?.version === this.maps.version && this.hoveredRegion.mask[found.row * this.maps.width + found.column]) {
-      this.hovered = this.hoveredRegion.thing; // still the same region
-    } else if (this.hovered && !this.run.has_instances) {
-      this.hoveredRegion = { thing: this.hovered, version: this.maps.version, mask: this.maps.region(this.hovered).mask };
-    }
-    const where = found ? `${found.column}, ${found.row}` : "";
-    $("hover").value = found ? (this.maps.isPicture ? where : `${this.describe(found.label, found.inst)}  ·  ${where}`) : "\u00a0";
-    if (before !== (this.hovered && JSON.stringify(this.hovered))) this.view.redraw();
-  }
+  // ------------------------------------------------------------ labels and colours
 
   chooseLabel(label) {
     this.label = label;
@@ -308,7 +207,6 @@ class App {
     if (there.includes(colour)) return;
     const button = make("button", { type: "button", title: colour, onclick: () => this.chooseColour(colour) });
     button.dataset.colour = button.style.background = colour;
-    button.dataset.colour = colour;
     $("colours").prepend(button);
     if (there.length > 11) $("colours").lastElementChild.remove();
   }
@@ -406,14 +304,6 @@ const HINTS = {
   remove: "Click an object; what is around fills its place",
 };
 const rgb = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
-const unique = (things) => [...new Map(things.map((thing) => [JSON.stringify(thing), thing])).values()];
-
-/** Mark one of a group of buttons as chosen. */
-function check(kind, value) {
-  for (const button of document.querySelectorAll(`[role=radio][data-${kind}]`)) {
-    button.setAttribute("aria-checked", button.dataset[kind] === value);
-  }
-}
 
 async function enterFromAddress(app) {
   const id = location.hash.slice(1);

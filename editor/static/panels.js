@@ -200,4 +200,11 @@ export class Panels {
   }
 }
 
-export { $, make };
+/** Mark one of a group of buttons as chosen. */
+function check(kind, value) {
+  for (const button of document.querySelectorAll(`[role=radio][data-${kind}]`)) {
+    button.setAttribute("aria-checked", button.dataset[kind] === value);
+  }
+}
+
+export { $, check, make };

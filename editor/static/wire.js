@@ -36,7 +36,8 @@ export function wire(app, enterFromAddress) {
   addEventListener("popstate", () => enterFromAddress(app));
   listenToKeys(app);
   app.setView("side");
-  tools.choose("select");
+  tools.choose(run.label_nc ? "select" : "brush");
+  if (!run.label_nc) for (const colour of ["#ffffff", "#d04030", "#2f7d3b", "#2858b0", "#000000"]) app.chooseColour(colour);
 }
 
 function wireFiles(app) {
