@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zipfile
 from io import BytesIO
@@ -32,10 +33,11 @@ def download(
                 files.append(Path(folder) / "scene.npz")
                 save_scene(session.scene, files[0])
             if kind != "scene":
-                features = still.features(studio.styles.lacking(still)) if studio.styles else None
+                features = studio.features(still) if studio.styles else None
                 images = {"before": before.image, "after": after.image}
                 files += export(still, Path(folder), **images, features=features)
-            name = still.name.replace("/", "_") or "scene"
+            # Names may come with scenes of strangers, and go into headers and paths of archives.
+            name = re.sub(r"[^A-Za-z0-9_-]+", "_", still.name)[:100] or "scene"
             if kind == "all":
                 return f"{name}.zip", _zipped(files, name)
             for file in files:

@@ -160,7 +160,7 @@ def _opening(studio: Studio, sessions: Sessions, painter: Painter) -> APIRouter:
     async def upload_scene(request: Request) -> dict[str, Any]:
         """Go on with a scene that was saved. The body is its file."""
         data = await received(request.stream())
-        return await added(await run_in_threadpool(scene_of_file, studio, data))
+        return await added(await run_in_threadpool(scene_of_file, data))
 
     return routes
 
@@ -229,8 +229,7 @@ def _editing(studio: Studio, sessions: Sessions, painter: Painter, cutting: Cutt
         before, (_, after) = await painter.start(session), await painter.newest(session)
         args = session, studio, kind, before, after
         name, data = await run_in_threadpool(download, *args)
-        safe = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
-        disposition = {"content-disposition": f'attachment; filename="{safe}"'}
+        disposition = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(data, headers=disposition, media_type="application/octet-stream")
 
     return routes

@@ -76,11 +76,11 @@ def read_map(data: bytes, what: str, studio: Studio) -> np.ndarray:
             raise UserError(f"{what}: {reason}; give a map of one number a pixel") from error
 
 
-def scene_of_file(studio: Studio, data: bytes) -> Scene:
+def scene_of_file(data: bytes) -> Scene:
     """A scene that was saved.
 
     Raises:
-        UserError: it is none, or not one of this run's kind.
+        UserError: it is none, or too large.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scene.npz"
@@ -89,21 +89,6 @@ def scene_of_file(studio: Studio, data: bytes) -> Scene:
             scene = load_scene(path, limit=MOST_SCENE)
         except UserError as error:
             raise UserError(str(error).replace(f"{path}: ", "scene: ")) from error
-    options = studio.model_options
-    kinds = {
-        "labels": (scene.label_nc, options.label_nc),
-        "features": (scene.feat_num, options.feat_num if studio.styles else 0),
-        "instance maps": (scene.has_instances, options.instance),
-        "features by label": (scene.by_label, options.label_feat),
-        "channels": (len(scene.start.get("picture", [[[]]])[0][0]), _channels(studio)),
-    }
-    for kind, (found, expected) in kinds.items():
-        if found != expected:
-            raise UserError(f"scene: {kind} {found}, expected {expected}; it is of another run")
     if scene.shape[0] * scene.shape[1] > MOST_PIXELS:
         raise UserError("scene: of more than 16 million pixels; scale it down")
     return scene
-
-
-def _channels(studio: Studio) -> int:
-    return 0 if studio.model_options.label_nc else studio.model_options.input_nc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -44,18 +45,34 @@ def write_streets(root: Path) -> None:
         folder.mkdir(parents=True)
         for number in range(2):
             Image.fromarray(values).save(folder / f"scene_{number}.png")
+    (root / "data/test_A").mkdir()
+    Image.new("RGB", (WIDTH, HEIGHT), "white").save(root / "data/test_A/scene_0.png")
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a server in a thread, on a run of random weights."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the data, and of runs of random weights."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium to open pages in")
     root = tmp_path_factory.mktemp("page")
     write_streets(root)
     make_run(root, "styled", clusters=True, **BY_INSTANCE)
+    make_run(root, "plain", instance=False)
+    make_run(root, "drawing", label_nc=0, instance=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with serving(root, "styled") as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(root: Path, name: str) -> Iterator[str]:
+    """The address of a run's page, with a server in a thread."""
     place = Place("127.0.0.1", "sesame123")
-    app = create_app(open_studio(root, "styled"), place, root / "scenes", 2**30)
+    app = create_app(open_studio(root, name), place, root / "scenes", 2**30)
     config = uvicorn.Config(app, log_level="error", ws_per_message_deflate=False)
     with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(config)
@@ -482,3 +499,49 @@ def test_the_cursor_does_not_wait_for_the_picture(driven: Driven) -> None:
     assert box["x"] + box["width"] / 2 == pytest.approx(x, abs=1.5)
     assert box["y"] + box["height"] / 2 == pytest.approx(y, abs=1.5)
     driven.settle(1)
+
+
+def test_drawings_have_colours_in_place_of_labels(root: Path, window: Any) -> None:
+    with serving(root, "drawing") as address:
+        page = window.context.new_page()
+        page.goto(address)
+        wait(page, "globalThis.editor?.images?.now")
+        driven = Driven(page)
+        assert not page.locator("[data-tool=select], #palette").first.is_visible()
+        page.evaluate("editor.chooseColour('#d04030')")
+        page.evaluate("editor.tools.sizes = { brush: 5, eraser: 9 }")
+        page.keyboard.press("b")
+        driven.drag((10, 10), (60, 10))
+        driven.settle(1)
+        page.keyboard.press("e")
+        driven.drag((40, 4), (40, 16))
+        driven.settle(2)
+        page.evaluate("editor.chooseColour('#2858b0')")
+        page.keyboard.press("g")
+        driven.click(50, 40)
+        driven.settle(3)
+        script = """places => { const context = editor.maps.drawn.getContext("2d");
+            return places.map((at) => [...context.getImageData(...at, 1, 1).data].slice(0, 3)); }"""
+        found = page.evaluate(script, [[20, 10], [40, 10], [5, 40]])
+        assert found == [[208, 64, 48], [40, 88, 176], [40, 88, 176]]
+        page.close()
+
+
+def test_regions_are_chosen_where_there_are_no_instances(root: Path, window: Any) -> None:
+    with serving(root, "plain") as address:
+        page = window.context.new_page()
+        page.goto(address)
+        wait(page, "globalThis.editor?.images?.now")
+        driven = Driven(page)
+        driven.click(25, 36)
+        assert driven.chosen() == f"label {CAR}"
+        page.keyboard.press("m")
+        driven.drag((25, 36), (30, 36))
+        driven.settle(1)
+        assert (driven.label[32:42, 25:41] == CAR).all()
+        page.click(f"#palette [data-label='{TREE}']")
+        page.keyboard.press("l")
+        driven.settle(2)
+        assert (driven.label[32:42, 25:41] == TREE).all()
+        assert (driven.label[32:42, 60:76] == CAR).all()  # the other region stays
+        page.close()

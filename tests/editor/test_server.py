@@ -337,14 +337,20 @@ def test_bad_scenes(client: TestClient, root: Path, monkeypatch: pytest.MonkeyPa
     file = BytesIO()
     np.savez(file, head=np.array([{"a": 1}], object))
     other = np.load(BytesIO(client.get(f"{open_scene(client)}/files/scene").content))
-    head = json.loads(other["head"].tobytes()) | {"label_nc": 7}
-    changed = BytesIO()
-    np.savez(changed, **{**other, "head": np.frombuffer(json.dumps(head).encode(), np.uint8)})
+
+    def changed(**settings: Any) -> bytes:
+        head = json.dumps(json.loads(other["head"].tobytes()) | settings).encode()
+        np.savez(made := BytesIO(), **{**other, "head": np.frombuffer(head, np.uint8)})
+        return made.getvalue()
+
     for data in (b"", b"PK\x03\x04", file.getvalue()):
         answer = client.post("/api/upload/scene", content=data)
         assert answer.status_code == 400 and "not a scene" in answer.text
-    answer = client.post("/api/upload/scene", content=changed.getvalue())
-    assert answer.json() == {"error": "scene: labels 7, expected 5; it is of another run"}
+    answer = client.post("/api/upload/scene", content=changed(label_nc=7))
+    assert "--label_nc 7, but this run has 5" in answer.json()["error"]
+    named = client.post("/api/upload/scene", content=changed(name='../a"b\r\nc')).json()
+    everything = client.get(f"/api/scenes/{named['id']}/files/all")
+    assert everything.headers["content-disposition"] == 'attachment; filename="_a_b_c.zip"'
     monkeypatch.setattr(uploads, "MOST_BYTES", 100)
     assert "over 0 MB" in client.post("/api/upload/scene", content=b"x" * 101).text
 
