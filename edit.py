@@ -93,7 +93,12 @@ def main(options: EditOptions) -> None:
     address = f"http://{named}:{port}/" + (f"?token={token}" if token else "")
     print(f"editor: {address}  (Ctrl-C ends it)", flush=True)
     config = uvicorn.Config(
-        app, log_level="warning", ws_per_message_deflate=False, ws_max_size=2**23, lifespan="on"
+        app,
+        log_level="warning",
+        lifespan="on",
+        ws_per_message_deflate=False,  # what is large is compressed already
+        ws_max_size=2**23,
+        timeout_graceful_shutdown=1,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

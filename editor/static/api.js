@@ -43,6 +43,12 @@ export class Live {
       order = order.then(() => this.handle(data)).catch((error) => console.error(error));
     };
     this.socket.onopen = () => {
+      if (this.wasOpen) { // what was under way is lost, and numbers begin anew
+        this.number = this.done = 0;
+        this.waiting = [];
+        this.waitsForDone.splice(0).forEach((done) => done());
+      }
+      this.wasOpen = true;
       this.handlers.open(true);
       for (const text of this.waiting.splice(0)) this.socket.send(text);
     };

@@ -48,7 +48,7 @@ class App extends Showing {
       image: (header, png) => this.gotImage(header, png),
       state: (state) => this.gotState(state),
       error: (message) => this.say(message),
-      open: (isOpen) => this.say(isOpen ? "" : "The editor's program does not answer; trying again…"),
+      open: (isOpen) => this.connected(isOpen),
     });
     this.showPicture("now");
     this.view.isFitted = true;
@@ -65,6 +65,11 @@ class App extends Showing {
       $("images").value = $("images").dataset.now ?? "";
       return false;
     }
+  }
+
+  connected(isOpen) {
+    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false });
+    this.say(isOpen ? "" : "The editor's program does not answer; trying again…");
   }
 
   openImage(name) { return this.open(askJson("api/scenes", { name })); }
@@ -290,8 +295,9 @@ class App extends Showing {
   }
 
   say(message) {
-    for (const line of [...$("messages").children].slice(0, -2)) line.remove();
     if (!message) return $("messages").replaceChildren();
+    for (const line of $("messages").children) if (line.textContent === message) line.remove();
+    for (const line of [...$("messages").children].slice(0, -2)) line.remove();
     const line = make("p", { textContent: message });
     $("messages").append(line);
     setTimeout(() => line.remove(), 8000);

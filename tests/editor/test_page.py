@@ -501,6 +501,17 @@ def test_the_cursor_does_not_wait_for_the_picture(driven: Driven) -> None:
     driven.settle(1)
 
 
+def test_a_lost_connection_is_made_again(driven: Driven) -> None:
+    driven.page.keyboard.press("g")
+    driven.click(50, 45)
+    driven.settle(1)
+    driven.page.evaluate("editor.live.socket.close()")
+    wait(driven.page, "editor.shownVersion === -1 || editor.live.socket.readyState === 1")
+    driven.click(10, 5)
+    driven.settle(2)
+    assert driven.label[5, 10] == driven.label[45, 50]
+
+
 def test_drawings_have_colours_in_place_of_labels(root: Path, window: Any) -> None:
     with serving(root, "drawing") as address:
         page = window.context.new_page()
