@@ -84,7 +84,8 @@ class Window:
         tasks = [asyncio.create_task(c) for c in (self._send_maps(), self._send_renderings())]
         try:
             await self._receive()
-        except (WebSocketDisconnect, RuntimeError):  # the latter where it went while we sent
+        # It went while we waited, or while we sent; or it sends bytes, which the page never does.
+        except (WebSocketDisconnect, RuntimeError, KeyError):
             pass
         finally:
             self._session.watchers.remove(watch)

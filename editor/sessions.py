@@ -39,7 +39,7 @@ class Session:
         self.start: Rendering | None = None
         self.newest: tuple[int, Rendering] | None = None
         self.watchers: list[Watcher] = []
-        self.is_saved = False
+        self.is_saved = self.is_gone = False
         self.is_stroke = False  # one is under way
         self._stroke_instance: int | None = None
 
@@ -52,6 +52,7 @@ class Session:
             UserError: `work` does; the scene is as it was.
         """
         with self.lock:
+            self._require_here()
             change = work(self.scene, self._stroke_instance if extend else None)
             self.scene.apply(change, extend=extend)
             painted = change.after.get("inst")
@@ -66,8 +67,13 @@ class Session:
     def step(self, name: str) -> None:
         """`undo`, `redo` or `reset`."""
         with self.lock:
+            self._require_here()
             done = getattr(self.scene, name)()
             self.tell(done if isinstance(done, list) else [done])
+
+    def _require_here(self) -> None:
+        if self.is_gone:
+            raise UserError("scene: was just put on disk; ask again")
 
     def tell(self, changes: Sequence[Change]) -> None:
         """The scene was changed."""
@@ -136,7 +142,9 @@ class Sessions:
                     break
                 if session is not kept and not session.watchers:
                     total -= session.memory
-                    self._save(session)
+                    with session.lock:
+                        self._save(session)
+                        session.is_gone = True
                     del self._sessions[session.id]
 
     def _save(self, session: Session) -> None:

@@ -148,7 +148,7 @@ export class Panels {
     const first = $("styles").firstElementChild;
     if ($("style-panel").hidden || inst === undefined || !first) return;
     const about = await askJson(`${this.app.path}/styles/${inst}`).catch(() => null);
-    if (!about || document.activeElement?.closest("#axes")) return;
+    if (!about || this.app.isSliding || document.activeElement?.closest("#axes")) return;
     this.showAxes(about.axes);
     const src = await askUrl(`${this.app.path}/thumbnail`, { instance: inst }).catch(() => null);
     if (src && first.isConnected) first.replaceChildren(make("img", { src, alt: "", onload: () => URL.revokeObjectURL(src) }));

@@ -522,7 +522,11 @@ def test_idle_scenes_are_on_disk_and_do_not_mix(studio: Studio, root: Path) -> N
     folder = root / "idle"
     app = create_app(studio, Place("127.0.0.1", None), folder, most_bytes=1)
     with TestClient(app, HERE) as client:
-        scenes = [open_scene(client) for _ in range(3)]
+        scenes = [open_scene(client)]
+        held = app.state.sessions.get(scenes[0].rpartition("/")[2])
+        scenes += [open_scene(client) for _ in range(2)]
+        with pytest.raises(UserError, match="just put on disk"):  # what was done would be lost
+            held.step("undo")
         labels = [label for label in range(LABELS) if label != read(root, "label")[0, 0]]
         for label, scene in zip(labels, scenes, strict=False):
             operate(client, scene, kind="fill", at=[0, 0], label=label)
