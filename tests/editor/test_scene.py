@@ -90,7 +90,7 @@ def test_a_stroke_is_one_step() -> None:
     scene = street()
     for row in range(3):
         stroke = rectangle(row, 0, row + 2, 2)
-        scene.apply(edit.paint(scene, stroke, HOUSE), extend=row > 0)
+        scene.apply(edit.paint(scene, stroke, (HOUSE, TREE, SKY)[row]), extend=row > 0)
     scene.apply(edit.paint(scene, rectangle(7, 7, 8, 8), HOUSE))
     middle = state(scene)
     assert len(scene.history.done) == 2
