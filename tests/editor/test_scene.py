@@ -152,7 +152,7 @@ def milliseconds(action: Callable[[], object]) -> float:
 
 
 def test_a_stroke_costs_what_it_touches() -> None:
-    """At 2048x1024: under 10 ms, of which a quarter of that would do; most tests share a core."""
+    """At 2048x1024; about 2 ms where the core is ours alone."""
     label = np.zeros((1024, 2048), np.int32)
     label[500:] = 7
     scene = Scene(label, label, label_nc=35)
