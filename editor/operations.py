@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pix2pixhd.editor.checks import ID_LIMITS
 from pix2pixhd.editor.history import Change
 from pix2pixhd.editor.regions import flood, nearest_outside, surrounding
-from pix2pixhd.editor.scene import ID_LIMITS, THING, Scene
+from pix2pixhd.editor.scene import THING, Scene
 from pix2pixhd.util.errors import UserError
 
 Instance = int | Literal["new"] | None

@@ -10,11 +10,11 @@ from collections.abc import Container, Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pix2pixhd.editor.checks import checked_map
 from pix2pixhd.editor.history import Change, History, Vectors
 from pix2pixhd.util.errors import UserError
 
 THING = 1000  # Cityscapes' ids: the label for stuff, label * 1000 + n for the n-th thing of it
-ID_LIMITS = np.iinfo(np.int32)
 
 
 class Scene:
@@ -49,10 +49,10 @@ class Scene:
     ) -> None:
         """Raises UserError: no map, one of another shape or kind, or with labels out of range."""
         self.label_nc, self.feat_num, self.ignored = label_nc, feat_num, ignored
-        self.image = None if image is None else _checked("image", image)
+        self.image = None if image is None else checked_map("image", image)
         self.name, self.run = name, run
         given = {"label": label, "inst": inst, "picture": picture}
-        self._maps = {name: _checked(name, m) for name, m in given.items() if m is not None}
+        self._maps = {name: checked_map(name, m) for name, m in given.items() if m is not None}
         if ("label" in self._maps) != (label_nc > 0) or ("picture" in self._maps) != (not label_nc):
             raise UserError(
                 f"a scene of {', '.join(self._maps) or 'no map'} with --label_nc {label_nc}, "
@@ -60,11 +60,8 @@ class Scene:
             )
         self.by_label = by_label
         self.shape = next(iter(self._maps.values())).shape[:2]
-        for what, map_ in {
-            **self._maps,
-            **({} if self.image is None else {"image": self.image}),
-        }.items():
-            if map_.shape[:2] != self.shape:
+        for what, map_ in {**self._maps, "image": self.image}.items():
+            if map_ is not None and map_.shape[:2] != self.shape:
                 raise UserError(
                     f"{what}: {list(map_.shape[:2])} pixels (H, W), expected {list(self.shape)} as "
                     "the other maps have; give maps of one scene"
@@ -326,25 +323,6 @@ class Scene:
             )
         values.flags.writeable = False
         return values
-
-
-def _checked(name: str, values: ArrayLike) -> np.ndarray:
-    """A copy of a map, int32 [H,W], of a picture uint8 [H,W,C], of an image [H,W,3]."""
-    map_ = np.asarray(values)
-    if name in ("picture", "image"):
-        three = name == "picture" or map_.shape[2:] == (3,)
-        if map_.ndim != 3 or map_.dtype != np.uint8 or not map_.size or not three:
-            found, channels = f"{map_.dtype} {list(map_.shape)}", "C" if name == "picture" else "3"
-            raise UserError(f"{name}: {found}, expected uint8 [H, W, {channels}]; convert it")
-        return np.array(map_, order="C")
-    if map_.ndim != 2 or map_.dtype.kind not in "iub" or not map_.size:
-        found = f"{map_.dtype} {list(map_.shape)}"
-        raise UserError(f"{name}: {found}, expected integers [H, W]; one number a pixel")
-    if map_.min() < ID_LIMITS.min or map_.max() > ID_LIMITS.max:
-        raise UserError(
-            f"{name}: holds {map_.min()} to {map_.max()}, expected numbers of 32 bits; renumber"
-        )
-    return np.array(map_, np.int32, order="C")
 
 
 def _any(differs: np.ndarray, axis: int) -> np.ndarray:

@@ -163,10 +163,11 @@ def test_a_removed_object_leaves_what_is_nearest() -> None:
 
 
 def test_a_thing_does_not_grow_where_its_neighbour_was() -> None:
-    scene = street()
-    scene.apply(edit.move(scene, SECOND, (0, -1)))  # beside the other car
-    change = edit.remove(scene, FIRST)
-    check(scene, change, rectangle(6, 1, 7, 4), ROAD, ROAD, of_4000=None)
+    scene, at = street(), rectangle(0, 2, 8, 4)
+    scene.apply(edit.paint(scene, rectangle(0, 0, 8, 2), TREE, "new"))
+    scene.apply(edit.paint(scene, at, HOUSE, own := scene.new_instance(HOUSE)))
+    beyond = np.repeat(scene.label[:, 4:5], 2, axis=1).ravel()  # the tree is as near
+    check(scene, edit.remove(scene, own), at, beyond, scene.inst[:, 4].repeat(2))
 
 
 def test_an_object_is_replaced_by_a_chosen_label() -> None:

@@ -25,7 +25,7 @@ def distance(at: tuple[int, int], p: tuple[float, float], q: tuple[float, float]
     """Of a point to a line from p to q."""
     length = math.dist(p, q)
     along = sum((a - b) * (c - b) for a, b, c in zip(at, p, q, strict=True))
-    t = min(max(along / length**2, 0), 1) if length else 0
+    t = min(max(along / length**2, 0), 1) if length > 1e-9 else 0
     return math.dist(at, [b + t * (c - b) for b, c in zip(p, q, strict=True)])
 
 

@@ -36,16 +36,23 @@ def edited() -> Scene:
     return scene
 
 
+def painted() -> Scene:
+    scene = street()
+    scene.apply(edit.paint(scene, rectangle(0, 0, 2, 2), HOUSE))
+    return scene
+
+
 @pytest.mark.parametrize(
     "scene",
     [
         street(),
+        painted(),
         edited(),
         street(inst=None, feat_num=0, vectors=None),
         street(by_label=True, vectors={TREE: [1, 2]}),
         Scene(picture=np.zeros((3, 4, 2), np.uint8), inst=np.ones((3, 4), int)),
     ],
-    ids=["untouched", "edited", "labels", "by label", "picture"],
+    ids=["untouched", "painted", "edited", "labels", "by label", "picture"],
 )
 def test_a_loaded_scene_is_the_saved_one(scene: Scene, tmp_path: Path) -> None:
     save_scene(scene, tmp_path / "folder/scene.npz")
