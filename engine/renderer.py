@@ -84,7 +84,7 @@ class Renderer:
             UserError: an argument is missing, not taken by this run, or not as said above; or
                 there are no clusters.
         """
-        batch = self._batch(label, inst, extra, image)
+        batch = self.batch(label, inst, extra, image)
         given = self._given_features(features, image, style, batch)
         with torch.inference_mode(), self.runtime.autocast():
             if uses_features(self.options.model) and features is None and image is None:
@@ -105,21 +105,21 @@ class Renderer:
 
         Arguments and errors are those of a call.
         """
-        batch = self._batch(label, inst, None, image, extra_needed=False)
+        batch = self.batch(label, inst, None, image, extra_needed=False)
         self._given_features(None, image, 0, batch)
         with torch.inference_mode(), self.runtime.autocast():
             features = self.model.encode(batch)[0]
         return features.float().permute(1, 2, 0).cpu().numpy()
 
-    def _batch(
+    def batch(
         self,
         label: ArrayLike,
-        inst: ArrayLike | None,
-        extra: ArrayLike | None,
-        image: ArrayLike | None,
+        inst: ArrayLike | None = None,
+        extra: ArrayLike | None = None,
+        image: ArrayLike | None = None,
         extra_needed: bool = True,
     ) -> Batch:
-        """The arguments as a batch on the device, checked."""
+        """The arguments of a call as a batch on the device, checked."""
         model, ranges = self.options.model, self.options.data.ranges
         if model.label_nc:
             maps = {"label": self._labels(label)}

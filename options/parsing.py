@@ -16,6 +16,7 @@ from pix2pixhd.options.base_options import (
 )
 from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.edit_options import EditOptions
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
 from pix2pixhd.options.fields import flat, replaced, types_of
 from pix2pixhd.options.flags import as_flag
@@ -120,6 +121,7 @@ def parse_for_run(
 parse_test = partial(parse_for_run, TestOptions)
 parse_encode = partial(parse_for_run, EncodeOptions)
 parse_precompute = partial(parse_for_run, PrecomputeOptions)
+parse_edit = partial(parse_for_run, EditOptions)
 
 
 def parse_check(argv: Sequence[str]) -> tuple[CheckOptions, set[str]]:
