@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # Makes the environment, draws a data set of streets, trains a small model with instance features on it
 # for a few minutes, and renders street scenes that it has never seen: with the features of their real
-# images, and in three styles each. Arguments go to train.py.
+# images, and in three styles each. With --edit first, it then opens them in the editor; what was
+# trained before is not trained again for it. Other arguments go to train.py.
 set -euo pipefail
-source "$(dirname "$0")/environment.sh" requirements.txt
+edits=false requirements=(requirements.txt)
+if [ "${1:-}" = --edit ]; then
+    shift
+    edits=true requirements+=(requirements-edit.txt)
+fi
+source "$(dirname "$0")/environment.sh" "${requirements[@]}"
 
 name=toy_streets
+if $edits && [ -e results/$name/test_latest_3styles/index.html ]; then
+    exec python edit.py --name $name
+fi
 python datasets/make_toy_streets.py --out datasets/streets
 # Crops halve the time of a step. Two layers in the discriminators look at patches of 34x34 pixels,
 # which suits images this small. L1 tells the encoder early what colours are.
@@ -19,3 +28,6 @@ python test.py --name $name --use_encoded_image
 python test.py --name $name --styles 3
 echo "features of the real images: $PWD/results/$name/test_latest_encoded/index.html"
 echo "open in a browser: $PWD/results/$name/test_latest_3styles/index.html"
+if $edits; then
+    exec python edit.py --name $name
+fi

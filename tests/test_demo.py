@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_demo_ends_with_galleries(tmp_path: Path) -> None:
+def test_the_demo_ends_with_galleries_and_the_editor(tmp_path: Path) -> None:
     """In a copy of the project, with the environment that runs this test."""
     copy = tmp_path / "project"
     unwanted = shutil.ignore_patterns(".*", "checkpoints", "results", "streets", "__pycache__")
@@ -28,3 +28,10 @@ def test_the_demo_ends_with_galleries(tmp_path: Path) -> None:
         page = Path(line.removeprefix(opening))
         assert page.is_file()
         assert len(list((page.parent / "images").glob("*_synthesized_image*.png"))) == count
+    editor = subprocess.Popen(
+        ["bash", str(copy / "scripts/demo.sh"), "--edit"], stdout=subprocess.PIPE, text=True
+    )
+    assert editor.stdout is not None
+    with editor:
+        assert any(line.startswith("editor: http://127.0.0.1:") for line in editor.stdout)
+        editor.terminate()
