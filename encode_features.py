@@ -51,7 +51,7 @@ def encode(options: EncodeOptions) -> list[Path]:
     folder = options.run.folder
     reads, phase = options.model.load_features, options.encoding.phase
     networks, epoch = "" if reads else "E", options.encoding.which_epoch
-    model = load_trained(options.model, folder, epoch, networks)
+    model = load_trained(options.model, folder, epoch, networks, ema=options.ema)
     runtime.prepare(model, renders_only=True)
     dataset = create_dataset(
         options.data, options.model, phase=phase, read_features=reads, needs_image=True

@@ -48,7 +48,9 @@ def precompute(options: PrecomputeOptions) -> Path:
     options = completed(options, options.encoding.which_epoch)
     runtime = choose_runtime(options)
     run_folder = options.run.folder
-    model = load_trained(options.model, run_folder, options.encoding.which_epoch, "E")
+    model = load_trained(
+        options.model, run_folder, options.encoding.which_epoch, "E", ema=options.ema
+    )
     runtime.prepare(model, renders_only=True)
     phase = options.encoding.phase
     dataset = create_dataset(options.data, options.model, phase=phase, needs_image=True)

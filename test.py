@@ -25,7 +25,7 @@ from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import Rendering, for_each_batch, validate_once
 from pix2pixhd.engine.results import create_gallery, telling_what_stays
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
-from pix2pixhd.engine.styles import create_feature_source, needs_encoder
+from pix2pixhd.engine.styles import create_feature_source, draw_noise, needs_encoder
 from pix2pixhd.engine.tiling import render_in_tiles, require_tile
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.engine.world import read_world
@@ -81,8 +81,11 @@ def render_gallery(options: TestOptions, *, keeps: bool = False) -> ResultsGalle
 
     def render(batch: Batch) -> Rendering:
         names = [dataset.sample_name(path) for path in batch.path]
-        features = (features_of(batch, names, style) for style in range(results.styles))
-        fakes = [render_in_tiles(model, batch, given, tile or sys.maxsize) for given in features]
+        fakes = []
+        for style in range(results.styles):
+            features = features_of(batch, names, style)
+            noise = draw_noise(model, names, style, options.run.seed)
+            fakes.append(render_in_tiles(model, batch, features, tile or sys.maxsize, noise))
         return Rendering(batch, *fakes)
 
     def save(batch: Batch, rendering: Rendering) -> None:
@@ -130,7 +133,9 @@ def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:
     """
     folder = options.run.folder
     networks = "GE" if needs_encoder(options) else "G"
-    model = load_trained(options.model, folder, options.results.which_epoch, networks)
+    model = load_trained(
+        options.model, folder, options.results.which_epoch, networks, ema=options.ema
+    )
     if options.results.tile is not None:
         require_tile(model, options.results.tile)
     if options.run.verbose:

@@ -19,9 +19,10 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
+from pix2pixhd.engine.averages import update_averages
 from pix2pixhd.engine.best import BEST, Best, open_best
 from pix2pixhd.engine.distributed import broadcast, shut_down, wrap_ddp
-from pix2pixhd.engine.optimizers import learning_rate
+from pix2pixhd.engine.optimizers import Optimizers, learning_rate
 from pix2pixhd.engine.render import batches_on
 from pix2pixhd.engine.run_log import StepLog, open_logger, what_is_next, where_results_are
 from pix2pixhd.engine.sizes import search_kernels
@@ -29,7 +30,7 @@ from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.stop_signal import StopSignal
 from pix2pixhd.engine.training import Run, build, opened_folder, save_options
-from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.options.train_options import ScheduleOptions, TrainOptions
 from pix2pixhd.util.logger import Logger
 from pix2pixhd.util.words import counted
 
@@ -52,8 +53,7 @@ def train(options: TrainOptions) -> None:
         save_options(run)
         with StopSignal() as stop, open_logger(run, progress) as logger:
             for epoch in range(progress.epoch, last_epoch + 1):
-                lr = learning_rate(epoch, schedule.lr, schedule.niter, schedule.niter_decay)
-                run.optimizers.set_learning_rate(lr)
+                set_learning_rates(run.optimizers, schedule, epoch)
                 train_outermost_alone(run, epoch <= options.run.niter_fix_global)
                 logger.start_epoch(epoch, last_epoch, run.order.epoch_size, progress.images_done)
                 progress = train_epoch(run, progress, logger, stop, is_last=epoch == last_epoch)
@@ -66,6 +66,17 @@ def train(options: TrainOptions) -> None:
             logger.say(f"finished: {counted(last_epoch, 'epoch')}; {where_results_are(run)}")
             logger.say(what_is_next(run, is_finished=True))
     run.vote.settle()
+
+
+def set_learning_rates(optimizers: Optimizers, schedule: ScheduleOptions, epoch: int) -> None:
+    """Those of an epoch: both fall by one schedule."""
+    lr_D = schedule.lr if schedule.lr_D is None else schedule.lr_D
+    optimizers.set_learning_rate(
+        *(
+            learning_rate(epoch, lr, schedule.niter, schedule.niter_decay)
+            for lr in (schedule.lr, lr_D)
+        )
+    )
 
 
 def train_epoch(
@@ -86,6 +97,7 @@ def train_epoch(
             run.model, run.optimizers, run.runtime, batch, run.recipe, run.compiled
         )
         progress = dataclasses.replace(progress, images_done=progress.images_done + images)
+        update_averages(run.model, options.schedule.ema_half_life, progress.step, images)
         logger.advance(images)
         log.log(progress, batch, fake, terms)
         signal_number = run.vote.cast(stop.received or 0)

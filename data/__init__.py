@@ -44,6 +44,7 @@ def create_dataset(
         load_size=data.loadSize,
         fine_size=data.fineSize,
         flip=data.flip,
+        augment=data.augment,
         ignore_label=data.ignore_label,
         ranges=data.ranges,
         max_size=data.max_dataset_size,

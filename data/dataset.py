@@ -74,13 +74,14 @@ class AlignedDataset(Dataset[Batch]):
         load_size: int,  # width in pixels to scale to
         fine_size: int,  # side in pixels of the crop
         flip: bool,  # mirror at random; only if is_train
+        augment: bool,  # turn, enlarge and recolour at random; only if is_train
         ignore_label: int | None,  # value in label maps for "nothing known here"
         ranges: Mapping[str, ValueRange | None],  # photograph -> black and white above 8 bits
         max_size: int | None,  # use only the first so many samples
         cache: str | Path | None,  # folder to keep resized maps in
         feat_num: int,  # channels of feature maps
         seed: int,  # of the random draws, 0 or more
-        is_train: bool,  # samples are for training; else nothing is flipped
+        is_train: bool,  # samples are for training; else nothing is flipped or augmented
         needs_image: bool,  # without real images is an error
         read_features: bool,  # read precomputed feature maps
     ) -> None:
@@ -88,6 +89,7 @@ class AlignedDataset(Dataset[Batch]):
         self.label_nc, self.use_instance, self.feat_num = label_nc, use_instance, feat_num
         self.resize_or_crop, self.load_size, self.fine_size = resize_or_crop, load_size, fine_size
         self.ignore_label, self.flip = ignore_label, flip and is_train
+        self.augment = augment and is_train
         self.cache = None if cache is None else Cache(cache)
         self.is_train, self.ranges = is_train, ranges
         self.photos = {"image": output_nc}
@@ -167,19 +169,23 @@ class AlignedDataset(Dataset[Batch]):
         sizes = {name: source_size for name, (_, source_size) in maps.items()}
         problems.check_sizes(files, sizes, self.resize_or_crop)
         # Seeded for each sample: workers share no generator, and need none.
-        drawn = transforms.draw_crop_and_flip(
-            np.random.default_rng((self.seed, counter)),
-            size,
-            self.output_size(label.source_size),
-            flip=self.flip,
-        )
-        tensors = {
-            name: transforms.crop_and_flip(planes, drawn, self._dtype(name, planes))[None]
-            for name, (planes, _) in maps.items()
-        }
-        return Batch(
-            path=[str(files["label"])], **{n: self._in_range(n, t) for n, t in tensors.items()}
-        )
+        rng = np.random.default_rng((self.seed, counter))
+        cropped = self.output_size(label.source_size)
+        drawn = transforms.draw_crop_and_flip(rng, size, cropped, flip=self.flip)
+        warp = transforms.draw_warp(rng, drawn) if self.augment else None
+        tensors = {}
+        for name, (planes, _) in maps.items():
+            dtype = self._dtype(name, planes)
+            if warp is None:
+                pixels = transforms.crop_and_flip(planes, drawn, dtype)
+            else:
+                pixels = transforms.warp(planes, warp, dtype, smooth=name in self.photos)
+            tensors[name] = self._in_range(name, pixels[None])
+        # Features tell of the colours that they were made of.
+        if self.augment and "image" in tensors and "feat" not in tensors:
+            colours = transforms.draw_colours(rng)
+            tensors["image"] = transforms.recoloured(tensors["image"], colours)
+        return Batch(path=[str(files["label"])], **tensors)
 
     def read_header(self, name: str, path: Path) -> Header:
         """What the file of a map tells without decoding it; see `data.decode.read_header`."""

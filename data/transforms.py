@@ -1,18 +1,26 @@
-"""Resizing, cropping and flipping: drawn at random once for a sample, then applied to all its maps.
+"""Resizing, cropping and flipping, with --augment also turning, enlarging and recolouring: drawn at
+random once for a sample, then applied to all its maps.
 
 Sizes are (width, height), as Pillow has them.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 Size = tuple[int, int]
+
+MOST_DEGREES = 5  # that an augmented map is turned by, either way
+MOST_ZOOM = 1.2  # that it is enlarged by, beyond what the turn needs
+COLOURS = (0.8, 1.2)  # range of the factors of brightness, contrast and saturation
+LEVELS = {torch.uint8: 255, torch.uint16: 65535}  # white of these types; black is 0
 
 
 class CropAndFlip(NamedTuple):
@@ -21,6 +29,21 @@ class CropAndFlip(NamedTuple):
     resized: Size  # that the whole map is scaled to
     box: tuple[int, int, int, int]  # left, upper, right, lower edge of what is kept of that, pixels
     flip: bool  # left to right
+
+
+class Warp(NamedTuple):
+    """Where the centres of an augmented crop's pixels lie in the resized maps, which share it."""
+
+    nearest: np.ndarray  # [h,w]: the pixel that each lies in, of the flattened map
+    grid: Tensor  # float32 [1,h,w,2]: across and down, from -1 to 1 at the map's edges
+
+
+class Colours(NamedTuple):
+    """Factors that a photograph's colours are changed by; 1 leaves them."""
+
+    brightness: float  # of the levels above black
+    contrast: float  # of the distance to the photograph's mean
+    saturation: float  # of the distance to the pixel's mean
 
 
 def resized_size(size: Size, resize_or_crop: str, load_size: int) -> Size:
@@ -59,6 +82,37 @@ def draw_crop_and_flip(
     x = int(rng.integers(resized[0] - width, endpoint=True))
     y = int(rng.integers(resized[1] - height, endpoint=True))
     return CropAndFlip(resized, (x, y, x + width, y + height), flip and bool(rng.integers(2)))
+
+
+def draw_warp(rng: np.random.Generator, drawn: CropAndFlip) -> Warp:
+    """Draw an angle, an enlargement and a place for the crop, in this order; its size and flip are
+    those drawn before.
+
+    The enlargement is at least so much that every pixel of the map, however turned, has the centre
+    of one of the crop in it, so that thin labels stay, and that the crop fits into the map, so that
+    nothing need be filled in. The place is uniform over those where it fits.
+    """
+    angle = math.radians(rng.uniform(-MOST_DEGREES, MOST_DEGREES))
+    zoom, across, down = rng.uniform(1, MOST_ZOOM), rng.random(), rng.random()
+    (width, height), (left, upper, right, lower) = drawn.resized, drawn.box
+    w, h = right - left, lower - upper
+    cos, sin = math.cos(angle), math.sin(angle)
+    scale = zoom * (cos + abs(sin) * max(1, w / height, h / width))
+    # Width and height, as shares of the map's, that the turned crop takes of it.
+    takes = (w * cos + h * abs(sin)) / scale / width, (w * abs(sin) + h * cos) / scale / height
+    left_to_right = (-1 if drawn.flip else 1) * w / scale
+    affine = [
+        [left_to_right * cos / width, -h / scale * sin / width, (2 * across - 1) * (1 - takes[0])],
+        [left_to_right * sin / height, h / scale * cos / height, (2 * down - 1) * (1 - takes[1])],
+    ]
+    grid = F.affine_grid(torch.tensor([affine]), [1, 1, h, w], align_corners=False)
+    column, row = ((grid[0] + 1) * torch.tensor([width / 2, height / 2])).long().unbind(2)
+    return Warp((row * width + column).numpy(), grid)
+
+
+def draw_colours(rng: np.random.Generator) -> Colours:
+    """Draw the factors, uniform in COLOURS."""
+    return Colours(*rng.uniform(*COLOURS, size=3).tolist())
 
 
 def resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
@@ -125,3 +179,45 @@ def crop_and_flip(planes: np.ndarray, drawn: CropAndFlip, dtype: np.dtype) -> Te
     if cropped.dtype == torch.uint16:  # which PyTorch 2.11 does not flip
         return cropped.view(torch.int16).flip(-1).view(torch.uint16)
     return cropped.flip(-1)
+
+
+def warp(planes: np.ndarray, drawn: Warp, dtype: np.dtype, *, smooth: bool) -> Tensor:
+    """A resized map turned, enlarged, cropped and flipped as drawn, in one step.
+
+    Args:
+        planes: [C,H,W], of the size that `drawn` was drawn for.
+        drawn: the sample's warp.
+        dtype: of the result; it must hold the values.
+        smooth: bicubic, for photographs; else every pixel is one of the map's, the same of all
+            maps, and never a mixture.
+
+    Returns:
+        [C,h,w] with memory of its own.
+    """
+    if not smooth:
+        flat = planes.reshape(len(planes), -1)
+        return torch.from_numpy(flat.take(drawn.nearest, axis=1).astype(dtype, copy=False))
+    pixels = torch.from_numpy(planes.astype(np.float32))[None]
+    # Several times quicker than Pillow's transform, and of any number of channels.
+    turned = F.grid_sample(pixels, drawn.grid, "bicubic", "border", align_corners=False)[0]
+    return _as_type(turned, torch.from_numpy(np.empty(0, dtype)).dtype)
+
+
+def recoloured(pixels: Tensor, factors: Colours) -> Tensor:
+    """A photograph [1,C,H,W] in other colours: uint8, uint16, or float32 in [-1,1], as it stays.
+    Saturation is changed where there are 3 channels."""
+    black = -1 if pixels.is_floating_point() else 0
+    levels = pixels.float() - black
+    contrast, saturation = factors.contrast, factors.saturation if levels.shape[1] == 3 else 1
+    # Neither of the means is changed by what moves levels towards it, or away.
+    towards = levels.mean(1, keepdim=True).mul_(contrast * (1 - saturation))
+    towards += (1 - contrast) * levels.mean()
+    levels.mul_(contrast * saturation).add_(towards).mul_(factors.brightness).add_(black)
+    return _as_type(levels.clamp_(-1, 1) if black else levels, pixels.dtype)
+
+
+def _as_type(levels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Levels rounded and cut off to a whole type; floats as they are. Changes `levels`."""
+    if white := LEVELS.get(dtype):
+        levels.round_().clamp_(0, white)
+    return levels.to(dtype)

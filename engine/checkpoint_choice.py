@@ -8,7 +8,7 @@ from typing import Any
 from pix2pixhd.metrics.base import weights_hash
 from pix2pixhd.models import uses_features
 from pix2pixhd.options.test_options import TestOptions
-from pix2pixhd.util.checkpoint import network_file
+from pix2pixhd.util.checkpoint import rendering_file
 from pix2pixhd.util.errors import UserError
 
 BEST = "best.json"  # in a run's folder: metric, value, epoch and phase that best_net_* are of
@@ -22,8 +22,7 @@ def read_checkpoint(options: TestOptions) -> tuple[dict[str, Any], str]:
         UserError: what the run says of its best weights cannot be read.
     """
     folder, epoch = options.run.folder, options.results.which_epoch
-    averaged = network_file(folder, epoch, "G_ema")
-    file = averaged if averaged.is_file() else network_file(folder, epoch, "G")
+    file = rendering_file(folder, epoch, "G", options.ema)
     told: dict[str, Any] = {"file": file.name, "hash": weights_hash(file)}
     if epoch == "best":
         return _best(options, told)
@@ -63,7 +62,8 @@ def _best(options: TestOptions, told: dict[str, Any]) -> tuple[dict[str, Any], s
 def features_of(options: TestOptions) -> str:
     """Where the features of the rendered images came from."""
     if not uses_features(options.model):
-        return "label maps only" if options.model.label_nc else "input images only"
+        maps = "label maps" if options.model.label_nc else "input images"
+        return f"{maps} and drawn noise" if options.model.z_dim else f"{maps} only"
     if options.results.use_encoded_image:
         return "of the real image"
     if options.results.style_from:

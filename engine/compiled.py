@@ -47,8 +47,8 @@ def why_eager(model: Pix2PixHDModel, recipe: Recipe) -> str | None:
     """Why no step of a training can be compiled, in a few words; None if they can."""
     if recipe.update_order != "together":
         return "as one network is updated before the gradients of the other are taken"
-    if model.pool.size:
-        return f"as --pool_size {model.pool.size} draws images on the host"
+    if model.adversary is not None and (size := model.adversary.pool.size):
+        return f"as --pool_size {size} draws images on the host"
     if any(isinstance(module, nn.SyncBatchNorm | SharedBatchNorm) for module in model.modules()):
         return "as with --norm batch the processes exchange statistics within the networks"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,7 +130,7 @@ def subject_of_run(options: EvaluateOptions, render: Render, runtime: Runtime) -
     offers = {name for name, is_there in there.items() if is_there}
     settings = metric_settings(options, runtime.device, labels)
     chosen = choose_metrics(options.evaluation.metrics, settings, offers, runtime)
-    of_test = TestOptions(options.run, options.data, options.model, options.results)
+    of_test = TestOptions(**{f.name: getattr(options, f.name) for f in fields(TestOptions)})
     gallery = render(of_test, keeps=True)
     pairs = pairs_of_gallery(gallery, dataset) if runtime.world.is_main else []
     checkpoint, warning = read_checkpoint(options)

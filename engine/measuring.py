@@ -37,7 +37,7 @@ Kept = dict[str, tuple[str, Measurement]]  # of an image: a metric's key -> iden
 NEEDED = {
     "real": "a real image for each",
     "label": "a label map for each",
-    "others": "several renderings of each (--styles 2, of a run with features)",
+    "others": "several renderings of each (--styles 2, of a run with features or noise)",
 }
 
 

@@ -30,6 +30,7 @@ class Optimizers:
         model: Pix2PixHDModel,
         lr: float,  # starting learning rate
         beta1: float,  # Adam's momentum
+        beta2: float = 0.999,  # decay of its second moment
         scale_gradients: bool = False,  # scale the losses so that float16 gradients do not vanish
         fused: bool | None = None,  # all of Adam in one kernel; None: wherever PyTorch has that
     ) -> None:
@@ -43,7 +44,7 @@ class Optimizers:
         # Apple's GPUs have it too, but it was not tried there.
         fused = device.type in ("cuda", "cpu") if fused is None else fused
         self.G, self.D = (
-            torch.optim.Adam(parameters, lr=lr, betas=(beta1, 0.999), fused=fused)
+            torch.optim.Adam(parameters, lr=lr, betas=(beta1, beta2), fused=fused)
             for parameters in (parameters_G, parameters_D)
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)
@@ -52,11 +53,14 @@ class Optimizers:
 
     @property
     def learning_rate(self) -> float:
+        """Of generator and encoder."""
         return self.G.param_groups[0]["lr"]
 
-    def set_learning_rate(self, lr: float) -> None:
-        for group in self.G.param_groups + self.D.param_groups:
-            group["lr"] = lr
+    def set_learning_rate(self, lr: float, lr_D: float | None = None) -> None:
+        """`lr_D`: the discriminators', where it is another one."""
+        for adam, rate in ((self.G, lr), (self.D, lr if lr_D is None else lr_D)):
+            for group in adam.param_groups:
+                group["lr"] = rate
 
     def scale(self) -> Tensor | None:
         """What multiplies the losses, a scalar on the device; None where gradients need none."""
@@ -99,7 +103,7 @@ class Optimizers:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for adam, name in ((self.G, "G"), (self.D, "D")):
-            # A --beta1 given to the resumed run wins, and it may be on another device.
+            # Betas given to the resumed run win, and it may be on another device.
             own = {key: adam.param_groups[0][key] for key in ("betas", "fused", "foreach")}
             groups = [group | own for group in state[name]["param_groups"]]
             adam.load_state_dict(state[name] | {"param_groups": groups})

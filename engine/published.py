@@ -80,7 +80,8 @@ def read_architecture(
 
     Options that are not at their defaults stay as they are, even if the weights contradict them:
     loading then lists the tensors that differ. Dropout leaves no trace, nor does it change what is
-    rendered. Of a generator of another kind than `global` and `local`, all is left as it is.
+    rendered; `pad_down` leaves none either, and stays what the user says. Of a generator of another
+    kind than `global` and `local`, all is left as it is.
 
     Args:
         weights_G: the generator's state dict, without "module." before its names.
@@ -141,6 +142,7 @@ def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any
         "n_blocks_global": len(_numbers(shapes, r"model\.(\d+)\.conv_block\.1")),
         # Instance normalisation has no weights.
         "norm": "batch" if f"{outermost[0]}.2.weight" in weights else "instance",
+        "upsample": "resize" if any(map(_narrows, shapes.values())) else "deconv",
     }
     if enhancers:
         blocks = _numbers(shapes, r"model1_2\.(\d+)\.conv_block\.1")
@@ -154,6 +156,11 @@ def _read_encoder(shapes: Shapes) -> dict[str, Any]:
         return {}
     sizes = {"feat_num": shapes[last][0], "nef": shapes["model.1"][0]}
     return sizes | {"n_downsample_E": _halvings(shapes)}
+
+
+def _narrows(shape: tuple[int, ...]) -> bool:
+    """Whether a convolution halves the channels; those of transposed ones stand the other way."""
+    return shape[2:] == (3, 3) and shape[0] < shape[1]
 
 
 def _numbers(shapes: Shapes, pattern: str) -> set[str]:
@@ -181,7 +188,7 @@ def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptio
 def _channels(model: ModelOptions) -> int:
     """Of the generator's input."""
     maps = condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
-    return maps + (model.feat_num if uses_features(model) else 0)
+    return maps + model.z_dim + (model.feat_num if uses_features(model) else 0)
 
 
 def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOptions:
@@ -239,6 +246,7 @@ def _in_words(model: ModelOptions) -> str:
     parts += ["the boundaries of instances"] if model.instance else []
     parts += [f"a further image of {model.extra_nc}"] if model.extra_nc else []
     parts += [f"{model.feat_num} features"] if uses_features(model) else []
+    parts += [f"{model.z_dim} of noise"] if model.z_dim else []
     return ", ".join(parts)
 
 

@@ -156,14 +156,19 @@ def validate_once(
     barrier(runtime.world)
 
 
-def render(model: Pix2PixHDModel, batch: Batch, features: Tensor | None = None) -> Tensor:
+def render(
+    model: Pix2PixHDModel,
+    batch: Batch,
+    features: Tensor | None = None,
+    noise: Tensor | None = None,
+) -> Tensor:
     """Synthesise without gradient and without dropout, [N, output_nc, H, W] in [-1, 1].
 
     Arguments are those of `Pix2PixHDModel.generate`. The model is left in the mode it was in, and
     no random state is touched.
     """
     with evaluating(model):
-        return model.generate(batch, features)
+        return model.generate(batch, features, noise=noise)
 
 
 @contextlib.contextmanager

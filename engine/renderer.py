@@ -21,7 +21,7 @@ from pix2pixhd.engine.memory import require_memory
 from pix2pixhd.engine.published import with_architecture
 from pix2pixhd.engine.render import Rendering, render
 from pix2pixhd.engine.runtime import Runtime, choose_device, runtime_on
-from pix2pixhd.engine.styles import FeatureSource, create_feature_source
+from pix2pixhd.engine.styles import FeatureSource, create_feature_source, draw_noise
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.models import create_model, uses_features
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -73,8 +73,8 @@ class Renderer:
             extra: the further input image of a run with extra_nc, as an image for `label`.
             image: a photograph of the same scene, whose features are taken.
             features: [H, W, feat_num] or [feat_num, H, W], such as `encode` returns.
-            style: number of the draw from the clusters, 0 or more.
-            name: of the image; draws from the clusters are of it, as in test.py.
+            style: number of the draw from the clusters, or of noise, 0 or more.
+            name: of the image; draws are of it, as in test.py.
 
         Returns:
             uint8 [H, W, 3]; of a run of more than 8 bits (output_bits), or of other than 1 or 3
@@ -84,12 +84,13 @@ class Renderer:
             UserError: an argument is missing, not taken by this run, or not as said above; or
                 there are no clusters.
         """
-        batch = self._batch(label, inst, extra, image)
+        batch = self.batch(label, inst, extra, image)
         given = self._given_features(features, image, style, batch)
         with torch.inference_mode(), self.runtime.autocast():
             if uses_features(self.options.model) and features is None and image is None:
                 given = self._clusters(batch, [name], style)
-            fake = render(self.model, batch, given)
+            noise = draw_noise(self.model, [name], style, self.options.run.seed)
+            fake = render(self.model, batch, given, noise)
         bits, channels = self.options.data.output_bits or 8, fake.shape[1]
         if bits == 8 and channels in (1, 3):
             labels = label_set(self.options.model.label_nc)
@@ -104,21 +105,21 @@ class Renderer:
 
         Arguments and errors are those of a call.
         """
-        batch = self._batch(label, inst, None, image, extra_needed=False)
+        batch = self.batch(label, inst, None, image, extra_needed=False)
         self._given_features(None, image, 0, batch)
         with torch.inference_mode(), self.runtime.autocast():
             features = self.model.encode(batch)[0]
         return features.float().permute(1, 2, 0).cpu().numpy()
 
-    def _batch(
+    def batch(
         self,
         label: ArrayLike,
-        inst: ArrayLike | None,
-        extra: ArrayLike | None,
-        image: ArrayLike | None,
+        inst: ArrayLike | None = None,
+        extra: ArrayLike | None = None,
+        image: ArrayLike | None = None,
         extra_needed: bool = True,
     ) -> Batch:
-        """The arguments as a batch on the device, checked."""
+        """The arguments of a call as a batch on the device, checked."""
         model, ranges = self.options.model, self.options.data.ranges
         if model.label_nc:
             maps = {"label": self._labels(label)}
@@ -160,7 +161,7 @@ class Renderer:
         if given and not uses_features(self.options.model):
             raise UserError(f"{given[0]}: the run was trained without features; leave it out")
         given += ["style"] * (style != 0)
-        if style and not uses_features(self.options.model):
+        if style and not (uses_features(self.options.model) or self.model.netG.noise_dim):
             raise UserError("style: the run was trained without features; leave it out")
         if len(given) > 1:
             listed = " and ".join(given)
@@ -211,14 +212,16 @@ def load(
     file = Path(run)
     is_file = file.is_file() or file.suffix == ".pth"
     if is_file:
-        name = re.fullmatch(r"(.+)_net_G\.pth", file.name)
+        name = re.fullmatch(r"(.+)_net_G(_ema)?\.pth", file.name)
         run, checkpoints_dir = file.resolve().parent.name, file.resolve().parent.parent
         epoch = name[1] if name else epoch
     elsewise = {"name": run, "checkpoints_dir": checkpoints_dir, "which_epoch": epoch}
     lines: list[str] = []
     argv = _as_argv(flags, elsewise) + _as_argv(elsewise)
     options = parse_test(argv, say=lines.append)
-    folder, generator, encoder = options.run.folder, file, None
+    folder, generator, encoder, ema = options.run.folder, file, None, options.ema
+    if is_file and name:
+        ema = name[2] is not None
     if not is_file or name:
         require_epoch(folder, str(epoch))
         generator, encoder = (network_file(folder, str(epoch), letter) for letter in "GE")
@@ -229,7 +232,9 @@ def load(
         model = _load_generator(options.model, generator)
     else:
         has_encoder = uses_features(options.model) and encoder.is_file()
-        model = load_trained(options.model, folder, str(epoch), "GE" if has_encoder else "G")
+        model = load_trained(
+            options.model, folder, str(epoch), "GE" if has_encoder else "G", ema=ema
+        )
     runtime, notes = _choose_runtime(options, device)
     if options.run.verbose:
         print(*lines, *notes, model, sep="\n")

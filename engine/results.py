@@ -21,6 +21,7 @@ from pix2pixhd.options.parsing import parse_test
 from pix2pixhd.options.saved import saved_options
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 from pix2pixhd.pages.gallery import ResultsGallery, Style
+from pix2pixhd.util.checkpoint import network_file
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet
 
@@ -41,6 +42,8 @@ def create_gallery(
     note = f"{shown} images" if shown != 1 else "1 image"
     if total > shown:
         note = f"{shown} of {total} images; --how_many {shown} left out {total - shown}"
+    if has_average(options) and options.ema:
+        note += "; by the average of the weights, --no_ema takes the last ones"
     if results.tile is not None:
         side, overlap = window(results.tile, model.netG.stride)
         note += (
@@ -90,17 +93,24 @@ def ways_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
     # Of a run without saved options nobody knows another size than the flags say.
     if saved_options(options.run) and _size(options.data) != _size(own.data):
         ways |= [_size(options.data)]
+    if has_average(options) and not options.ema:
+        ways["no_ema"] = "without the average of the weights"
     if results.tile is not None:
         ways[f"tile{results.tile}"] = f"tiles of {results.tile} pixels"
     if results.use_encoded_image:
         ways["encoded"] = "features of the real images"
-    elif uses_features(options.model):
+    elif uses_features(options.model) or options.model.z_dim:
         ways |= _features_apart(options, own)
     return ways
 
 
+def has_average(options: TestOptions) -> bool:
+    """Whether the run has an average of these weights of the generator."""
+    return network_file(options.run.folder, options.results.which_epoch, "G_ema").is_file()
+
+
 def _features_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
-    """The same of features that are drawn."""
+    """The same of features, or noise, that are drawn."""
     results = options.results
     ways: dict[str, str] = {}
     if results.styles > 1:
@@ -109,7 +119,7 @@ def _features_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
         photo = Path(results.style_from)
         ways[f"style_{_photo_name(photo, results.phase)}"] = f"style of {photo.name}"
     clusters = _clusters(options)
-    if clusters != _clusters(own):
+    if uses_features(options.model) and clusters != _clusters(own):
         name = clusters.name.removeprefix("features_clustered_")
         ways[f"clusters_{name}"] = f"clusters of {clusters}"
     if options.run.seed != own.run.seed:

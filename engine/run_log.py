@@ -15,7 +15,7 @@ from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.training import Run
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.flags import changed_flags
-from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.options.train_options import defaults_beside
 from pix2pixhd.pages.training_page import TrainingPage
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.log_files import METRICS, LogFiles, rewind_logs
@@ -94,7 +94,7 @@ def page_of(run: Run) -> Path:
 
 def command_of(run: Run) -> str:
     """What starts such a run anew: the flags that are not as by default."""
-    values, defaults = flat(run.options), flat(TrainOptions())
+    values, defaults = flat(run.options), flat(defaults_beside(run.options))
     of_one_call = {"continue_train", "local_rank", "verbose"}
     if values["continue_train"]:
         of_one_call.add("which_epoch")

@@ -228,6 +228,11 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     }
     if not isinstance(options, TrainOptions):
         advice["tf_log"] = "; TensorBoard logs are of trainings"
+    elif options.discriminator.netD == "segmentation":
+        why = "; --netD segmentation is one network with its own loss"
+        advice |= dict.fromkeys(("num_D", "n_layers_D", "gan_loss"), why)
+    else:
+        advice["lambda_mix"] = "; LabelMix is of --netD segmentation"
     if not uses_features(options.model):
         advice["cluster_path"] = "; the run was trained without features"
     if options.run.data_type == 8:

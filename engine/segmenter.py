@@ -147,9 +147,10 @@ def saved_state(out: Path, options: SegmenterOptions) -> dict[str, Any]:
     before = saved.get("options")
     if not isinstance(before, dict):
         raise UserError(f"--out {out}: is no file of train-segmenter; name another file to write")
+    defaults = flat(SegmenterOptions())  # of flags that are younger than the file
     for name, value in flat(options).items():
-        if name not in OF_ONE_CALL and before.get(name) != value:
-            old = as_flag(name, before.get(name))
+        if name not in OF_ONE_CALL and before.get(name, defaults[name]) != value:
+            old = as_flag(name, before.get(name, defaults[name]))
             raise UserError(
                 f"{as_flag(name, value)}: {out} was begun with {old}; give that to go on, or "
                 "another --out to begin anew"

@@ -7,21 +7,23 @@ another. The plain `*_net_*.pth` beside it are for rendering and for other progr
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.random_states import random_states, set_random_states
 from pix2pixhd.engine.world import LAUNCH_FILE, World
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.spectral import is_normalised, loading_plain, plain_state_dict
+from pix2pixhd.util.background import Background
 from pix2pixhd.util.checkpoint import (
     fill_network,
     load_matching,
@@ -33,6 +35,7 @@ from pix2pixhd.util.checkpoint import (
     save_text,
 )
 from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image_pool import ImagePool
 from pix2pixhd.util.words import counted
 
 STATE = "latest_state.pth"
@@ -77,7 +80,7 @@ class TrainingState:
         self.model = model
         self.optimizers = optimizers
         self.world = world or World()
-        self._pending: tuple[threading.Thread, Future[None]] | None = None
+        self._writing = Background("save")
 
     def save(
         self,
@@ -98,35 +101,26 @@ class TrainingState:
         self.wait()
         owns: list[dict[str, Any]] = []
         if "latest" in epochs:
-            own = {"pool": self.model.pool.state_dict(), "random": _random_states()}
+            own = {"pool": self._pool.state_dict(), "random": random_states()}
             owns = gather(own, self.world)
         if not self.world.is_main:
             return
-        networks = {name: _copied(net) for name, net in self.model.saved_networks().items()}
-        state = None
+        saved, state = self.model.saved_networks(), None
+        networks = {name: _copied(plain_state_dict(net)) for name, net in saved.items()}
         if "latest" in epochs:
             state = {
                 "format": FORMAT,
                 "epoch": progress.epoch,
                 "images_done": progress.images_done,
                 "images_before": progress.before,
-                "networks": networks,
-                "optimizers": _copied(self.optimizers),
+                "networks": {
+                    name: _copied(net.state_dict()) if is_normalised(net) else networks[name]
+                    for name, net in saved.items()
+                },
+                "optimizers": _copied(self.optimizers.state_dict()),
                 "processes": owns,
             }
-        done: Future[None] = Future()
-
-        def write() -> None:
-            try:
-                self._write(progress, epochs, texts or {}, networks, state)
-                done.set_result(None)
-            except BaseException as error:
-                done.set_exception(error)
-
-        # A daemon, and no pool of threads: a second Ctrl-C ends the program, and with it the save.
-        thread = threading.Thread(target=write, name="save", daemon=True)
-        self._pending = thread, done
-        thread.start()
+        self._writing.start(partial(self._write, progress, epochs, texts or {}, networks, state))
 
     def wait(self) -> None:
         """Return when the last save is on the disk.
@@ -134,12 +128,8 @@ class TrainingState:
         Raises:
             UserError: its files could not be written; earlier ones are as they were.
         """
-        pending, self._pending = self._pending, None
         try:
-            if pending is not None:
-                thread, done = pending
-                thread.join()  # one that is still about to end may make Python's own end an abort
-                done.result()
+            self._writing.wait()
         except KeyboardInterrupt:
             print("a save was cut short; --continue_train has the state before, if not this one")
             raise
@@ -154,6 +144,8 @@ class TrainingState:
     ) -> None:
         def save_weights(epoch: str) -> None:
             for name, weights in networks.items():
+                if f"{name}_ema" not in networks:  # of before the run went on without an average
+                    network_file(self.folder, epoch, f"{name}_ema").unlink(missing_ok=True)
                 save_tensors(weights, network_file(self.folder, epoch, name))
 
         # Numbered weights first: a run that is killed in between goes back to before them, and
@@ -185,7 +177,8 @@ class TrainingState:
             return self._restore_all()
         require_epoch(self.folder, epoch)
         for name, network in self.model.trained_networks().items():
-            load_network(network, network_file(self.folder, epoch, name))
+            with loading_plain(network):
+                load_network(network, network_file(self.folder, epoch, name))
         lines = []
         for name, network in self.model.averaged.items():
             file = network_file(self.folder, epoch, name)
@@ -217,7 +210,8 @@ class TrainingState:
                 else:
                     lines.append(f"{file}: not there, network {name} starts afresh")
                 continue
-            taken, new = load_matching(network, file)
+            with loading_plain(network):
+                taken, new = load_matching(network, file)
             if name == "G" and not taken:
                 raise UserError(f"{file}: not one tensor fits; check the flags of the architecture")
             count = f"{len(taken)} of {counted(len(taken) + len(new), 'tensor')}"
@@ -231,12 +225,16 @@ class TrainingState:
     def _file(self) -> Path:
         return self.folder / STATE
 
+    @property
+    def _pool(self) -> ImagePool:
+        assert self.model.adversary is not None, "this model was built for rendering"
+        return self.model.adversary.pool
+
     def _begin_average(self, name: str, source: str) -> str:
         """Let an average begin with the weights that it is of; returns the line that says so."""
         trained = name.removesuffix("_ema")
-        self.model.averaged[name].load_state_dict(
-            self.model.trained_networks()[trained].state_dict()
-        )
+        weights = plain_state_dict(self.model.trained_networks()[trained])
+        self.model.averaged[name].load_state_dict(weights)
         return f"{source}: not there, {name} begins as a copy of {trained}"
 
     def _restore_all(self) -> tuple[Progress, list[str]]:
@@ -260,8 +258,14 @@ class TrainingState:
                 source = f"{self._file} ({name})"
                 if name in self.model.averaged and name not in networks:
                     lines.append(self._begin_average(name, source))
-                else:
-                    fill_network(network, networks.get(name, {}), source)
+                    continue
+                weights = networks.get(name, {})
+                if is_normalised(network) != any(".parametrizations." in one for one in weights):
+                    raise UserError(
+                        f"{source}: saved with another --spectral_norm; leave the flag out, or "
+                        "start from the plain weights with --load_pretrain"
+                    )
+                fill_network(network, weights, source)
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])
             before = state.get("images_before")
@@ -282,8 +286,8 @@ class TrainingState:
         if self.world.rank < len(owns):
             own = owns[self.world.rank]
             device = next(self.model.netG.parameters()).device
-            self.model.pool.load_state_dict(own["pool"], device)
-            _set_random_states(own["random"])
+            self._pool.load_state_dict(own["pool"], device)
+            set_random_states(own["random"])
 
     def _read_progress(self) -> Progress:
         file = self.folder / "iter.txt"
@@ -312,25 +316,10 @@ def _epoch_after(epoch: str) -> Progress:
     return Progress(int(epoch) + 1)
 
 
-def _copied(owner: nn.Module | Optimizers) -> dict[str, Any]:
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
     """A copy of a state dict in host memory, in the usual memory format whatever is computed in."""
     return tree_map_only(
         Tensor,
         lambda tensor: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format),
-        dict(owner.state_dict()),
+        dict(state),
     )
-
-
-def _random_states() -> dict[str, Any]:
-    # Of this process's GPU alone: to ask the others would take memory on each of them.
-    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
-    on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    return {"cpu": torch.get_rng_state(), "cuda": on_gpu, "mps": on_mps}
-
-
-def _set_random_states(states: dict[str, Any]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if torch.cuda.is_initialized() and states["cuda"]:
-        torch.cuda.set_rng_state(states["cuda"][0])
-    if torch.backends.mps.is_available() and states.get("mps") is not None:
-        torch.mps.set_rng_state(states["mps"])

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from pix2pixhd.engine.optimizers import Gradients, Optimizers
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs, Terms
+from pix2pixhd.models.adversary import LossWeight, Terms
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel, StepOutputs
 from pix2pixhd.util.batch import Batch
 
 UpdateOrder = Literal["together", "D_first", "G_first"]
@@ -140,6 +141,7 @@ def gradients_of(
     terms: Terms = {}
     gradients: dict[str, Gradients] = {}
     losses: dict[str, Tensor] = {}
+    observed: Terms = {}
     with runtime.autocast():
         for network, terms_of in (("G", model.generator_terms), ("D", model.discriminator_terms)):
             if network in networks:
@@ -147,11 +149,14 @@ def gradients_of(
                 loss = total(found, model.loss_weights)
                 losses[network] = loss if scale is None else loss * scale
                 terms |= found
+        if "D" in networks:
+            observed = model.observations(outputs)
     for network in reversed(losses):  # D's ends at its own parameters, G's goes through D and G
         trained = _trained(model, "GE" if network == "G" else "D")
         last = network == next(iter(losses))
         gradients[network] = _gradients(losses[network], trained, model.is_wrapped, not last)
-    return StepResult(outputs.fake.detach(), logged(terms, model.loss_weights), gradients)
+    shown = logged(terms, model.loss_weights) | observed
+    return StepResult(outputs.fake.detach(), shown, gradients)
 
 
 def total(terms: Mapping[str, Tensor], weights: Mapping[str, LossWeight]) -> Tensor:

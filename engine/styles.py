@@ -1,4 +1,4 @@
-"""What a rendering takes its features from: its real image, another one, or clusters."""
+"""What a rendering takes its features from: its real image, another one, or clusters; or noise."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from pix2pixhd.data import create_dataset, create_loader
@@ -17,7 +18,7 @@ from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.tiling import features_in_tiles
 from pix2pixhd.models import uses_features
 from pix2pixhd.models.clustering import ByLabel
-from pix2pixhd.models.feature_bank import StyleSampler, mean_features_by_label, named_labels
+from pix2pixhd.models.feature_bank import StyleSampler, hashed, mean_features_by_label, named_labels
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 from pix2pixhd.util.batch import Batch
@@ -43,7 +44,13 @@ def create_feature_source(
     if not uses_features(options.model) or options.results.use_encoded_image:
         return lambda batch, names, style: None
     image = options.results.style_from
-    centres = _style_of(Path(image), options, model, runtime) if image else _clusters(options)
+    if image:  # its labels, and for those that it does not show the run's clusters, if any
+        batch = style_batch(Path(image), options)
+        centres = clusters_of(options, needed=False) | features_by_label(
+            batch, options, model, runtime
+        )
+    else:
+        centres = clusters_of(options)
     feat_num, label_nc, seed = options.model.feat_num, options.model.label_nc, options.run.seed
     describe = label_set(label_nc, options.data.label_names).describe
     kind = options.model.label_feat
@@ -61,13 +68,23 @@ def create_feature_source(
     return sample
 
 
+def draw_noise(model: Pix2PixHDModel, names: Sequence[str], style: int, seed: int) -> Tensor | None:
+    """Noise for images of these names, [N, noise_dim] from N(0, 1); None if the generator takes
+    none. Seed, style and name alone decide, as they do of features."""
+    if not (size := model.netG.noise_dim):
+        return None
+    states = [int.from_bytes(hashed(f"{seed}/{style}/{name}")) for name in names]
+    rows = [torch.randn(size, generator=torch.Generator().manual_seed(state)) for state in states]
+    return torch.stack(rows).to(next(model.parameters()).device)
+
+
 def needs_encoder(options: TestOptions) -> bool:
     """Whether features are made of images, and not read from files."""
     of_images = options.results.use_encoded_image or options.results.style_from is not None
     return of_images and not options.model.load_features
 
 
-def _clusters(options: TestOptions, *, needed: bool = True) -> ByLabel:
+def clusters_of(options: TestOptions, *, needed: bool = True) -> ByLabel:
     """Of the file that --cluster_path names, or that the run's --n_clusters does by default."""
     named = Path(options.results.cluster_path)
     if options.results.cluster_path == ResultOptions().cluster_path:
@@ -86,19 +103,17 @@ def _clusters(options: TestOptions, *, needed: bool = True) -> ByLabel:
     )
 
 
-def _style_of(
-    image: Path, options: TestOptions, model: Pix2PixHDModel, runtime: Runtime
+def features_by_label(
+    batch: Batch, options: TestOptions, model: Pix2PixHDModel, runtime: Runtime
 ) -> ByLabel:
-    """Features of the image's labels; those it does not show have the run's clusters, if any."""
-    batch = style_batch(image, options)
+    """What a photograph, a batch of one, looks like: label -> [1, feat_num]."""
     with runtime.autocast():
         features = features_in_tiles(model, batch, options.results.tile or sys.maxsize)
     label = batch.label
     if not options.model.label_nc:  # then instances name their labels, as they do for clusters
         assert batch.inst is not None, "no instance map"
         label = named_labels(batch.inst)
-    of_image = mean_features_by_label(features, label.to(features.device))
-    return _clusters(options, needed=False) | of_image
+    return mean_features_by_label(features, label.to(features.device))
 
 
 def style_batch(image: Path, options: TestOptions) -> Batch:

@@ -33,7 +33,11 @@ def require_tile(model: Pix2PixHDModel, tile: int) -> None:
 
 
 def render_in_tiles(
-    model: Pix2PixHDModel, batch: Batch, features: Tensor | None, tile: int
+    model: Pix2PixHDModel,
+    batch: Batch,
+    features: Tensor | None,
+    tile: int,
+    noise: Tensor | None = None,
 ) -> Tensor:
     """As `engine.render.render`, of a batch in host memory, in windows of at most `tile` pixels:
     [N, output_nc, H, W] in [-1, 1], where `blended` leaves it."""
@@ -49,7 +53,7 @@ def render_in_tiles(
         given = None if features is None else features[..., rows, columns].to(device)
         inner_rows = slice(rows.start - top, rows.stop - top)
         inner_columns = slice(columns.start - left, columns.stop - left)
-        return model.generate(part, given, (inner_rows, inner_columns))
+        return model.generate(part, given, (inner_rows, inner_columns), noise)
 
     with evaluating(model):
         return blended(generate, batch.label.shape[-2:], tile, model.netG.stride)

@@ -13,7 +13,7 @@ from pix2pixhd.models import create_encoder, create_model
 from pix2pixhd.models.generators import Generator
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.saved import require_paths
-from pix2pixhd.util.checkpoint import load_network, network_file, require_epoch
+from pix2pixhd.util.checkpoint import load_network, rendering_file, require_epoch
 from pix2pixhd.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ def require_run(options: TrainOptions) -> None:
 
 
 def load_trained(
-    model: ModelOptions, folder: Path, epoch: str, networks: str = "G"
+    model: ModelOptions, folder: Path, epoch: str, networks: str = "G", *, ema: bool = True
 ) -> Pix2PixHDModel:
     """The model of a run, with the weights of the networks asked for: "G", "E" or "GE".
 
-    Where the run has an average of a network, it is taken. A generator that was not asked for is an
-    empty one: it would take 0.7 GB.
+    A generator that was not asked for is an empty one: it would take 0.7 GB.
+
+    Args:
+        ema: take the average of a network where the run has one.
 
     Raises:
         UserError: there is no such run or epoch, it has no encoder where one is asked for, or the
@@ -58,7 +60,7 @@ def load_trained(
     if "G" not in networks:
         trained.netG = Generator()
     for name in networks:
-        averaged, file = (network_file(folder, epoch, name + end) for end in ("_ema", ""))
+        file = rendering_file(folder, epoch, name, ema)
         if name == "E" and not file.is_file():
             raise UserError(
                 f"{file}: not there, and features of images need the run's encoder; give the "
@@ -67,5 +69,5 @@ def load_trained(
         network = trained.trained_networks()[name].to_empty(device="cpu")
         buffers = {buffer for buffer, _ in network.named_buffers()}
         assert buffers <= network.state_dict().keys(), "a buffer that no file would fill"
-        load_network(network, averaged if averaged.is_file() else file)
+        load_network(network, file)
     return trained.eval()

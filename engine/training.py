@@ -14,6 +14,7 @@ from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.loader import Loader
 from pix2pixhd.data.sampler import EpochSampler
+from pix2pixhd.engine.averages import begin_averages
 from pix2pixhd.engine.batch_norm import synchronise_batch_norm
 from pix2pixhd.engine.collapse import CollapseWatch
 from pix2pixhd.engine.compiled import CompiledGradients, compiled_step
@@ -31,6 +32,7 @@ from pix2pixhd.engine.validation import Validation, open_validation
 from pix2pixhd.engine.vgg import load_vgg_weights
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
+from pix2pixhd.models.initialisation import Init
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.fields import replaced
@@ -95,12 +97,15 @@ def build(options: TrainOptions) -> Run:
     runtime.prepare(model)
     if runtime.world.size > 1 and options.model.norm == "batch":
         synchronise_batch_norm(model)
+    if options.schedule.ema_half_life:
+        begin_averages(model)
     if not runtime.world.is_main:
         torch.manual_seed((seed + runtime.world.rank) % 2**63)  # else all dropped the same units
     optimizers = Optimizers(
         model,
         options.schedule.lr,
         options.schedule.beta1,
+        options.schedule.beta2,
         scale_gradients=runtime.dtype == torch.float16,
     )
     return Run(
@@ -116,11 +121,15 @@ def build(options: TrainOptions) -> Run:
         labels=labels,
         image_bits=dataset.image_bits,
         compiled=compiled_step(model, runtime),
-        watch=CollapseWatch(
-            options.loss.gan_loss,
-            options.discriminator.num_D if model.scale_reduction == "sum" else 1,
-        ),
+        watch=watch_of(options),
     )
+
+
+def watch_of(options: TrainOptions) -> CollapseWatch:
+    """For a collapse; of PatchGANs, what is usual of their losses is known."""
+    is_patch = options.discriminator.netD == "multiscale"
+    loss = options.loss.gan_loss if is_patch else options.discriminator.netD
+    return CollapseWatch(loss, options.discriminator.num_D)
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:
@@ -132,6 +141,7 @@ def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> 
         options.run.seed,
         checkpoint_activations=options.schedule.checkpoint_activations,
         vgg=vgg,
+        init=Init(options.schedule.init, options.schedule.init_gain),
     )
 
 

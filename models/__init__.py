@@ -4,18 +4,26 @@ them nothing sees an option, but for the rows of GENERATORS."""
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from pix2pixhd.models.blocks import ResnetBlock, initialise
+from pix2pixhd.models.adversary import Adversary, PatchAdversary
+from pix2pixhd.models.blocks import ResnetBlock
 from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.models.diffaug import augmentation
 from pix2pixhd.models.discriminators import MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
 from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
+from pix2pixhd.models.generators.base import layers_of
+from pix2pixhd.models.initialisation import NORMAL, Init, initialise
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
+from pix2pixhd.models.segmentation_discriminator import SegmentationDiscriminator
+from pix2pixhd.models.spectral import normalise_spectrally
 from pix2pixhd.util.image_pool import ImagePool
 
 if TYPE_CHECKING:
@@ -23,17 +31,23 @@ if TYPE_CHECKING:
     from pix2pixhd.options.train_options import DiscriminatorOptions, LossOptions
 
 
-def create_generator(model: ModelOptions) -> Generator:
+def create_generator(model: ModelOptions, init: Init = NORMAL) -> Generator:
     """The generator that the options describe, with fresh weights."""
     maps = _condition_channels(model)
     features = model.feat_num if uses_features(model) else 0
-    return initialise(GENERATORS[model.netG](model, maps, features))
+    return initialise(GENERATORS[model.netG](model, maps, features), init)
 
 
 def create_discriminator(
-    model: ModelOptions, discriminator: DiscriminatorOptions, return_features: bool
-) -> MultiscaleDiscriminator:
+    model: ModelOptions,
+    discriminator: DiscriminatorOptions,
+    return_features: bool,
+    init: Init = NORMAL,
+) -> nn.Module:
     """The discriminators that the options describe, with fresh weights."""
+    if discriminator.netD == "segmentation":
+        sizes = model.output_nc, model.label_nc, discriminator.ndf
+        return initialise(SegmentationDiscriminator(*sizes), init)
     conditions = _condition_channels(model)
     network = MultiscaleDiscriminator(
         in_channels=conditions + model.output_nc,
@@ -43,17 +57,34 @@ def create_discriminator(
         norm=model.norm,
         return_features=return_features,
     )
-    return initialise(network)
+    return initialise(network, init)
+
+
+def create_adversary(
+    model: ModelOptions, discriminator: DiscriminatorOptions, loss: LossOptions, seed: int = 0
+) -> Adversary[Any]:
+    """What the discriminators that the options describe are trained for.
+
+    Args:
+        seed: of the pool's draws.
+    """
+    if discriminator.netD == "segmentation":
+        return SegmentationAdversary(model.label_nc, loss.lambda_mix, loss.ganFeat_loss)
+    return PatchAdversary(
+        GAN_LOSSES[loss.gan_loss],
+        matches_features=loss.ganFeat_loss,
+        pool=ImagePool(loss.pool_size, seed),
+    )
 
 
 def _condition_channels(model: ModelOptions) -> int:
     return condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
 
 
-def create_encoder(model: ModelOptions) -> Encoder:
+def create_encoder(model: ModelOptions, init: Init = NORMAL) -> Encoder:
     """The encoder that the options describe, with fresh weights."""
     sizes = model.feat_num, model.nef, model.n_downsample_E
-    return initialise(Encoder(model.output_nc, *sizes, norm=model.norm))
+    return initialise(Encoder(model.output_nc, *sizes, layers=layers_of(model)), init)
 
 
 def uses_features(model: ModelOptions) -> bool:
@@ -68,6 +99,7 @@ def create_model(
     seed: int = 0,
     checkpoint_activations: bool = False,
     vgg: VGGPerceptualLoss | None = None,
+    init: Init = NORMAL,
 ) -> Pix2PixHDModel:
     """The model: for training where `discriminator` and `loss` are given, else for rendering.
 
@@ -77,9 +109,10 @@ def create_model(
         seed: of the weights.
         checkpoint_activations: compute those of residual blocks again for the gradient.
         vgg: the perceptual loss, where there is one.
+        init: how fresh weights begin.
     """
     torch.manual_seed(seed)
-    generator = create_generator(model)
+    generator = create_generator(model, init)
     for module in generator.modules():
         if isinstance(module, ResnetBlock):
             module.keeps_activations = not checkpoint_activations
@@ -93,14 +126,20 @@ def create_model(
     )
     if discriminator is None or loss is None:
         return for_rendering()
-    netD = create_discriminator(model, discriminator, return_features=loss.ganFeat_loss)
+    netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init)
     encodes = uses_features(model) and not model.load_features
+    netE = create_encoder(model, init) if encodes else None
+    # Last of all: it draws random numbers, and the weights are to be those of training without it.
+    if discriminator.spectral_norm != "none":
+        normalise_spectrally(netD, but_output=discriminator.netD == "segmentation")
+    if discriminator.spectral_norm == "GD":
+        normalise_spectrally(generator, but_output=True)
     return for_rendering(
-        netE=create_encoder(model) if encodes else None,
+        netE=netE,
         netD=netD,
-        gan=GAN_LOSSES[loss.gan_loss],
+        adversary=create_adversary(model, discriminator, loss, seed),
+        augment=augmentation(loss.augmentations),
         vgg=vgg,
-        use_feature_matching=loss.ganFeat_loss,
         lambda_feat=loss.lambda_feat,
-        pool=ImagePool(loss.pool_size, seed),
+        lambda_L1=loss.lambda_L1,
     )

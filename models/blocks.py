@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,6 @@ from torch.utils.checkpoint import checkpoint
 
 BatchNorm = nn.modules.batchnorm._BatchNorm  # of all kinds, synchronised ones too
 
-Network = TypeVar("Network", bound=nn.Module)
 NormLayer = Callable[[int], nn.Module]
 
 # Both take a number of channels. Instance normalisation has neither parameters nor running
@@ -23,6 +23,19 @@ NORM_LAYERS: dict[str, NormLayer] = {
     "instance": lambda channels: InstanceNorm(channels),
     "batch": lambda channels: nn.BatchNorm2d(channels, affine=True),
 }
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What all layers of a generator or an encoder have in common."""
+
+    norm: NormLayer = NORM_LAYERS["instance"]
+    upsample: str = "deconv"  # or resize: nearest pixels and a convolution double the resolution
+    pad_down: str = "zero"  # or reflect: padding of the convolutions that halve it
+    use_dropout: bool = False  # in residual blocks
+
+
+PUBLISHED = Layers()  # those of published checkpoints
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -101,6 +114,27 @@ class Convolution(nn.Conv2d):
         return convolve(input, self._arranged[1], bias, *how, "none", [], "")
 
 
+class ReflectedConvolution(Convolution):
+    """A 3x3 convolution with reflection padding of [N, C, H, W], which it may enlarge before."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        scale: int = 1,  # times H and W are enlarged, each pixel being repeated
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=3, stride=stride)
+        self.scale, self.pad = scale, ReflectionPad(1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        # Enlarged for all to see: the transposed convolution of 4x4 that comes to the same has
+        # fewer products, but took a CPU up to five times as long in bfloat16.
+        if self.scale > 1:
+            input = F.interpolate(input, scale_factor=self.scale, mode="nearest")
+        return super().forward(self.pad(input))
+
+
 ALIGNMENT = 8  # tensor cores take channels by so many in half precision
 
 
@@ -123,9 +157,10 @@ class TransposedConvolution(nn.ConvTranspose2d):
         )
 
 
-def normalised(
-    convolution: Convolution | TransposedConvolution, norm_layer: NormLayer
-) -> list[nn.Module]:
+AnyConvolution = Convolution | TransposedConvolution
+
+
+def normalised(convolution: AnyConvolution, norm_layer: NormLayer) -> list[nn.Module]:
     """The convolution and a normalisation of what it returns.
 
     Instance normalisation takes any bias away again. It is then neither added nor trained, but
@@ -215,38 +250,49 @@ def encoder_decoder(
     out_channels: int,
     filters: int,  # of the first layer, k
     n_downsample: int,  # times the resolution is halved, and doubled again
-    norm_layer: NormLayer,
+    layers: Layers,
     n_blocks: int = 0,  # residual blocks at the lowest resolution
-    use_dropout: bool = False,  # in the residual blocks
 ) -> nn.Sequential:
     """c7s1-k, d2k, d4k, ..., R, ..., u2k, uk, c7s1: from [N, in_channels, H, W] to
     [N, out_channels, H, W] in [-1, 1]; H and W are multiples of 2^n_downsample, from twice it."""
     widths = [filters * 2**level for level in range(n_downsample + 1)]
-    layers = first_convolution(in_channels, filters, norm_layer)
+    modules = first_convolution(in_channels, filters, layers)
     for width in widths[:-1]:
-        layers += downsampling(width, norm_layer)
-    layers += [ResnetBlock(widths[-1], norm_layer, use_dropout) for _ in range(n_blocks)]
+        modules += downsampling(width, layers)
+    modules += residual_blocks(widths[-1], n_blocks, layers)
     for width in reversed(widths[:-1]):
-        layers += upsampling(width, norm_layer)
-    return nn.Sequential(*layers, *output_convolution(filters, out_channels))
+        modules += upsampling(width, layers)
+    return nn.Sequential(*modules, *output_convolution(filters, out_channels))
 
 
-def first_convolution(in_channels: int, filters: int, norm_layer: NormLayer) -> list[nn.Module]:
+def first_convolution(in_channels: int, filters: int, layers: Layers) -> list[nn.Module]:
     """c7s1-k: 7x7 convolution with reflection padding, normalisation, ReLU."""
     convolution = Convolution(in_channels, filters, kernel_size=7)
-    return [ReflectionPad(3), *normalised(convolution, norm_layer), nn.ReLU(inplace=True)]
+    return [ReflectionPad(3), *normalised(convolution, layers.norm), nn.ReLU(inplace=True)]
 
 
-def downsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
+def downsampling(filters: int, layers: Layers) -> list[nn.Module]:
     """dk with k = 2 * `filters`: 3x3 convolution of stride 2, normalisation, ReLU."""
-    convolution = Convolution(filters, filters * 2, kernel_size=3, stride=2, padding=1)
-    return [*normalised(convolution, norm_layer), nn.ReLU(inplace=True)]
+    if layers.pad_down == "reflect":
+        convolution: Convolution = ReflectedConvolution(filters, filters * 2, stride=2)
+    else:
+        convolution = Convolution(filters, filters * 2, kernel_size=3, stride=2, padding=1)
+    return [*normalised(convolution, layers.norm), nn.ReLU(inplace=True)]
 
 
-def upsampling(filters: int, norm_layer: NormLayer) -> list[nn.Module]:
-    """uk with k = `filters`: 3x3 transposed convolution of stride 1/2, normalisation, ReLU."""
-    convolution = TransposedConvolution(filters * 2, filters, 3, 2, padding=1, output_padding=1)
-    return [*normalised(convolution, norm_layer), nn.ReLU(inplace=True)]
+def residual_blocks(channels: int, count: int, layers: Layers) -> list[nn.Module]:
+    """Rk, `count` times, with k = `channels`."""
+    return [ResnetBlock(channels, layers.norm, layers.use_dropout) for _ in range(count)]
+
+
+def upsampling(filters: int, layers: Layers) -> list[nn.Module]:
+    """uk with k = `filters`: 3x3 transposed convolution of stride 1/2, or a convolution of the
+    enlarged input (Odena et al. 2016), normalisation, ReLU."""
+    if layers.upsample == "resize":
+        convolution: AnyConvolution = ReflectedConvolution(filters * 2, filters, scale=2)
+    else:
+        convolution = TransposedConvolution(filters * 2, filters, 3, 2, padding=1, output_padding=1)
+    return [*normalised(convolution, layers.norm), nn.ReLU(inplace=True)]
 
 
 def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
@@ -257,19 +303,3 @@ def output_convolution(filters: int, out_channels: int) -> list[nn.Module]:
 def average_pool() -> nn.AvgPool2d:
     """Halves a picture: the pyramids of local enhancers and discriminators are made with it."""
     return nn.AvgPool2d(kernel_size=3, stride=2, padding=1, count_include_pad=False)
-
-
-def initialise(network: Network) -> Network:
-    """The network, weights of convolutions from N(0, 0.02), scales of batch norms from N(1, 0.02).
-
-    Biases of convolutions keep PyTorch's initialisation, as in the reference.
-    """
-    if next(network.parameters()).is_meta:  # PyTorch would load its compiler for it: a second
-        return network
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-            nn.init.zeros_(module.bias)
-    return network

@@ -108,13 +108,13 @@ def condition_channels(label_nc: int, input_nc: int, use_instance: bool, extra_n
     return (label_nc or input_nc) + int(use_instance) + extra_nc
 
 
-def pad_to_stride(x: Tensor, stride: int) -> Tensor:
+def pad_to_stride(x: Tensor, stride: int, least: int = 2) -> Tensor:
     """Repeat the last column and row until `stride` divides both sides.
 
-    The sides become at least `2 * stride`: reflection padding at the lowest resolution needs two
-    pixels.
+    The sides become at least `least * stride`: reflection padding at the lowest resolution needs
+    two pixels.
     """
-    bottom, right = (max(-size % stride, 2 * stride - size) for size in x.shape[-2:])
+    bottom, right = (max(-size % stride, least * stride - size) for size in x.shape[-2:])
     if not (right or bottom):
         return x
     with torch.autocast(x.device.type, enabled=False):  # it would make float32 of x, on a CPU

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pix2pixhd.models.blocks import NORM_LAYERS, encoder_decoder
+from pix2pixhd.models.blocks import PUBLISHED, Layers, encoder_decoder
 
 
 class Encoder(nn.Module):
@@ -20,11 +20,11 @@ class Encoder(nn.Module):
         feat_num: int = 3,  # features of a pixel
         nef: int = 16,  # filters of the first layer
         n_downsample: int = 4,  # times the resolution is halved
-        norm: str = "instance",  # a row of NORM_LAYERS
+        layers: Layers = PUBLISHED,
     ) -> None:
         super().__init__()
         self.stride = 2**n_downsample
-        self.model = encoder_decoder(in_channels, feat_num, nef, n_downsample, NORM_LAYERS[norm])
+        self.model = encoder_decoder(in_channels, feat_num, nef, n_downsample, layers)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.model(image)

@@ -230,7 +230,7 @@ class StyleSampler:
         """
         turn, position = divmod(style, count)
         keys = [f"{self.seed}/{turn}/{ident}/{centre}/{name}" for centre in range(count)]
-        return sorted(range(count), key=lambda centre: _hash(keys[centre]))[position]
+        return sorted(range(count), key=lambda centre: hashed(keys[centre]))[position]
 
     def _warning(self, label: int) -> list[str]:
         if label in self._warned or (self.label_nc and label not in range(self.label_nc)):
@@ -240,6 +240,6 @@ class StyleSampler:
         return [f"{what}: its instances are rendered with features of zero"]
 
 
-def _hash(text: str) -> bytes:
+def hashed(text: str) -> bytes:
     """A fixed function, unlike `hash`, and the same in every version of NumPy, unlike its draws."""
     return hashlib.blake2b(text.encode(), digest_size=8).digest()

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pix2pixhd.models.adversary import Adversary, Judgement, LossWeight, Seen, Terms
 from pix2pixhd.models.conditioning import (
     condition,
     image_to_float,
     memory_format_of,
     pad_to_stride,
 )
-from pix2pixhd.models.discriminators import Activations, MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
-from pix2pixhd.models.gan_losses import GanLoss, ScaleReduction, feature_matching, over_scales
-from pix2pixhd.models.generators import Generator, joined
+from pix2pixhd.models.gan_losses import l1_distance
+from pix2pixhd.models.generators import Generator
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.segments import instance_average
 from pix2pixhd.util.batch import Batch
-from pix2pixhd.util.image_pool import ImagePool
-
-Terms = dict[str, Tensor]
-"""Scalars by name: the terms of a loss, without their weights."""
-
-
-@dataclass(frozen=True)
-class LossWeight:
-    """How much a term counts."""
-
-    minimised: float  # factor of the term in the sum that is minimised
-    logged: float = 1.0  # factor of the term in logs, which show the values that the reference does
 
 
 @dataclass(frozen=True)
@@ -40,11 +29,10 @@ class StepOutputs:
     """One batch as the losses need it: the images, and what the networks make of them."""
 
     fake: Tensor  # [N, C, H, W] in [-1, 1], with the generator's graph behind it
+    real: Tensor  # the photographs, likewise
     encoded: Tensor | None  # features made by E, [N, feat_num, H, W], with E's graph behind them
     perceptual: Tensor | None  # the perceptual loss, a scalar
-    pred_fake: list[Activations]
-    pred_real: list[Activations]
-    pred_pool: list[Activations]  # of earlier fakes; the same object as `pred_fake` without a pool
+    judgement: Judgement  # of the discriminators
 
 
 class Pix2PixHDModel(nn.Module):
@@ -54,8 +42,9 @@ class Pix2PixHDModel(nn.Module):
     the batch (`feat`), or what the encoder makes of the real image.
 
     To add a loss: a term in `generator_terms` or `discriminator_terms`, and its row in
-    `loss_weights`. A term may depend on the networks by way of the image (`fake`, what the
-    discriminators say of it) or directly (E's output, weights).
+    `loss_weights`; those of a kind of discriminators are its `Adversary`'s. A term may depend on
+    the networks by way of the image (`fake`, what the discriminators say of it) or directly (E's
+    output, weights).
     """
 
     def __init__(
@@ -66,13 +55,12 @@ class Pix2PixHDModel(nn.Module):
         use_features: bool = False,  # the generator takes features as well
         netE: Encoder | None = None,  # makes those features
         features_per_label: bool = False,  # pools them per label, not per instance
-        netD: MultiscaleDiscriminator | None = None,
-        gan: GanLoss | None = None,
+        netD: nn.Module | None = None,
+        adversary: Adversary[Any] | None = None,  # what netD is trained for
+        augment: Callable[[Seen], Seen] | None = None,  # changes what netD is shown
         vgg: VGGPerceptualLoss | None = None,  # None: no perceptual loss
-        use_feature_matching: bool = True,
         lambda_feat: float = 10.0,  # weight of feature matching and of the perceptual loss
-        scale_reduction: ScaleReduction = "sum",  # of the GAN losses of the discriminators' scales
-        pool: ImagePool | None = None,  # earlier fakes for the discriminators
+        lambda_L1: float = 0.0,  # weight of the mean of |fake - real|
     ) -> None:
         super().__init__()
         self.netG, self.netE, self.netD = netG, netE, netD
@@ -80,16 +68,14 @@ class Pix2PixHDModel(nn.Module):
         self._untrained = {n for n, p in netG.named_parameters() if not p.requires_grad}
         self.label_nc, self.use_instance = label_nc, use_instance
         self.use_features, self.features_per_label = use_features, features_per_label
-        self.gan, self.vgg, self.use_feature_matching = gan, vgg, use_feature_matching
-        self.scale_reduction = scale_reduction
-        self.pool = pool or ImagePool(0)
+        self.adversary, self.augment, self.vgg = adversary, augment, vgg
         self.loss_weights = {
-            "G_GAN": LossWeight(1.0),
             "G_GAN_Feat": LossWeight(lambda_feat, logged=lambda_feat),
             "G_VGG": LossWeight(lambda_feat, logged=lambda_feat),
-            "D_real": LossWeight(0.5),
-            "D_fake": LossWeight(0.5),
+            "G_L1": LossWeight(lambda_L1, logged=lambda_L1),
         }
+        if adversary is not None:
+            self.loss_weights |= adversary.loss_weights
         # Averages of trained networks by their name in files, such as G_ema: see `saved_networks`.
         self.averaged = nn.ModuleDict()
         self._wrapped: dict[str, nn.Module] = {}  # not modules of this one: names of states stay
@@ -115,6 +101,7 @@ class Pix2PixHDModel(nn.Module):
         batch: Batch,  # with `feat` or `image` where features are taken and none are given
         features: Tensor | None = None,  # [N, feat_num, H, W] to take in place of the batch's own
         inner: tuple[slice, slice] | None = None,  # rows and columns to render, if not all
+        noise: Tensor | None = None,  # [N, noise_dim], for a generator that takes some
     ) -> Tensor:
         """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map.
 
@@ -127,7 +114,7 @@ class Pix2PixHDModel(nn.Module):
             maps = maps[..., *inner]
         if features is None and self.use_features:
             features = self.features(batch)
-        return self._generate(maps, features)
+        return self._generate(maps, features, noise)
 
     def features(self, batch: Batch) -> Tensor:
         """The batch's own features, [N, feat_num, H, W]: precomputed, or of its real image."""
@@ -170,7 +157,8 @@ class Pix2PixHDModel(nn.Module):
             for_generator: also what its loss alone needs, the perceptual loss.
             scale: will multiply the losses; the perceptual loss needs it for its own gradient.
         """
-        assert self.netD is not None and batch.image is not None, "built for rendering"
+        assert self.netD is not None and self.adversary is not None, "built for rendering"
+        assert batch.image is not None, "no photograph to learn from"
         maps, real = self._condition(batch), image_to_float(batch.image)
         if earlier is not None:
             fake, encoded = earlier.fake, earlier.encoded
@@ -182,36 +170,31 @@ class Pix2PixHDModel(nn.Module):
         perceptual = None
         if self.vgg is not None and for_generator:
             perceptual = self.vgg(fake, real, scale)
-        fake_pair, netD = joined(maps, fake), self._network("D")
-        pred_fake = netD(fake_pair)
-        return StepOutputs(
-            fake=fake,
-            encoded=encoded,
-            perceptual=perceptual,
-            pred_fake=pred_fake,
-            pred_real=netD(joined(maps, real)),
-            pred_pool=netD(self.pool.query(fake_pair)) if self.pool.size else pred_fake,
-        )
+        seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
+        if self.augment is not None:
+            seen = self.augment(seen)
+        judgement = self.adversary.judge(self._network("D"), seen)
+        return StepOutputs(fake, real, encoded, perceptual, judgement)
 
     def generator_terms(self, outputs: StepOutputs) -> Terms:
         """The terms of the loss of generator and encoder."""
-        assert self.gan is not None
-        logits_loss, reduction = self.gan.for_generator, self.scale_reduction
-        terms = {"G_GAN": over_scales(outputs.pred_fake, logits_loss, reduction)}
-        if self.use_feature_matching:
-            terms["G_GAN_Feat"] = feature_matching(outputs.pred_fake, outputs.pred_real)
+        assert self.adversary is not None
+        terms = self.adversary.generator_terms(outputs.judgement)
         if outputs.perceptual is not None:
             terms["G_VGG"] = outputs.perceptual
+        if self.loss_weights["G_L1"].minimised:
+            terms["G_L1"] = l1_distance(outputs.fake.float(), outputs.real)
         return terms
 
     def discriminator_terms(self, outputs: StepOutputs) -> Terms:
         """The terms of the discriminators' loss."""
-        assert self.gan is not None
-        loss, reduction = self.gan.for_discriminator, self.scale_reduction
-        return {
-            "D_real": over_scales(outputs.pred_real, lambda x: loss(x, is_real=True), reduction),
-            "D_fake": over_scales(outputs.pred_pool, lambda x: loss(x, is_real=False), reduction),
-        }
+        assert self.adversary is not None
+        return self.adversary.discriminator_terms(outputs.judgement)
+
+    def observations(self, outputs: StepOutputs) -> Terms:
+        """Scalars to be logged that no loss has."""
+        assert self.adversary is not None
+        return self.adversary.observations(outputs.judgement)
 
     def train_outermost_alone(self, alone: bool) -> bool:
         """Train only the generator's outermost enhancer (paper, section 3.2), or all of it.
@@ -256,9 +239,11 @@ class Pix2PixHDModel(nn.Module):
         format = memory_format_of(weight)
         return condition(batch.label, inst, self.label_nc, batch.extra, half, format)
 
-    def _generate(self, maps: Tensor, features: Tensor | None) -> Tensor:
-        (height, width), stride, noise = maps.shape[-2:], self.netG.stride, None
-        if self.netG.noise_dim:
+    def _generate(
+        self, maps: Tensor, features: Tensor | None, noise: Tensor | None = None
+    ) -> Tensor:
+        (height, width), stride = maps.shape[-2:], self.netG.stride
+        if self.netG.noise_dim and noise is None:
             # New in each training step, the same for each rendering, which can be made again then.
             fixed = None if self.training else torch.Generator(maps.device).manual_seed(0)
             size = len(maps), self.netG.noise_dim

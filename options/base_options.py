@@ -113,6 +113,10 @@ class DataOptions:
     """Side in pixels of the random crop, for the modes that crop."""
     flip: bool = True
     """Mirror training images left to right, at random."""
+    augment: bool = False
+    """Also turn all maps of a training sample at random, by up to 5 degrees, enlarge them by up to
+    a fifth more than that needs, and change brightness, contrast and saturation of its photograph
+    by up to a fifth: for small data sets."""
     batchSize: Annotated[int, Range(1, 100_000)] = 1
     """Images per step, of all processes together; test.py: at once, in each process."""
     serial_batches: bool = False
@@ -159,8 +163,9 @@ class ModelOptions:
     """Channels of a further input image, from <phase>_extra, beside the labels; 0: none."""
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
-    netG: Literal["global", "local"] = "global"
-    """Generator: the global one, or with local enhancers around it for twice the resolution."""
+    netG: Literal["global", "local", "unet"] = "global"
+    """Generator: the global one; with local enhancers around it for twice the resolution; or a
+    U-Net of the global one's layers, whose edges are straighter in small images."""
     ngf: Filters = 64
     """Filters in the generator's first layer (of the outermost enhancer)."""
     n_downsample_global: Halvings = 4
@@ -175,6 +180,16 @@ class ModelOptions:
     """Normalisation after the convolutions."""
     use_dropout: bool = False
     """Dropout of 0.5 in the residual blocks."""
+    upsample: Literal["deconv", "resize"] = "deconv"
+    """How generator and encoder double the resolution. deconv: a transposed convolution, as
+    published; resize: the nearest pixel repeated, then a convolution, which leaves no grid."""
+    pad_down: Literal["zero", "reflect"] = "zero"
+    """Padding of the convolutions that halve the resolution in generator and encoder: zeros, as
+    published, or reflection, which some bright blobs do not survive. Weights do not tell: say it
+    where they come without the run's options.json."""
+    z_dim: Annotated[int, Range(0, 4096)] = 0
+    """Numbers of noise for each image as further input, for runs without features: test.py --styles
+    draws several; 0: none."""
     instance_feat: bool = False
     """Encoded instance features as further input."""
     label_feat: bool = False
@@ -244,6 +259,9 @@ class ProgramOptions:
 class TrainedRunOptions(ProgramOptions):
     """Base of a program that uses a trained run and inherits its networks: see `parse_for_run`."""
 
+    ema: bool = True
+    """Take the average of the weights where the run kept one (see --ema_half_life of training)."""
+
     def run_problems(self) -> Iterator[str]:
         """As `problems`, for what the run's networks are not made for: once those are known."""
         yield from ()
@@ -258,5 +276,8 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
         yield f"--instance_feat with --no_instance: instances need their maps; {remedy}"
     if per_label and model.label_nc == 0:
         yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
+    if model.z_dim and (per_instance or per_label):
+        kind = "instance_feat" if per_instance else "label_feat"
+        yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"
     if model.load_features and not (per_instance or per_label):
         yield "--load_features: the networks take no features; add --instance_feat or --label_feat"

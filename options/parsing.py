@@ -16,12 +16,13 @@ from pix2pixhd.options.base_options import (
 )
 from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.edit_options import EditOptions
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
 from pix2pixhd.options.fields import flat, replaced, types_of
 from pix2pixhd.options.flags import as_flag
 from pix2pixhd.options.saved import find_paths, saved_options
 from pix2pixhd.options.test_options import TestOptions
-from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.options.train_options import TrainOptions, defaults_beside
 from pix2pixhd.util.errors import UserError
 
 AnyOptions = TypeVar("AnyOptions", bound=ProgramOptions)
@@ -41,7 +42,7 @@ _LEARNED = {"value_range", "input_range"}
 # Of the model options, those that tell how to use the networks, not what they are: they may change.
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
 
-_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED
+_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED | {"netD"}
 
 # What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
 # folder are where it was found, even if it was moved since.
@@ -77,16 +78,23 @@ def parse_train(
     Raises:
         UserError: argv or the run's saved options are at fault; one line for each problem.
     """
-    options = read_argv(argv, TrainOptions())
+    options = _read_train(argv)
     if is_restarted(options.run.folder):
         argv = [*argv, "--continue_train", "--load_pretrain=", "--which_epoch=latest"]
-        options = read_argv(argv, TrainOptions())
+        options = _read_train(argv)
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
         left = left.union(*(names for names in _SAY_ONE_THING if names & given_flags(argv)))
         left |= {name for name, part in _SERVES.items() if f"--no_{part}" in argv}
         options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
+
+
+def _read_train(argv: Sequence[str]) -> TrainOptions:
+    """As argv says, and by default what goes with its discriminator."""
+    options = read_argv(argv, TrainOptions())
+    defaults = defaults_beside(options)
+    return options if defaults == TrainOptions() else read_argv(argv, defaults)
 
 
 def parse_for_run(
@@ -113,6 +121,7 @@ def parse_for_run(
 parse_test = partial(parse_for_run, TestOptions)
 parse_encode = partial(parse_for_run, EncodeOptions)
 parse_precompute = partial(parse_for_run, PrecomputeOptions)
+parse_edit = partial(parse_for_run, EditOptions)
 
 
 def parse_check(argv: Sequence[str]) -> tuple[CheckOptions, set[str]]:

@@ -68,6 +68,8 @@ class SegmenterOptions:
             yield f"--out {self.out}: is a folder; name a file to write in it"
         if not re.fullmatch(r"-1|\d+", self.gpu_ids):
             yield f"--gpu_ids {self.gpu_ids!r}: must be one GPU's number, or -1 for the CPU"
+        if self.data.augment:
+            yield "--augment: is for train.py; crops are scaled and recoloured anyway; leave it out"
         if self.data.batchSize < 2:
             yield "--batchSize 1: must be 2 or more; batch normalisation compares images"
         if self.data.fineSize < 32:

@@ -36,7 +36,7 @@ class ResultOptions:
     """Render in blended tiles of so many pixels a side: for images too large for the memory.
     Statistics are those of each tile, so that colours differ a little from the whole."""
     styles: Count = 1
-    """Renderings of each image side by side, with other features drawn for each."""
+    """Renderings of each image side by side, with other features, or noise, drawn for each."""
     style_from: str | None = None
     """Take the features, label by label, from this photograph; its maps are found beside it."""
 
@@ -78,7 +78,7 @@ class TestOptions(TrainedRunOptions):
         asked = {
             "--use_encoded_image": self.results.use_encoded_image,
             f"--style_from {self.results.style_from}": self.results.style_from is not None,
-            f"--styles {self.results.styles}": self.results.styles > 1,
+            f"--styles {self.results.styles}": self.results.styles > 1 and not self.model.z_dim,
         }
         given = [flag for flag, is_given in asked.items() if is_given]
         if not (self.model.instance_feat or self.model.label_feat):

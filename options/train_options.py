@@ -15,12 +15,19 @@ from pix2pixhd.options.metric_options import MetricOptions
 class DiscriminatorOptions:
     """The discriminators."""
 
+    netD: Literal["multiscale", "segmentation"] = "multiscale"
+    """multiscale: PatchGANs on several resolutions, which see the condition and the image;
+    segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake.
+    By default it goes with --spectral_norm D, --init xavier, --no_ganFeat_loss, --no_vgg_loss."""
     num_D: Annotated[int, Range(1, 10)] = 2
     """Discriminators, each at half the resolution of the one before."""
     n_layers_D: Annotated[int, Range(1, 12)] = 3
     """Convolutions in a discriminator before its last two."""
     ndf: Filters = 64
-    """Filters in a discriminator's first layer."""
+    """Filters in a discriminator's first layer; --netD segmentation has twice as many there."""
+    spectral_norm: Literal["none", "D", "GD"] = "none"
+    """Divide the weights of the discriminators' convolutions, or also of the generator's, by their
+    spectral norm."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,20 @@ class LossOptions:
     """File with VGG19 weights under torchvision's names; without it torchvision fetches its own."""
     lambda_feat: Annotated[float, Range(0)] = 10.0
     """Weight of feature matching and of the VGG loss."""
+    lambda_L1: Annotated[float, Range(0)] = 0.0
+    """Weight of the mean absolute difference of fake and real."""
+    lambda_mix: Annotated[float, Range(0)] = 10.0
+    """Weight of LabelMix, the consistency of --netD segmentation on mixtures of fake and real."""
+    diffaug: str = ""
+    """What the discriminators see is changed at random, fake and real in the same way: a comma list
+    of color, translation, cutout. For small data sets."""
     pool_size: Natural = 0
     """Size of a buffer of earlier fakes that the discriminators are shown; 0 for none."""
+
+    @property
+    def augmentations(self) -> list[str]:
+        """The names in --diffaug."""
+        return [name.strip() for name in self.diffaug.split(",") if name.strip()]
 
 
 @dataclass(frozen=True)
@@ -53,8 +72,20 @@ class ScheduleOptions:
     """Further epochs, in which the learning rate falls linearly to zero."""
     lr: Annotated[float, Range(0)] = 0.0002
     """Starting learning rate of Adam."""
+    lr_D: Annotated[float, Range(0)] | None = None
+    """The same of the discriminators; by default as --lr."""
     beta1: Annotated[float, Range(0)] = 0.5
     """Momentum of Adam; less than 1."""
+    beta2: Annotated[float, Range(0)] = 0.999
+    """Decay of Adam's second moment; less than 1."""
+    ema_half_life: Annotated[float, Range(0)] = 0.0
+    """Images after which a weight counts half in an average of the generator's (and the encoder's),
+    which is saved as *_net_G_ema.pth and renders; 0: no average."""
+    init: Literal["normal", "xavier", "orthogonal"] = "normal"
+    """How the convolutions' weights begin: normally distributed, by Glorot and Bengio's rule
+    (normal, too), or orthogonal."""
+    init_gain: Annotated[float, Range(0)] | None = None
+    """Deviation for normal, by default 0.02; factor for the others, by default 1."""
     continue_train: bool = False
     """Go on where the run was stopped; takes the run's own options where none are given."""
     load_pretrain: str = ""
@@ -121,8 +152,9 @@ class TrainOptions(ProgramOptions):
         loss, schedule, data = self.loss, self.schedule, self.data
         if loss.gan_loss == "hinge" and not loss.lsgan:
             yield "--gan_loss hinge with --no_lsgan: they name two losses; drop --no_lsgan"
-        if schedule.beta1 >= 1:
-            yield f"--beta1 {schedule.beta1}: must be less than 1"
+        for name in ("beta1", "beta2"):
+            if (beta := getattr(schedule, name)) >= 1:
+                yield f"--{name} {beta}: must be less than 1"
         if schedule.niter + schedule.niter_decay < 1:
             yield "--niter 0 with --niter_decay 0: no epoch is left to train; raise one of them"
         if schedule.continue_train and schedule.load_pretrain:
@@ -130,14 +162,33 @@ class TrainOptions(ProgramOptions):
             yield f"--continue_train with --load_pretrain: both name the first weights; {remedy}"
         if schedule.continue_train and schedule.debug:
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
+        if schedule.checkpoint_activations and self.discriminator.spectral_norm == "GD":
+            both = "--spectral_norm GD with --checkpoint_activations"
+            yield f"{both}: blocks that are computed twice would be normalised twice; drop one"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
+        yield from self._discriminator_problems()
         yield from self._log_problems()
         yield from self.metric.problems()
         most, batch = data.max_dataset_size, data.batchSize
         if most is not None and 0 < most < batch:
             sizes = f"--max_dataset_size {most} with --batchSize {batch}"
             yield f"{sizes}: not one batch could be filled; lower --batchSize"
+
+    def _discriminator_problems(self) -> Iterator[str]:
+        known = ("color", "translation", "cutout")
+        for name in self.loss.augmentations:
+            if name not in known:
+                yield f"--diffaug {name}: must be a comma list of {', '.join(known)}"
+        if self.discriminator.netD != "segmentation":
+            return
+        told = "--netD segmentation with"
+        if self.model.label_nc == 0:
+            remedy = "drop --netD segmentation"
+            yield f"{told} --label_nc 0: it tells labels, and there are none; {remedy}"
+        if size := self.loss.pool_size:
+            remedy = "drop --pool_size"
+            yield f"{told} --pool_size {size}: earlier fakes have labels of their own; {remedy}"
 
     def _log_problems(self) -> Iterator[str]:
         log = self.log
@@ -148,3 +199,14 @@ class TrainOptions(ProgramOptions):
             yield f"{both}: nothing is measured; add --eval_freq 1, or drop --best_metric"
         if log.best_metric not in (name.strip() for name in log.metrics.split(",")):
             yield f"--best_metric {log.best_metric}: must be one of --metrics {log.metrics}; add it"
+
+
+def defaults_beside(options: TrainOptions) -> TrainOptions:
+    """The defaults that go with the options' discriminator.
+
+    The segmentation discriminator has no normalisation: from N(0, 0.02) it would hardly learn.
+    """
+    if options.discriminator.netD == "multiscale":
+        return TrainOptions()
+    off = {"ganFeat_loss": False, "vgg_loss": options.loss.vgg_weights is not None}
+    return replaced(TrainOptions(), off | {"spectral_norm": "D", "init": "xavier"})

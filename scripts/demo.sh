@@ -1,27 +1,33 @@
 #!/usr/bin/env bash
-# Makes the environment, draws a data set of streets, trains a small model on it for a few minutes
-# and renders street scenes that it has never seen. With --features first, the model has instance
-# features, and each scene is rendered in three styles. Other arguments go to train.py.
+# Makes the environment, draws a data set of streets, trains a small model with instance features on it
+# for a few minutes, and renders street scenes that it has never seen: with the features of their real
+# images, and in three styles each. With --edit first, it then opens them in the editor; what was
+# trained before is not trained again for it. Other arguments go to train.py.
 set -euo pipefail
-source "$(dirname "$0")/environment.sh" requirements.txt
-
-name=toy_streets features=() styles=() gallery=test_latest
-if [ "${1:-}" = --features ]; then
+edits=false requirements=(requirements.txt)
+if [ "${1:-}" = --edit ]; then
     shift
-    name=toy_styles features=(--instance_feat --nef 8 --n_downsample_E 2) styles=(--styles 3)
-    gallery=test_latest_3styles
+    edits=true requirements+=(requirements-edit.txt)
 fi
+source "$(dirname "$0")/environment.sh" "${requirements[@]}"
 
+name=toy_streets
+if $edits && [ -e results/$name/test_latest_3styles/index.html ]; then
+    exec python edit.py --name $name
+fi
 python datasets/make_toy_streets.py --out datasets/streets
 # Crops halve the time of a step. Two layers in the discriminators look at patches of 34x34 pixels,
-# which suits images this small.
+# which suits images this small. L1 tells the encoder early what colours are.
 python train.py --name $name --dataroot datasets/streets \
-    --resize_or_crop crop --fineSize 128 --no_vgg_loss \
-    --netG local --ngf 8 --n_downsample_global 2 --n_blocks_global 4 --n_blocks_local 2 \
-    --ndf 24 --n_layers_D 2 --lr 0.0003 --niter 5 --niter_decay 3 --display_freq 200 \
-    ${features[@]+"${features[@]}"} "$@"
-if [ ${#features[@]} -gt 0 ]; then
-    python encode_features.py --name $name
+    --instance_feat --nef 8 --n_downsample_E 2 \
+    --netG unet --ngf 24 --n_downsample_global 3 --n_blocks_global 2 --upsample resize \
+    --ndf 24 --n_layers_D 2 --no_vgg_loss --lambda_L1 20 --ema_half_life 500 \
+    --resize_or_crop crop --fineSize 128 --lr 0.0003 --niter 8 --niter_decay 4 --display_freq 200 "$@"
+python encode_features.py --name $name
+python test.py --name $name --use_encoded_image
+python test.py --name $name --styles 3
+echo "features of the real images: $PWD/results/$name/test_latest_encoded/index.html"
+echo "open in a browser: $PWD/results/$name/test_latest_3styles/index.html"
+if $edits; then
+    exec python edit.py --name $name
 fi
-python test.py --name $name ${styles[@]+"${styles[@]}"}
-echo "open in a browser: $PWD/results/$name/$gallery/index.html"

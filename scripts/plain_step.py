@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pix2pixhd.models.adversary import PatchAdversary
 from pix2pixhd.models.conditioning import condition, image_to_float
 from pix2pixhd.models.discriminators import Activations
 from pix2pixhd.models.gan_losses import over_scales
@@ -39,15 +40,17 @@ class PlainStep:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The losses' terms, weighted, with the graphs behind them."""
         model = self.model
-        assert model.netD is not None and model.gan is not None and batch.image is not None
-        real, gan = image_to_float(batch.image), model.gan
+        adversary = model.adversary
+        assert model.netD is not None and batch.image is not None
+        assert isinstance(adversary, PatchAdversary)
+        real, gan = image_to_float(batch.image), adversary.gan
         given = condition(batch.label, batch.inst if model.use_instance else None, model.label_nc)
         fake = model.generate(batch)
-        shown = model.netD(model.pool.query(torch.cat([given, fake.detach()], dim=1)))
+        shown = model.netD(adversary.pool.query(torch.cat([given, fake.detach()], dim=1)))
         on_real = model.netD(torch.cat([given, real], dim=1))
         on_fake = model.netD(torch.cat([given, fake], dim=1))
         terms = {"G_GAN": over_scales(on_fake, gan.for_generator)}
-        if model.use_feature_matching:
+        if adversary.matches_features:
             weight = model.loss_weights["G_GAN_Feat"].minimised
             terms["G_GAN_Feat"] = weight * matching(on_fake, on_real)
         if model.vgg is not None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the environment and passes the tests; arguments go to pytest (-m "not slow", a file, ...).
+# Makes the environment and passes the tests; arguments go to pytest (a file, -m "" for the slow
+# ones, too, ...).
 set -euo pipefail
 source "$(dirname "$0")/environment.sh" requirements-dev.txt
 # The networks are tiny, and some tests run several processes: more threads only wait.

@@ -22,10 +22,19 @@ def test_the_ablations_end_with_a_page(tmp_path: Path) -> None:
     unwanted = shutil.ignore_patterns(".*", "checkpoints", "results", "streets", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=unwanted)
     (copy / ".venv").symlink_to(sys.prefix)
+    draw = [
+        sys.executable,
+        str(copy / "datasets/make_toy_streets.py"),
+        "--train",
+        "8",
+        "--test",
+        "2",
+    ]
+    subprocess.run([*draw, "--out", copy / "datasets/streets"], check=True)
     environment = {
         "EPOCHS": "1",
-        "JUDGE": "--epochs 1 --max_dataset_size 8 --gpu_ids -1",
-        "EVALUATE": "--metrics l1,mean_iou --how_many 2 --gpu_ids -1",
+        "JUDGE": "--epochs 1 --gpu_ids -1",
+        "EVALUATE": "--metrics l1,mean_iou --gpu_ids -1",
     }
     short = ["--max_dataset_size", "2", "--gpu_ids", "-1"]
 
@@ -46,5 +55,8 @@ def test_the_ablations_end_with_a_page(tmp_path: Path) -> None:
     assert [options[v]["ganFeat_loss"] for v in VARIANTS] == [True, False, True, True]
     assert [options[v]["num_D"] for v in VARIANTS] == [2, 2, 1, 2]
     assert [options[v]["instance"] for v in VARIANTS] == [True, True, True, False]
+    table = done.stdout.splitlines()[-6:]
+    assert table[0] == "| run | l1 | mean_iou | ms an image |"
+    assert [line.split("_0 |")[0] for line in table[2:]] == [f"| ablate_{v}" for v in VARIANTS]
     page = (copy / "results/ablation_0/index.html").read_text()
     assert all(f"ablate_{variant}_0" in page for variant in VARIANTS)

@@ -7,14 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("features", [[], ["--features"]], ids=["labels", "features"])
-def test_the_demo_ends_with_a_gallery(tmp_path: Path, features: list[str]) -> None:
+def test_the_demo_ends_with_galleries_and_the_editor(tmp_path: Path) -> None:
     """In a copy of the project, with the environment that runs this test."""
     copy = tmp_path / "project"
     unwanted = shutil.ignore_patterns(".*", "checkpoints", "results", "streets", "__pycache__")
@@ -22,13 +18,20 @@ def test_the_demo_ends_with_a_gallery(tmp_path: Path, features: list[str]) -> No
     (copy / ".venv").symlink_to(sys.prefix)
     short = ["--niter", "1", "--niter_decay", "0", "--max_dataset_size", "20", "--gpu_ids", "-1"]
     done = subprocess.run(
-        ["bash", str(copy / "scripts/demo.sh"), *features, *short],
-        capture_output=True,
-        text=True,
-        timeout=600,
+        ["bash", str(copy / "scripts/demo.sh"), *short], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    page = Path(done.stdout.strip().splitlines()[-1].removeprefix("open in a browser: "))
-    assert page.is_file()
-    styles = 3 if features else 1
-    assert len(list((page.parent / "images").glob("*_synthesized_image*.png"))) == 20 * styles
+    lines = done.stdout.strip().splitlines()[-2:]
+    for line, opening, count in zip(
+        lines, ("features of the real images: ", "open in a browser: "), (20, 3 * 20), strict=True
+    ):
+        page = Path(line.removeprefix(opening))
+        assert page.is_file()
+        assert len(list((page.parent / "images").glob("*_synthesized_image*.png"))) == count
+    editor = subprocess.Popen(
+        ["bash", str(copy / "scripts/demo.sh"), "--edit"], stdout=subprocess.PIPE, text=True
+    )
+    assert editor.stdout is not None
+    with editor:
+        assert any(line.startswith("editor: http://127.0.0.1:") for line in editor.stdout)
+        editor.terminate()

@@ -22,13 +22,16 @@ from pix2pixhd.engine.world import World
 ROOT = Path(__file__).resolve().parents[1]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 TWO = ("--gpu_ids=-1,-1",)
-BATCHES_OF_TWO = ("--batchSize", "2", "--print_freq", "2", "--no_html")
+BATCHES_OF_TWO = ("--batchSize", "2", "--print_freq", "2", "--no_html", "--ema_half_life", "1")
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
 LOCAL = ("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1")
 CASES: dict[str, tuple[str, ...]] = {
     "global": ("--niter", "1", "--niter_decay", "0", "--max_dataset_size", "6"),
     # The last of these steps trains what was frozen in those before.
-    "local": (*LOCAL, *FEATURES, "--niter", "2", "--niter_decay", "0", "--norm", "batch"),
+    "local": (
+        *(*LOCAL, *FEATURES, "--niter", "2", "--niter_decay", "0", "--norm", "batch"),
+        *("--spectral_norm", "GD"),
+    ),
 }
 
 
@@ -138,6 +141,7 @@ def test_a_run_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("ck/killed.*"))
 
 
+@pytest.mark.slow
 def test_a_restart_of_our_launcher_goes_on_too(tmp_path: Path) -> None:
     """torchrun starts one process, and that two: those must know the launch that they are of."""
     write_tiny_data(tmp_path, count=8)
@@ -180,6 +184,7 @@ def test_torchrun_as_documented(tmp_path: Path) -> None:
     assert len(metrics(tmp_path / "ck/tiny")) == 2
 
 
+@pytest.mark.slow
 def test_two_machines_as_documented(tmp_path: Path) -> None:
     """Both of them are this one, with a process each."""
     write_tiny_data(tmp_path)
@@ -193,6 +198,7 @@ def test_two_machines_as_documented(tmp_path: Path) -> None:
     assert (tmp_path / "ck/tiny/launch.txt").read_text() == "run1\n"
 
 
+@pytest.mark.slow
 def test_slurm_as_documented(tmp_path: Path) -> None:
     """Two tasks, each on a machine of its own: nobody says LOCAL_WORLD_SIZE, or hosts a store."""
     write_tiny_data(tmp_path)
@@ -227,6 +233,7 @@ def process_of_rank(rank: int, parent: int) -> int:
     raise AssertionError(f"no process of rank {rank} among {children.stdout.split()}")
 
 
+@pytest.mark.slow
 def test_a_restart_does_not_continue_an_older_run_of_the_name(tmp_path: Path) -> None:
     """Whoever fails before the new run has begun must not leave it to go on with the old one."""
     from pix2pixhd.options.parsing import parse_train
@@ -261,6 +268,7 @@ def test_mistakes_are_told_once(tmp_path: Path) -> None:
     assert not (tmp_path / "ck").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["train_512p_multigpu", "train_512p_fp16_multigpu"])
 def test_the_recipes_for_many_gpus_start_on_two_cpus(recipe: str, tmp_path: Path) -> None:
     write_tiny_data(tmp_path, count=8, size=(64, 32))
@@ -291,6 +299,7 @@ def test_two_processes_do_not_train_the_same_run(
     assert not list(tmp_path.glob("ck/tiny.*"))
 
 
+@pytest.mark.slow
 def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None:
     """The reference's recipe is `python -m torch.distributed.launch train.py --gpu_ids 0,1,...`."""
     write_tiny_data(tmp_path)
@@ -301,6 +310,7 @@ def test_a_launcher_of_one_process_leaves_the_gpus_to_us(tmp_path: Path) -> None
     assert len(state["processes"]) == 2
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_gpus_it_had(tmp_path: Path) -> None:
     """Unless a launcher says how many processes there are."""
     from pix2pixhd.options.parsing import parse_train

@@ -14,6 +14,7 @@ from programs import Outcome, run_encode, run_test, run_train, tiny_run, write_t
 from shared_data import shared
 
 from pix2pixhd.engine.feature_files import load_by_label
+from pix2pixhd.util.checkpoint import load_tensors, save_tensors
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
 ON_CPU = ("--gpu_ids", "-1", "--nThreads", "0", "--precision", "fp32")
@@ -162,6 +163,19 @@ def test_a_run_without_its_encoder(encoded: Path, tmp_path: Path) -> None:
         run_test(*where(tmp_path), "--use_encoded_image"),
     ):
         assert "latest_net_E.pth" in complaint(outcome)
+
+
+def test_the_average_encodes_unless_told_not_to(encoded: Path, tmp_path: Path) -> None:
+    shutil.copytree(encoded / "ck", tmp_path / "ck")
+    folder, found = tmp_path / "ck/tiny", []
+    weights = load_tensors(folder / "latest_net_E.pth")
+    average = {name: 2 * tensor for name, tensor in weights.items()}
+    save_tensors(average, folder / "latest_net_E_ema.pth")
+    for flags in ((), ("--no_ema",)):
+        assert run_encode(*where(tmp_path), *flags).code == 0
+        found.append(np.load(folder / "features.npz")["features_1"])
+    raw = np.load(encoded / "ck/tiny/features.npz")["features_1"]
+    assert np.array_equal(found[1], raw) and not np.array_equal(found[0], raw)
 
 
 def test_a_run_without_features(tmp_path: Path) -> None:

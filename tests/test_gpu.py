@@ -134,9 +134,12 @@ def test_the_whole_of_2048x1024_trains_in_11_gb() -> None:
 
 
 FEATURES = {"instance_feat": True, "nef": 2, "n_downsample_E": 1}
+SEGMENTATION = {"netD": "segmentation", "diffaug": "color,translation,cutout"}
 
 
-@pytest.mark.parametrize("flags", [{}, {"netG": "local"}, FEATURES, {"norm": "batch"}])
+@pytest.mark.parametrize(
+    "flags", [{}, {"netG": "local"}, FEATURES, {"norm": "batch"}, SEGMENTATION]
+)
 def test_a_step_never_waits_for_the_gpu(flags: dict[str, Any]) -> None:
     """What waits cannot be captured in a CUDA graph."""
     runtime = Runtime(DEVICE, torch.bfloat16, channels_last=True)

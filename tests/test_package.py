@@ -22,6 +22,8 @@ import sys
 import data, models, options, pix2pixhd, util
 assert {module.OWNER for module in (data, models, options, util)} == {"somebody else"}
 assert pix2pixhd.__file__.startswith(sys.argv[1])
+from pathlib import Path
+assert (Path(pix2pixhd.__file__).parent / "editor/static/index.html").is_file()
 import numpy as np
 from PIL import Image
 maps = (np.array(Image.open(f"data/test_{kind}/scene_0.png")) for kind in ("label", "inst"))

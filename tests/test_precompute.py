@@ -16,6 +16,7 @@ from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.data.feature_maps import read_feature_map
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.options.parsing import parse_precompute
+from pix2pixhd.util.checkpoint import load_tensors, save_tensors
 from pix2pixhd.util.errors import UserError
 from precompute_feature_maps import precompute
 
@@ -88,6 +89,16 @@ def test_maps_are_those_of_the_runs_encoder(trained: Path) -> None:
     batch = next(iter(create_loader(dataset, options.data, seed=0, is_train=False)))
     expected = model.encode(batch)[0].detach().numpy().repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_allclose(read_feature_map(file, 3), expected, atol=1e-3)
+
+
+def test_maps_are_those_of_the_average_unless_told_not_to(trained: Path) -> None:
+    average = trained / "ck/tiny/latest_net_E_ema.pth"
+    weights = load_tensors(trained / "ck/tiny/latest_net_E.pth")
+    raw = read_feature_map(made(trained)[0], 3)
+    save_tensors({name: 2 * tensor for name, tensor in weights.items()}, average)
+    averaged, also_raw = (read_feature_map(made(trained, *f)[0], 3) for f in ((), ("--no_ema",)))
+    average.unlink()
+    assert np.array_equal(also_raw, raw) and not np.array_equal(averaged, raw)
 
 
 def test_files_of_another_scale_and_size_pair_all_the_same(

@@ -13,7 +13,13 @@ import pytest
 
 from pix2pixhd.engine.run_folder import write_all
 from pix2pixhd.evaluate import parse_evaluate
-from pix2pixhd.options.parsing import parse_encode, parse_precompute, parse_test, parse_train
+from pix2pixhd.options.parsing import (
+    parse_edit,
+    parse_encode,
+    parse_precompute,
+    parse_test,
+    parse_train,
+)
 from pix2pixhd.options.saved import options_texts
 from pix2pixhd.options.train_options import TrainOptions
 
@@ -28,6 +34,7 @@ PROGRAMS: dict[str, Callable[[list[str]], object]] = {
     "encode_features.py": parse_encode,
     "precompute_feature_maps.py": parse_precompute,
     "evaluate.py": parse_evaluate,
+    "edit.py": parse_edit,
 }
 FOLDERS = ("--fake", "--real", "--label")  # that must be there
 FILES = ("--inception", "--lpips_backbone", "--segmenter")

@@ -20,6 +20,7 @@ from programs import metrics, run_test, run_train, same_weights, tiny_run, write
 from shared_data import shared
 
 import train
+from pix2pixhd.util.checkpoint import load_tensors
 from pix2pixhd.util.logger import Logger
 
 # Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
@@ -28,8 +29,11 @@ RANDOM_PARTS = (
     *("--netG", "local", "--n_blocks_local", "1", "--niter_fix_global", "1"),
     *("--resize_or_crop", "crop", "--fineSize", "16", "--print_freq", "1", "--no_html"),
     *("--tf_log", "--display_freq", "1"),  # pictures of the held-out sample, in between
+    *("--ema_half_life", "2", "--spectral_norm", "GD", "--upsample", "resize"),
+    *("--augment", "--diffaug", "color,translation,cutout", "--lambda_L1", "1"),
 )
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1")
+NOISE = ("--z_dim", "2")
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
@@ -50,29 +54,58 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("whole")
     write_tiny_data(root)
     write_tiny_data(root, phase="test", count=1)
-    assert run_train(*tiny_run(root, "whole"), *RANDOM_PARTS).code == 0
+    assert run_train(*tiny_run(root, "whole"), *RANDOM_PARTS, *NOISE).code == 0
     assert run_train(*tiny_run(root, "whole_feat"), *RANDOM_PARTS, *FEATURES).code == 0
     return root
 
 
 @pytest.mark.parametrize(
-    ("step", "features"), [*((step, ()) for step in range(1, 12)), (3, FEATURES), (8, FEATURES)]
+    ("step", "more"),
+    [*((step, NOISE) for step in (1, 3, 4, 5, 8, 11)), (3, FEATURES), (8, FEATURES)],
 )
 def test_a_run_stopped_after_any_step_ends_as_one_never_stopped(
-    whole_run: Path, step: int, features: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    whole_run: Path, step: int, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = whole_run / "ck" / ("whole_feat" if features else "whole")
+    """Within the first epoch, at its end, at the start of the next, and before the last step."""
+    whole = whole_run / "ck" / ("whole_feat" if more == FEATURES else "whole")
     run_dir = whole_run / "ck" / f"{whole.name}_stopped_{step}"
     with monkeypatch.context() as patch:
         stop_after(patch, step, signal.SIGTERM)
-        stopped = run_train(*tiny_run(whole_run, run_dir.name), *RANDOM_PARTS, *features)
+        stopped = run_train(*tiny_run(whole_run, run_dir.name), *RANDOM_PARTS, *more)
     assert stopped.code == 143
     assert [line["step"] for line in metrics(run_dir)] == list(range(1, step + 1))
     where = ("--name", run_dir.name, "--checkpoints_dir", whole_run / "ck")
     resumed = run_train(*where, "--continue_train")
     assert resumed.code == 0, resumed.err
     assert same_weights(whole, run_dir)
+    last, average = (load_tensors(whole / f"latest_net_G{end}.pth") for end in ("", "_ema"))
+    assert not torch.equal(average["model.1.weight"], last["model.1.weight"])
     assert without_time(metrics(run_dir)) == without_time(metrics(whole))
+
+
+def test_with_the_segmentation_discriminator_and_diffaug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scalars are logged, its page says how to train it, and it goes on bit for bit."""
+    write_tiny_data(tmp_path)
+    flags = ("--netD", "segmentation", "--ndf", "1", "--diffaug", "color,translation,cutout")
+    flags = (*flags, "--ganFeat_loss", "--niter", "1", "--niter_decay", "0", "--print_freq", "1")
+    flags = (*flags, "--max_dataset_size", "2")
+    outcome = run_train(*tiny_run(tmp_path, "whole"), *flags)
+    assert outcome.code == 0, outcome.err
+    assert "--num_D 1: it has no effect; --netD segmentation is one network" in outcome.out
+    whole, stopped = tmp_path / "ck/whole", tmp_path / "ck/stopped"
+    assert len(metrics(whole)) == outcome.out.count(" D_mIoU: ") == 2
+    names = {"G_GAN", "G_GAN_Feat", "D_real", "D_fake", "D_mix", "D_mIoU", "G_mIoU"}
+    assert all(names <= line.keys() and 0 <= line["D_mIoU"] <= 1 for line in metrics(whole))
+    page = (whole / "web/index.html").read_text()
+    assert "--netD segmentation" in page and "--ganFeat_loss" in page
+    stop_after(monkeypatch, 1, signal.SIGTERM)
+    assert run_train(*tiny_run(tmp_path, "stopped"), *flags, "--no_html").code == 143
+    where = ("--name", "stopped", "--checkpoints_dir", tmp_path / "ck")
+    assert run_train(*where, "--continue_train").code == 0
+    assert same_weights(whole, stopped)
+    assert without_time(metrics(whole)) == without_time(metrics(stopped))
 
 
 def without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -131,6 +164,7 @@ def test_a_signal_to_all_processes_of_a_run_saves_it(
     assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpu_ids", ["-1", "-1,-1"])
 def test_a_run_whose_words_nobody_reads_is_saved(gpu_ids: str, tmp_path: Path) -> None:
     """`train.py | head -1`."""
@@ -465,6 +499,7 @@ def test_steps_go_on_counting_when_the_images_become_fewer(tmp_path: Path) -> No
     assert [line["step"] for line in metrics(tmp_path / "ck/tiny")] == list(range(1, 11))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpu_ids", ["-1", "-1,-1"])
 def test_a_run_is_saved_when_its_terminal_is_closed(gpu_ids: str, tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
@@ -481,6 +516,7 @@ def test_a_run_is_saved_when_its_terminal_is_closed(gpu_ids: str, tmp_path: Path
     assert (tmp_path / "ck/tiny/latest_state.pth").is_file()
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_a_save_that_takes_long(tmp_path: Path) -> None:
     write_tiny_data(tmp_path)
     slow = "import os, time\nos.fsync = lambda descriptor: time.sleep(20)\n"

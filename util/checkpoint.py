@@ -205,6 +205,12 @@ def network_file(folder: Path, epoch: str, label: str) -> Path:
     return folder / f"{epoch}_net_{label}.pth"
 
 
+def rendering_file(folder: Path, epoch: str, label: str, ema: bool = True) -> Path:
+    """The weights that render for a network: its average where there is one, unless not `ema`."""
+    averaged = network_file(folder, epoch, f"{label}_ema")
+    return averaged if ema and averaged.is_file() else network_file(folder, epoch, label)
+
+
 def require_epoch(folder: Path, epoch: str) -> None:
     """
     Raises:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pix2pixhd.models.blocks import NORM_LAYERS, Layers
 from pix2pixhd.models.conditioning import memory_format_of
 
 if TYPE_CHECKING:
@@ -39,10 +40,18 @@ BuildGenerator = Callable[["ModelOptions", int, int], Generator]
 run without) to a generator. It alone reads the options that are this generator's own."""
 
 
-def joined(maps: Tensor, more: Tensor | None) -> Tensor:
-    """Maps and features, or maps and an image, as one input, [N, C + channels of `more`, H, W], in
-    the precision and the memory format of the maps."""
-    if more is None:
-        return maps
-    more = more.to(maps.dtype, memory_format=memory_format_of(maps))
-    return torch.cat([maps, more], dim=1)
+def layers_of(options: ModelOptions) -> Layers:
+    """Those that generator and encoder are made of."""
+    norm = NORM_LAYERS[options.norm]
+    return Layers(norm, options.upsample, options.pad_down, options.use_dropout)
+
+
+def joined(maps: Tensor, *more: Tensor | None) -> Tensor:
+    """Maps and features, noise or an image as one input, [N, C + channels of `more`, H, W], in the
+    precision and the memory format of the maps. Noise, [N, C'], is the same for all pixels."""
+    parts, size, like = [maps], maps.shape[2:], memory_format_of(maps)
+    for part in more:
+        if part is not None:
+            part = part if part.dim() == 4 else part[..., None, None].expand(-1, -1, *size)
+            parts.append(part.to(maps.dtype, memory_format=like))
+    return torch.cat(parts, dim=1) if len(parts) > 1 else maps

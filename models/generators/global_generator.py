@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from pix2pixhd.models.blocks import NORM_LAYERS, encoder_decoder
-from pix2pixhd.models.generators.base import Generator, joined
+from pix2pixhd.models.blocks import PUBLISHED, Layers, encoder_decoder
+from pix2pixhd.models.generators.base import Generator, joined, layers_of
 
 if TYPE_CHECKING:
     from pix2pixhd.options.base_options import ModelOptions
@@ -23,19 +23,19 @@ class GlobalGenerator(Generator):
         ngf: int = 64,  # filters of the first layer
         n_downsample: int = 4,  # times the resolution is halved
         n_blocks: int = 9,  # residual blocks
-        norm: str = "instance",  # a row of NORM_LAYERS
-        use_dropout: bool = False,  # in the residual blocks
+        layers: Layers = PUBLISHED,
+        noise_dim: int = 0,  # further input channels
     ) -> None:
         super().__init__()
-        self.stride = 2**n_downsample
+        self.stride, self.noise_dim = 2**n_downsample, noise_dim
         self.model = encoder_decoder(
-            in_channels, out_channels, ngf, n_downsample, NORM_LAYERS[norm], n_blocks, use_dropout
+            in_channels + noise_dim, out_channels, ngf, n_downsample, layers, n_blocks
         )
 
     def forward(
         self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        return self.model(joined(maps, features))
+        return self.model(joined(maps, features, noise))
 
     def without_output(self) -> nn.Sequential:
         """The network up to its last feature map, [N, ngf, H, W]."""
@@ -50,6 +50,6 @@ def build_global(options: ModelOptions, map_channels: int, feature_channels: int
         ngf=options.ngf,
         n_downsample=options.n_downsample_global,
         n_blocks=options.n_blocks_global,
-        norm=options.norm,
-        use_dropout=options.use_dropout,
+        layers=layers_of(options),
+        noise_dim=options.z_dim,
     )

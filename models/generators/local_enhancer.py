@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from pix2pixhd.models.blocks import (
-    NORM_LAYERS,
-    ResnetBlock,
+    PUBLISHED,
+    Layers,
     average_pool,
     downsampling,
     first_convolution,
     output_convolution,
+    residual_blocks,
     upsampling,
 )
-from pix2pixhd.models.generators.base import Generator, joined
+from pix2pixhd.models.generators.base import Generator, joined, layers_of
 from pix2pixhd.models.generators.global_generator import GlobalGenerator
 
 if TYPE_CHECKING:
@@ -39,27 +40,25 @@ class LocalEnhancer(Generator):
         n_blocks: int = 9,  # residual blocks of the global generator
         n_local_enhancers: int = 1,  # N
         n_blocks_local: int = 3,  # residual blocks of each stage
-        norm: str = "instance",  # a row of NORM_LAYERS
-        use_dropout: bool = False,  # in the residual blocks
+        layers: Layers = PUBLISHED,
+        noise_dim: int = 0,  # further input channels
     ) -> None:
         super().__init__()
         self.stride = 2 ** (n_downsample + n_local_enhancers)
-        self.n_local_enhancers = n_local_enhancers
+        self.n_local_enhancers, self.noise_dim = n_local_enhancers, noise_dim
         self.outermost_prefixes = (f"model{n_local_enhancers}_",)
-        norm_layer = NORM_LAYERS[norm]
         # `model` and `model<n>_<part>` are the names that published checkpoints have.
         width = ngf * 2**n_local_enhancers
+        in_channels += noise_dim
         self.model = GlobalGenerator(
-            in_channels, out_channels, width, n_downsample, n_blocks, norm, use_dropout
+            in_channels, out_channels, width, n_downsample, n_blocks, layers
         ).without_output()
         for n in range(1, n_local_enhancers + 1):
             width = ngf * 2 ** (n_local_enhancers - n)
-            front = first_convolution(in_channels, width, norm_layer)
-            front += downsampling(width, norm_layer)
-            back: list[nn.Module] = [
-                ResnetBlock(width * 2, norm_layer, use_dropout) for _ in range(n_blocks_local)
-            ]
-            back += upsampling(width, norm_layer)
+            front = first_convolution(in_channels, width, layers)
+            front += downsampling(width, layers)
+            back = residual_blocks(width * 2, n_blocks_local, layers)
+            back += upsampling(width, layers)
             if n == n_local_enhancers:
                 back += output_convolution(width, out_channels)
             self.add_module(f"model{n}_1", nn.Sequential(*front))
@@ -69,7 +68,7 @@ class LocalEnhancer(Generator):
     def forward(
         self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        pyramid = [joined(maps, features)]
+        pyramid = [joined(maps, features, noise)]
         for _ in range(self.n_local_enhancers):
             pyramid.append(self.downsample(pyramid[-1]))  # [N, C, H / 2, W / 2], ...
         x = self.model(pyramid.pop())  # [N, ngf * 2^N, H / 2^N, W / 2^N]
@@ -88,6 +87,6 @@ def build_local(options: ModelOptions, map_channels: int, feature_channels: int)
         n_blocks=options.n_blocks_global,
         n_local_enhancers=options.n_local_enhancers,
         n_blocks_local=options.n_blocks_local,
-        norm=options.norm,
-        use_dropout=options.use_dropout,
+        layers=layers_of(options),
+        noise_dim=options.z_dim,
     )

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from tiny_scenes import pixels
 
+from pix2pixhd.data import transforms
 from pix2pixhd.data.dataset import IGNORE, IGNORE_WIDE, AlignedDataset
+from pix2pixhd.data.feature_maps import write_feature_map
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.util.errors import UserError
 
@@ -214,3 +216,113 @@ def test_sets_that_cannot_be_opened(
     assert len(caught.value.problems) == len(problems)
     for told, expected in zip(caught.value.problems, problems, strict=True):
         assert re.search(expected, told)
+
+
+def scene(root: Path) -> np.ndarray:
+    """A scene whose instances tell places, with labels in stripes of a pixel's width, a photograph
+    and an input image of two colours by label, instances and features of other sizes."""
+    labels = np.where(np.arange(48) % 8 == 0, 3, np.arange(48) // 16) + np.zeros((24, 1))
+    labels[10], labels[:6, 30:40] = 4, 1
+    shown = np.stack([np.where(labels == 1, 60, 180)] * 3, 2) + np.array([0, 20, 40])
+    saved = {
+        "label": labels.astype(np.uint8),
+        "inst": np.arange(96 * 48, dtype=np.uint16).reshape(48, 96),
+        "img": shown.astype(np.uint8),
+        "extra": shown.astype(np.uint8),
+    }
+    for folder, values in saved.items():
+        (root / f"train_{folder}").mkdir()
+        Image.fromarray(values).save(root / f"train_{folder}/000.png")
+    features = np.random.default_rng(0).uniform(-1, 1, (2, 12, 24)).astype(np.float16)
+    write_feature_map(root / "train_feat/000.npz", features)
+    return labels
+
+
+AUGMENTED = {
+    "augment": True,
+    "extra_nc": 3,
+    "feat_num": 2,
+    "read_features": True,
+    "ignore_label": 4,
+    "loadSize": 48,
+    "resize_or_crop": "scale_width",
+}
+
+
+@pytest.mark.parametrize("mode", ["scale_width", "scale_width_and_crop"])
+@pytest.mark.parametrize("label_nc", [4, 300])
+def test_an_augmented_sample_shows_one_scene(
+    tmp_path: Path, open_set: OpenSet, mode: str, label_nc: int
+) -> None:
+    """Each of its pixels is one of the scene: label, instance and features together."""
+
+    def pixels_of(**changes: object) -> set[bytes]:
+        usual = {"resize_or_crop": mode, "fineSize": 20, "label_nc": label_nc}
+        sample = open_set(tmp_path, **(AUGMENTED | usual | changes))[0, 1]
+        assert sample.image.dtype == sample.extra.dtype == torch.uint8
+        maps = [sample.label.double(), sample.inst.double(), sample.feat.double()]
+        flat = torch.cat(maps, 1)[0].flatten(1).T.contiguous()
+        # The photograph is that of its label, but for some pixels at borders; the input image too.
+        for photo in (sample.image, sample.extra):
+            dark = photo[:, :1] < 120
+            assert (dark == (sample.label == 1)).double().mean() > 0.95
+        return {pixel.numpy().tobytes() for pixel in flat}
+
+    scene(tmp_path)
+    whole = pixels_of(augment=False, resize_or_crop="scale_width", flip=False)
+    assert len(whole) == 24 * 48
+    seen = pixels_of()
+    assert len(seen) > 100
+    assert seen < whole
+
+
+def test_augments_training_samples_anew_each_time_and_no_others(
+    make_set: MakeSet, open_set: OpenSet
+) -> None:
+    root = make_set(count=1, size=(40, 40))
+
+    def seen(**changes: object) -> list[tuple[bytes, ...]]:
+        dataset = open_set(root, **changes)
+        samples = (dataset[0, counter].tensors().values() for counter in range(6))
+        return [tuple(tensor.numpy().tobytes() for tensor in sample) for sample in samples]
+
+    augmented = seen(augment=True)
+    assert len(set(augmented)) == 6
+    assert augmented == seen(augment=True) == seen(augment=True, cache=str(root / "cache"))
+    assert augmented == seen(augment=True, cache=str(root / "cache"))  # now read from it
+    assert not set(augmented) & set(seen())
+    assert not set(augmented) & set(seen(augment=True, seed=1))
+    assert seen(augment=True, is_train=False) == seen(is_train=False)
+
+
+def test_colours_of_the_photograph_alone_are_changed_unless_features_tell_them(
+    tmp_path: Path, open_set: OpenSet
+) -> None:
+    scene(tmp_path)
+    recoloured = open_set(tmp_path, **(AUGMENTED | {"read_features": False}))
+    kept = open_set(tmp_path, **AUGMENTED)
+    for counter in range(4):
+        one, other = recoloured[0, counter], kept[0, counter]
+        assert torch.equal(other.image, other.extra)
+        assert torch.equal(one.extra, other.extra)
+        assert not torch.equal(one.image, one.extra)
+
+
+def test_draws_of_augmentation_come_last(
+    make_set: MakeSet, open_set: OpenSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that its flips are those of samples without."""
+    dataset = open_set(make_set(size=(16, 16)), resize_or_crop="crop", augment=True)
+    plain = open_set(dataset.dataroot, resize_or_crop="crop")
+    drawn = []
+    draw = transforms.draw_crop_and_flip
+
+    def noted(*args: object, **flip: bool) -> transforms.CropAndFlip:
+        drawn.append(draw(*args, **flip))  # type: ignore[arg-type]
+        return drawn[-1]
+
+    monkeypatch.setattr(transforms, "draw_crop_and_flip", noted)
+    for counter in range(8):
+        dataset[0, counter], plain[0, counter]
+    assert drawn[::2] == drawn[1::2]
+    assert {d.flip for d in drawn} == {False, True}

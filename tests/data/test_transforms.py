@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.ndimage import binary_fill_holes
+from torch.nn.functional import max_pool2d
 
 from pix2pixhd.data import transforms
-from pix2pixhd.data.transforms import CropAndFlip, Size
+from pix2pixhd.data.transforms import Colours, CropAndFlip, Size, Warp
 
 SIDE = st.integers(1, 60)
 MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
@@ -116,3 +119,102 @@ def test_a_crop_has_memory_of_its_own(flip: bool, axes: tuple[int, int, int]) ->
     kept = transforms.crop_and_flip(place, drawn, place.dtype)
     assert kept.is_contiguous()
     assert not np.shares_memory(kept.numpy(), place)
+
+
+def turned(size: Size, cropped: Size, seed: int, flip: bool = False) -> Warp:
+    return transforms.draw_warp(
+        np.random.default_rng(seed), CropAndFlip(size, (0, 0, *cropped), flip)
+    )
+
+
+def corner_steps(warp: Warp, size: Size) -> np.ndarray:
+    """Pixels of the map, [across, down], that a step to the right in the crop is."""
+    grid = warp.grid[0].numpy()
+    return (grid[0, -1] - grid[0, 0]) / (grid.shape[1] - 1) * size / 2
+
+
+@settings(deadline=None)
+@given(size=st.tuples(SIDE, SIDE), crop=st.tuples(SIDE, SIDE), seed=st.integers(0, 2**32))
+def test_nothing_need_be_filled_in_and_no_pixel_is_lost(size: Size, crop: Size, seed: int) -> None:
+    crop = min(crop[0], size[0]), min(crop[1], size[1])
+    warp = turned(size, crop, seed)
+    assert warp.nearest.shape == crop[::-1]
+    assert warp.grid.abs().max() < 1
+    seen = np.zeros(size[::-1], bool)
+    seen.flat[warp.nearest] = True
+    assert np.array_equal(binary_fill_holes(seen), seen)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_angles_enlargements_and_places_drawn(flip: bool) -> None:
+    size, crop = (120, 60), (30, 30)
+    warps = [turned(size, crop, seed, flip) for seed in range(300)]
+    steps = np.stack([corner_steps(warp, size) for warp in warps]) * (-1 if flip else 1)
+    angles = np.degrees(np.arctan2(steps[:, 1], steps[:, 0]))
+    assert -5 <= angles.min() < -4.5 < 4.5 < angles.max() <= 5
+    radians = np.radians(np.abs(angles))
+    zooms = 1 / np.hypot(*steps.T) / (np.cos(radians) + np.sin(radians))
+    np.testing.assert_array_less((0.999, -1.201), (zooms.min(), -zooms.max()))
+    assert zooms.max() - zooms.min() > 0.19
+    centres = np.stack([warp.grid[0, 14:16, 14:16].mean((0, 1)).numpy() for warp in warps])
+    assert (np.ptp(centres, axis=0) > 2 * (1 - np.divide(crop, size)) * 0.95).all()
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+def test_a_turned_photograph_shows_the_places_that_identifiers_show(
+    dtype: type, flip: bool
+) -> None:
+    size = (90, 50)
+    places = np.stack(np.meshgrid(np.arange(90), np.arange(50)))
+    warp = turned(size, (64, 40), 3, flip)
+    kept = np.dtype(np.float32 if np.dtype(dtype).kind == "f" else dtype)
+    photo = transforms.warp(places.astype(dtype), warp, kept, smooth=True)
+    ids = transforms.warp(places.astype(np.int32), warp, np.dtype(np.int32), smooth=False)
+    assert photo.numpy().dtype == kept
+    assert photo.shape == ids.shape == (2, 40, 64)
+    # Half a pixel, rounding, and what a bicubic curve strays from a straight line.
+    assert (photo.float() - ids).abs().max() < (0.6 if kept.kind == "f" else 1.01)
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_turned_photograph_does_not_wrap_around(dtype: type, white: int) -> None:
+    """Bicubic curves leave the range beside an edge."""
+    squares = (np.indices((1, 40, 40)).sum(0) // 6 % 2 * white).astype(dtype)
+    warp = turned((40, 40), (40, 40), 1)
+    smooth, nearest = (
+        transforms.warp(squares, warp, squares.dtype, smooth=smooth).double()
+        for smooth in (True, False)
+    )
+    far_from_edges = -max_pool2d(-nearest, 3, 1) == max_pool2d(nearest, 3, 1)
+    difference = (smooth - nearest)[:, 1:-1, 1:-1].abs()
+    assert difference[far_from_edges].max() < 0.2 * white
+
+
+@pytest.mark.parametrize(
+    ("dtype", "black", "white"), [("uint8", 0, 255), ("uint16", 0, 65535), ("float32", -1, 1)]
+)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_colours_follow_their_factors(dtype: str, black: int, white: int, channels: int) -> None:
+    levels = np.random.default_rng(0).random((1, channels, 8, 8))
+    of_type = (levels * (white - black) + black).astype(dtype)
+    levels = (of_type.astype(np.float64) - black) * 0.8
+    if channels == 3:
+        levels = levels.mean(1, keepdims=True) + (levels - levels.mean(1, keepdims=True)) * 1.2
+    expected = levels.mean() + (levels - levels.mean()) * 1.1 + black
+    result = transforms.recoloured(torch.from_numpy(of_type), Colours(0.8, 1.1, 1.2))
+    rounding = 1e-6 if dtype == "float32" else 0.51
+    np.testing.assert_allclose(result.double(), expected.clip(black, white), atol=rounding)
+    assert result.numpy().dtype == dtype
+    same = transforms.recoloured(torch.from_numpy(of_type), Colours(1, 1, 1))
+    np.testing.assert_allclose(same.numpy(), of_type, atol=1e-6)
+    bright = transforms.recoloured(torch.from_numpy(of_type), Colours(1.2, 1.2, 1.2)).double()
+    assert bright.min() >= black and bright.max() <= white
+
+
+def test_factors_are_drawn_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.array([transforms.draw_colours(rng) for _ in range(300)])
+    assert (drawn.min(0) >= 0.8).all() and (drawn.min(0) < 0.82).all()
+    assert (drawn.max(0) <= 1.2).all() and (drawn.max(0) > 1.18).all()
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(3)).max() < 0.2

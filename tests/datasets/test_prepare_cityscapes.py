@@ -88,6 +88,7 @@ def test_again_it_adds_what_is_new_and_replaces_nothing_unasked(
     assert_prepared(out)
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_one_line_and_nothing_is_made(download: Path, tmp_path: Path) -> None:
     command = [sys.executable, PROGRAM, "--root", download, "--out", tmp_path / "city"]
 

@@ -11,7 +11,9 @@ import torch
 from programs import run_train, tiny_run, write_tiny_data
 
 from pix2pixhd.engine.collapse import ADVICE, BLIND, LOSSES, NEAR, PICTURES, CollapseWatch
+from pix2pixhd.engine.training import watch_of
 from pix2pixhd.models.gan_losses import GAN_LOSSES
+from pix2pixhd.options.parsing import parse_train
 
 RANDOM = np.random.default_rng(0)
 Pictures = dict[str, np.ndarray]
@@ -61,6 +63,9 @@ def test_a_loss_without_trivial_values_is_not_watched() -> None:
     terms = {"D_real": 0.0, "D_fake": 0.0}
     assert not fed(CollapseWatch("own", 2).losses, [terms] * (2 * LOSSES))
     assert not fed(CollapseWatch("lsgan", 2).losses, [{"G_GAN": 0.0}] * (2 * LOSSES))
+    segmentation = watch_of(parse_train(["--netD", "segmentation"]))
+    assert not fed(segmentation.losses, [terms] * (2 * LOSSES))
+    assert fed(watch_of(parse_train([])).losses, [terms] * (2 * LOSSES))
     nan = {"D_real": float("nan"), "D_fake": 0.0}
     assert not fed(CollapseWatch("lsgan", 2).losses, [nan] * (2 * LOSSES))
 

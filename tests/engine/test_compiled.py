@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,20 @@ from pix2pixhd.util.batch import Batch
 COMPILES = Runtime(torch.device("cpu"), compiles=True)
 FEATURES = {"nef": 2, "n_downsample_E": 1}
 LOCAL = {"netG": "local", "num_D": 3}
+REMEDIES = {"upsample": "resize", "pad_down": "reflect", "z_dim": 2}
 FULL, HALF = torch.float32, torch.bfloat16
 CASES: dict[str, tuple[dict[str, Any], bool, torch.dtype]] = {
     "global": ({}, False, FULL),
-    "local": (LOCAL, False, FULL),
+    "local, remedies": (LOCAL | REMEDIES, False, FULL),
     "local, checkpointed": (LOCAL, True, FULL),
     "local, checkpointed, in bfloat16": (LOCAL, True, HALF),
     "instance features, in bfloat16": ({"instance_feat": True, **FEATURES}, False, HALF),
     "label features": ({"label_feat": True, **FEATURES}, False, FULL),
     "label features, checkpointed": ({"label_feat": True, **FEATURES}, True, FULL),
 }
+QUICK = ("local, remedies", "instance features, in bfloat16")
+MARKED = [pytest.param(c, marks=[] if c in QUICK else pytest.mark.slow) for c in CASES]
+SEGMENTATION = {"netD": "segmentation", "ndf": 1, "diffaug": "color,translation,cutout"}
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +80,7 @@ def batch_of(width: int = 48, seed: int = 0) -> Batch:
     return tiny_batch(size=(32, width), count=1, seed=seed)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", MARKED)
 def test_the_whole_step_is_captured(case: str) -> None:
     """Without a break; and once for all batches of a size."""
     flags, checkpointed, dtype = CASES[case]
@@ -85,8 +90,23 @@ def test_the_whole_step_is_captured(case: str) -> None:
     for seed in range(2):
         batch = batch_of(seed=seed)
         with torch.compiler.set_stance("fail_on_recompile" if seed else "default"):
+            torch.manual_seed(seed)  # of noise
             found = compute(batch)
+        torch.manual_seed(seed)
         expect_equal(found, compute_gradients(model, runtime, batch))
+
+
+@pytest.mark.slow
+def test_the_segmentation_discriminator_and_diffaug_are_captured() -> None:
+    model = model_with(SEGMENTATION)
+    compute = CompiledGradients(model, COMPILES)
+    for seed in range(2):
+        batch = batch_of(seed=seed)
+        torch.manual_seed(seed)
+        with torch.compiler.set_stance("fail_on_recompile" if seed else "default"):
+            found = compute(batch)
+        torch.manual_seed(seed)
+        expect_equal(found, compute_gradients(model, COMPILES, batch))
 
 
 def test_the_perceptual_loss_and_the_scale_are_captured() -> None:
@@ -97,6 +117,23 @@ def test_the_perceptual_loss_and_the_scale_are_captured() -> None:
         with torch.compiler.set_stance("fail_on_recompile" if scale < 64 else "default"):
             found = compute(batch_of(), scale)
         expect_equal(found, compute_gradients(model, COMPILES, batch_of(), scale=scale))
+
+
+def test_steps_of_the_power_method_are_captured() -> None:
+    """Of spectral normalisation: each compiled step takes those that an eager one does."""
+    model = model_with({"spectral_norm": "GD", "num_D": 1, "n_layers_D": 1, "n_blocks_global": 0})
+    runtime = Runtime(torch.device("cpu"), HALF, compiles=True)
+    compute = CompiledGradients(model, runtime)
+    for seed in range(2):
+        batch, before = batch_of(seed=seed), deepcopy(model.state_dict())
+        with torch.compiler.set_stance("fail_on_recompile" if seed else "default"):
+            found = compute(batch)
+        after = deepcopy(model.state_dict())
+        model.load_state_dict(before)
+        expect_equal(found, compute_gradients(model, runtime, batch))
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
+        assert any(not torch.equal(value, before[name]) for name, value in after.items())
 
 
 def test_parameters_that_are_trained_later_are_captured_then() -> None:

@@ -181,6 +181,8 @@ def test_checkpoints_are_told(epoch: str, chosen: str, tmp_path: Path) -> None:
     told, warning = read_checkpoint(replaced(TestOptions(), changes))
     assert (told["file"], told["chosen"]) == (f"{epoch}_net_G_ema.pth", chosen)
     assert len(told["hash"]) == 12 and not warning
+    raw, _ = read_checkpoint(replaced(TestOptions(), changes | {"ema": False}))
+    assert raw["file"] == f"{epoch}_net_G.pth" and raw["hash"] != told["hash"]
 
 
 def test_a_damaged_note_of_the_best_is_told(tmp_path: Path) -> None:

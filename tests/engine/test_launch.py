@@ -161,9 +161,14 @@ SAVING = """
     sys.exit(128 + stop.received)"""
 
 
-@pytest.mark.parametrize("to_all", [False, True])
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code", "to_all"),
+    [
+        (signal.SIGINT, 130, True),
+        (signal.SIGTERM, 143, False),
+        (signal.SIGTERM, 143, True),
+        (signal.SIGHUP, 129, False),
+    ],
 )
 def test_signals_are_passed_on_and_waited_for(
     number: signal.Signals, code: int, to_all: bool, start: Start, tmp_path: Path
@@ -179,6 +184,7 @@ def test_signals_are_passed_on_and_waited_for(
     assert {file.name for file in tmp_path.glob("saved*")} == {"saved0", "saved1"}
 
 
+@pytest.mark.slow
 def test_a_second_sigterm_does_not_abort_a_save(start: Start, tmp_path: Path) -> None:
     process = start(2, SAVING)
     wait_until(process, "ready")
@@ -190,6 +196,7 @@ def test_a_second_sigterm_does_not_abort_a_save(start: Start, tmp_path: Path) ->
     assert len(list(tmp_path.glob("saved*"))) == 2
 
 
+@pytest.mark.slow
 def test_the_second_ctrl_c_ends_those_that_hear_nothing(start: Start) -> None:
     deaf = "signal.signal(2, signal.SIG_IGN); os.write(1, b'ready\\n'); time.sleep(60)"
     process = start(2, deaf)
@@ -209,6 +216,7 @@ def test_ctrl_c_while_pytorch_is_loaded_is_quiet(start: Start) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_early", [False, True])
 def test_they_end_when_their_parent_is_killed(start: Start, tmp_path: Path, is_early: bool) -> None:
     """Also if it dies before PyTorch has asked the kernel to tell them, and if SIGINT is ignored,

@@ -17,7 +17,9 @@ from pix2pixhd.models.conditioning import condition
 from pix2pixhd.models.gan_losses import feature_matching, over_scales
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.train_options import ScheduleOptions
 from pix2pixhd.util.batch import Batch
+from train import set_learning_rates
 
 LR = 2e-4
 
@@ -28,17 +30,17 @@ def plain_gradients(
     """Losses and gradients in three discriminator passes and two whole backward passes."""
     given = condition(batch.label, batch.inst, model.label_nc)
     fake = model.generate(batch)
-    shown = model.pool.query(torch.cat([given, fake.detach()], dim=1))
+    shown = model.adversary.pool.query(torch.cat([given, fake.detach()], dim=1))
     on_shown = model.netD(shown)
     pred_real = model.netD(torch.cat([given, batch.image], dim=1))
     pred_fake = model.netD(torch.cat([given, fake], dim=1))
-    terms = {"G_GAN": over_scales(pred_fake, model.gan.for_generator)}
-    if model.use_feature_matching:
+    terms = {"G_GAN": over_scales(pred_fake, model.adversary.gan.for_generator)}
+    if model.adversary.matches_features:
         terms["G_GAN_Feat"] = model.loss_weights["G_GAN_Feat"].logged * feature_matching(
             pred_fake, pred_real
         )
     loss_G = sum(terms.values())
-    judge = model.gan.for_discriminator
+    judge = model.adversary.gan.for_discriminator
     terms["D_real"] = over_scales(pred_real, lambda logits: judge(logits, is_real=True))
     terms["D_fake"] = over_scales(on_shown, lambda logits: judge(logits, is_real=False))
     loss_D = (terms["D_real"] + terms["D_fake"]) * 0.5
@@ -82,11 +84,15 @@ def test_one_pass_step_is_the_plain_step(
     flags = {"gan_loss": gan_loss, "ganFeat_loss": matching, "pool_size": pool_size, "norm": norm}
     model, batch = tiny_model(seed=1, **flags), tiny_batch(count=1)
     for seed in range(pool_size):
-        model.pool.query(torch.randn(1, 8, 16, 24, generator=torch.Generator().manual_seed(seed)))
+        model.adversary.pool.query(
+            torch.randn(1, 8, 16, 24, generator=torch.Generator().manual_seed(seed))
+        )
     terms, expected = plain_gradients(deepcopy(model), batch)
     if pool_size:  # the discriminators are shown another fake than the one they judge
         outputs = deepcopy(model)(batch)
-        assert not torch.equal(outputs.pred_pool[0][-1], outputs.pred_fake[0][-1])
+        assert not torch.equal(
+            outputs.judgement.pred_pool[0][-1], outputs.judgement.pred_fake[0][-1]
+        )
 
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     found_terms = take_step(model, Watched(model, LR, beta1=0.5), batch)
@@ -147,6 +153,17 @@ def test_setting_the_learning_rate_sets_both() -> None:
     assert [adam.param_groups[0]["lr"] for adam in (optimizers.G, optimizers.D)] == [1e-5, 1e-5]
 
 
+def test_the_discriminators_learning_rate_falls_by_the_same_schedule() -> None:
+    optimizers = Optimizers(tiny_model(), LR, beta1=0.5)
+    schedule = ScheduleOptions(niter=1, niter_decay=2, lr=1.0, lr_D=4.0)
+    for epoch, rate in ((2, 1.0), (3, 0.5)):
+        set_learning_rates(optimizers, schedule, epoch)
+        assert optimizers.learning_rate == rate  # what logs show
+        assert optimizers.D.param_groups[0]["lr"] == 4 * rate
+    set_learning_rates(optimizers, ScheduleOptions(lr=0.5), epoch=1)
+    assert optimizers.D.param_groups[0]["lr"] == 0.5
+
+
 @pytest.mark.parametrize(("niter", "niter_decay"), [(3, 4), (1, 1), (0, 5), (4, 0), (100, 100)])
 def test_learning_rate(niter: int, niter_decay: int) -> None:
     rate = LR
@@ -193,7 +210,7 @@ def test_mixed_precision_step() -> None:
     result = gradients_of(model, runtime, outputs, "GD", optimizers.scale())
     optimizers.update(result.gradients)
     assert optimizers.scaler.get_scale() == 64.0  # nothing overflowed
-    assert outputs.pred_fake[0][-1].dtype == torch.float16
+    assert outputs.judgement.pred_fake[0][-1].dtype == torch.float16
     assert outputs.fake.dtype == torch.float32  # float16 is too coarse for the image itself
     for name, term in result.terms.items():
         assert term.item() == pytest.approx(terms[name].item(), rel=2e-2), name
@@ -262,13 +279,13 @@ def test_a_scale_that_vanishes_is_told_once() -> None:
     assert optimizers.warning() is None
 
 
-def test_beta1_given_to_a_resumed_run_wins() -> None:
+def test_betas_given_to_a_resumed_run_win() -> None:
     model = tiny_model()
     saved = Optimizers(model, LR, beta1=0.5).state_dict()
-    resumed = Optimizers(model, LR, beta1=0.9)
+    resumed = Optimizers(model, LR, beta1=0.9, beta2=0.99)
     resumed.load_state_dict(saved)
-    assert resumed.G.param_groups[0]["betas"] == (0.9, 0.999)
-    assert resumed.D.param_groups[0]["betas"] == (0.9, 0.999)
+    assert resumed.G.param_groups[0]["betas"] == (0.9, 0.99)
+    assert resumed.D.param_groups[0]["betas"] == (0.9, 0.99)
 
 
 def test_moments_of_biases_that_are_no_longer_trained_are_passed_by() -> None:

@@ -53,6 +53,7 @@ architectures = st.fixed_dictionaries(
         "feat_num": st.integers(1, 5),
         "n_downsample_E": sizes,
         "nef": sizes,
+        "upsample": st.sampled_from(["deconv", "resize"]),
     }
 )
 
@@ -99,6 +100,7 @@ INPUTS = [
     ("--label_nc 0 --input_nc 1 --no_instance", "--label_nc 0", "--input_nc 1 --no_instance"),
     ("--label_nc 0 --input_nc 7 --no_instance", "--label_nc 0 --no_instance", "--input_nc 7"),
     ("--label_nc 0 --input_nc 7", "--input_nc 7", "--label_nc 0"),
+    ("--label_nc 12 --z_dim 3", "--label_nc 12 --z_dim 3", ""),
 ]
 
 

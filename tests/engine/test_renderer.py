@@ -20,6 +20,7 @@ from pix2pixhd.models import create_model
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.test_options import TestOptions
+from pix2pixhd.util.checkpoint import load_tensors, save_tensors
 from pix2pixhd.util.image import image_to_values
 
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
@@ -60,6 +61,26 @@ def rendered(root: Path, name: str, *flags: str) -> np.ndarray:
     return np.asarray(Image.open(file))
 
 
+def test_the_average_renders_where_a_run_has_one(root: Path) -> None:
+    maps, folder = (read(root, "label"), read(root, "inst")), root / "ck/averaged"
+    shutil.copytree(root / "ck/tiny", folder)
+    raw = load(root, "averaged")(*maps)
+    weights = load_tensors(folder / "latest_net_G.pth")
+    average = {name: 0.5 * tensor for name, tensor in weights.items()}
+    save_tensors(average, folder / "latest_net_G_ema.pth")
+    found = load(root, "averaged")(*maps)
+    assert not np.array_equal(found, raw)
+    assert np.array_equal(load(root, "averaged", ema=False)(*maps), raw)
+    for file, expected in (("latest_net_G_ema", found), ("latest_net_G", raw)):
+        model = pix2pixhd.load(folder / f"{file}.pth", device="cpu")
+        assert np.array_equal(model(*maps), expected)
+    assert not np.array_equal(*(rendered(root, "averaged", *f) for f in ((), ("--no_ema",))))
+    note = (root / "results/averaged/test_latest/index.html").read_text()
+    assert "by the average of the weights" in note
+    page = root / "results--no_ema/averaged/test_latest_no_ema/index.html"
+    assert "without the average of the weights" in page.read_text()
+
+
 @pytest.mark.parametrize("how", ["name", "file", "file elsewhere"])
 def test_it_renders_what_the_program_does(
     root: Path, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
@@ -91,6 +112,21 @@ def test_features_are_of_clusters_of_a_photograph_or_given(root: Path) -> None:
     assert features.shape == (12, 20, 2)
     for same in (features, features.transpose(2, 0, 1)):
         assert np.array_equal(model(label, inst, features=same), encoded)
+
+
+def test_noise_is_drawn_by_name_and_style(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=1)
+    write_tiny_data(tmp_path, phase="test", count=2)
+    flags = ("--niter", "1", "--niter_decay", "0", "--no_html", "--z_dim", "3")
+    assert run_train(*tiny_run(tmp_path), *flags).code == 0
+    model, maps = load(tmp_path), [read(tmp_path, kind, 1) for kind in ("label", "inst")]
+    first, second = (model(*maps, name="scene_1", style=style) for style in range(2))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, rendered(tmp_path, "tiny", "--styles", "2"))
+    [file] = tmp_path.glob("results*/tiny/test_latest_2styles/images/scene_1_*_image_2.png")
+    assert np.array_equal(second, np.asarray(Image.open(file)))
+    assert not np.array_equal(first, model(*maps, name="scene_0"))
+    assert not np.array_equal(first, load(tmp_path, seed=1)(*maps, name="scene_1"))
 
 
 def test_labels_without_clusters_are_warned_of_where_they_are_used(root: Path) -> None:
@@ -152,7 +188,7 @@ def test_wrong_arguments(
 
 
 NOT_LOADED: list[tuple[str, dict[str, Any], str]] = [
-    ("nobody", {}, "there is no such run; .* has styled, tiny"),
+    ("nobody", {}, "there is no such run; .* has .*styled, tiny"),
     ("tiny", {"epoch": 7}, "no weights of epoch '7'"),
     ("none.pth", {}, "there is no file none.pth"),
     ("tiny", {"ngf": 8}, "--ngf 8: the run 'tiny' .* was trained with --ngf 4"),

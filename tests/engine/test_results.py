@@ -68,9 +68,25 @@ def test_each_way_of_rendering_has_a_folder_of_its_own(flags: str, parts: list[s
     assert list(ways_apart(*options_of(*flags.split()))) == parts
 
 
+@pytest.mark.parametrize("has_average", [True, False])
+def test_without_the_average_that_a_run_has(has_average: bool) -> None:
+    save_run()
+    if has_average:
+        Path("checkpoints/street/7_net_G_ema.pth").touch()
+    for flags, parts in (("--no_ema", ["no_ema"]), ("", []), ("--no_ema --which_epoch 6", [])):
+        options = options_of("--which_epoch", "7", *flags.split())
+        assert list(ways_apart(*options)) == (parts if has_average else [])
+
+
 def test_no_features_no_draws() -> None:
     save_run()
     assert ways_apart(*options_of("--seed", "3", "--cluster_path", "c.npz")) == {}
+
+
+def test_draws_of_noise_have_folders_too() -> None:
+    save_run("--z_dim", "4")
+    drawn = options_of("--styles", "2", "--seed", "3", "--cluster_path", "c.npz")
+    assert list(ways_apart(*drawn)) == ["2styles", "seed3"]
 
 
 def test_scripts_for_published_weights_keep_their_folder() -> None:

@@ -193,6 +193,7 @@ def test_what_cannot_be_learnt_from_is_told(data: Path, tmp_path: Path) -> None:
         (["--out="], "--out: not given"),
         (["--out", "."], "--out .: is a folder"),
         (["--batchSize", "1"], "--batchSize 1: must be 2 or more"),
+        (["--augment"], "--augment: is for train.py"),
         (["--fineSize", "16"], "--fineSize 16: must be 32 or more"),
         (["--gpu_ids", "0,1"], "--gpu_ids '0,1': must be one"),
         (["--label_nc", "0"], "--label_nc 0: must be a whole number from 2"),

@@ -14,9 +14,11 @@ from shared_data import shared
 from tiny_models import take_step, tiny_batch, tiny_model
 
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.render import render
 from pix2pixhd.engine.state import Progress, TrainingState
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
+from pix2pixhd.models.spectral import plain_copy, plain_state_dict
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.util.checkpoint import load_tensors, network_file, save_tensors
 from pix2pixhd.util.errors import UserError
@@ -54,13 +56,14 @@ def everything(run: TrainingState) -> dict[str, Any]:
     return {
         "model": run.model.state_dict(),
         "optimizers": run.optimizers.state_dict(),
-        "pool": run.model.pool.state_dict(),
+        "pool": run.model.adversary.pool.state_dict(),
         "random": torch.get_rng_state(),
     }
 
 
-def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    run = new_run(tmp_path)
+@pytest.mark.parametrize("spectral_norm", ["none", "GD"])
+def test_a_restored_run_goes_on_bit_for_bit(spectral_norm: str, tmp_path: Path) -> None:
+    run = new_run(tmp_path, spectral_norm=spectral_norm)
     train(run, range(3))
     run.optimizers.set_learning_rate(5e-4)
     run.save(Progress(2, 6))
@@ -68,7 +71,7 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     saved = deepcopy(everything(run))
     train(run, range(3, 5))
 
-    again = new_run(tmp_path, seed=9)
+    again = new_run(tmp_path, seed=9, spectral_norm=spectral_norm)
     torch.manual_seed(77)
     assert again.restore() == (Progress(2, 6), [])
     assert_same(everything(again), saved)
@@ -107,6 +110,43 @@ def test_weights_alone_restore_with_a_note(tmp_path: Path) -> None:
         assert_same(again.model.state_dict(), run.model.state_dict())
     (tmp_path / "iter.txt").unlink()
     assert new_run(tmp_path).restore()[0] == Progress()
+
+
+@pytest.mark.parametrize(("before", "now"), [("none", "D"), ("GD", "D")])
+def test_a_state_goes_on_with_the_spectral_norm_it_had(
+    before: str, now: str, tmp_path: Path
+) -> None:
+    run = new_run(tmp_path, spectral_norm=before)
+    run.save(Progress(2))
+    run.wait()
+    with pytest.raises(UserError, match=r"latest_state\.pth \([GD]\): .* another --spectral_norm"):
+        new_run(tmp_path, spectral_norm=now).restore()
+
+
+@pytest.mark.parametrize("how", ["--continue_train", "--load_pretrain"])
+def test_plain_weights_go_into_networks_that_are_normalised(how: str, tmp_path: Path) -> None:
+    """Files have the usual names, whether they are of such networks or not."""
+    run = new_run(tmp_path, spectral_norm="GD")
+    train(run, range(1))
+    run.save(Progress(2), epochs=["1"])
+    run.wait()
+    for letter, network in new_run(tmp_path).model.trained_networks().items():
+        weights = load_tensors(network_file(tmp_path, "1", letter))
+        assert weights.keys() == network.state_dict().keys()
+    again = new_run(tmp_path, seed=9, spectral_norm="GD")
+    if how == "--continue_train":
+        again.restore("1")
+    else:
+        assert "; 0 new" in again.start_from(tmp_path, "1")[1]
+    expected = render(run.model, tiny_batch())
+    torch.testing.assert_close(render(again.model, tiny_batch()), expected, rtol=0, atol=1e-2)
+    with_average(again)
+    train(again, range(1))
+    copied = again._begin_average("G_ema", "file")
+    assert copied.endswith("G_ema begins as a copy of G")
+    assert_same(
+        dict(again.model.averaged["G_ema"].state_dict()), plain_state_dict(again.model.netG)
+    )
 
 
 def test_a_checkpoint_of_the_reference_restores() -> None:
@@ -311,14 +351,14 @@ def test_a_save_that_failed_is_told_by_the_next(tmp_path: Path) -> None:
 
 def test_earlier_fakes_leave_their_device() -> None:
     """A state dict that named a GPU would be read back onto that one, absent or another rank's."""
-    pool = tiny_model(pool_size=1).pool
+    pool = tiny_model(pool_size=1).adversary.pool
     pool.images = [torch.zeros(1, device="meta")]
     with pytest.raises(NotImplementedError):  # meta tensors cannot be copied: so it was tried
         pool.state_dict()
 
 
 def with_average(run: TrainingState) -> TrainingState:
-    run.model.averaged["G_ema"] = deepcopy(run.model.netG)
+    run.model.averaged["G_ema"] = plain_copy(run.model.netG)
     return run
 
 
@@ -335,6 +375,18 @@ def test_an_average_is_saved_and_restored_but_not_trained(tmp_path: Path) -> Non
         again = with_average(new_run(tmp_path, seed=9))
         again.restore()
         assert_same(dict(again.model.averaged["G_ema"].state_dict()), dict(average))
+
+
+def test_a_run_that_goes_on_without_an_average_leaves_no_old_one(tmp_path: Path) -> None:
+    """Programs that render would take it; that of an epoch before belongs to its weights."""
+    run = with_average(new_run(tmp_path))
+    run.save(Progress(2), epochs=["latest", "1"])
+    run.wait()
+    again = new_run(tmp_path)
+    again.restore()
+    again.save(Progress(2, 2))
+    again.wait()
+    assert [file.name for file in tmp_path.glob("*_ema.pth")] == ["1_net_G_ema.pth"]
 
 
 @pytest.mark.parametrize("with_state", [True, False])

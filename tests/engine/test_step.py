@@ -18,8 +18,9 @@ from pix2pixhd.engine.distributed import wrap_ddp
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.step import Recipe, UpdateOrder, compute_gradients, gradients_of, train_step
+from pix2pixhd.models.adversary import LossWeight
 from pix2pixhd.models.conditioning import condition
-from pix2pixhd.models.pix2pixhd import LossWeight, Pix2PixHDModel, StepOutputs
+from pix2pixhd.models.pix2pixhd import Pix2PixHDModel, StepOutputs
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.batch import Batch
@@ -179,7 +180,8 @@ def full_gradients(model: Pix2PixHDModel, batch: Batch) -> Gradients:
     """By a backward pass of each loss through everything, as losses are written down."""
     outputs = model(batch)
     given = condition(batch.label, batch.inst, model.label_nc)
-    seen = replace(outputs, pred_fake=model.netD(torch.cat([given, outputs.fake], dim=1)))
+    pred_fake = model.netD(torch.cat([given, outputs.fake], dim=1))
+    seen = replace(outputs, judgement=replace(outputs.judgement, pred_fake=pred_fake))
     found = {}
     for terms, letters in (
         (model.generator_terms(seen), "GE"),
@@ -249,7 +251,7 @@ def test_every_term_has_a_gradient_for_its_network(case: str) -> None:
 def test_a_term_without_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(options_of({}), seed=3)
     monkeypatch.setattr(
-        "pix2pixhd.models.pix2pixhd.feature_matching", lambda fake, real: torch.ones(())
+        "pix2pixhd.models.adversary.feature_matching", lambda fake, real: torch.ones(())
     )
     with pytest.raises(AssertionError, match="G_GAN_Feat: no gradient"):
         compute_gradients(model, CPU, tiny_batch())
@@ -293,7 +295,7 @@ def test_orders_of_updates(order: UpdateOrder, forwards: Literal[1, 2]) -> None:
 def test_scales_may_be_averaged() -> None:
     model, batch = model_of(options_of({"num_D": 2}), seed=3), tiny_batch()
     summed = compute_gradients(model, CPU, batch).terms
-    model.scale_reduction = "mean"
+    model.adversary.scale_reduction = "mean"
     averaged = compute_gradients(model, CPU, batch).terms
     for name in ("G_GAN", "D_real", "D_fake"):
         assert averaged[name].item() == pytest.approx(summed[name].item() / 2)

@@ -38,16 +38,16 @@ SIZES = [(1000, 371), (97, 96), (96, 700), (193, 1001)]
 class Local(Generator):
     """Sees one pixel at a time and has no statistics; remembers what it was given."""
 
-    def __init__(self, in_channels: int, stride: int = 8) -> None:
+    def __init__(self, in_channels: int, stride: int = 8, noise_dim: int = 0) -> None:
         super().__init__()
-        self.stride = stride
+        self.stride, self.noise_dim = stride, noise_dim
         self.layer = nn.Conv2d(in_channels, 3, kernel_size=1)
         self.seen: list[Tensor] = []
 
     def forward(
         self, maps: Tensor, features: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        x = joined(maps, features)
+        x = joined(maps, features, noise)
         self.seen.append(x)
         return torch.tanh(self.layer(x))
 
@@ -150,6 +150,14 @@ def test_a_local_generator_draws_the_same_in_tiles(size: tuple[int, int]) -> Non
     model, batch = local_model(), tiny_batch(size)
     whole = render(model, batch)
     torch.testing.assert_close(render_in_tiles(model, batch, None, 64), whole, rtol=0, atol=1e-6)
+
+
+def test_all_tiles_have_the_same_noise() -> None:
+    model = Pix2PixHDModel(Local(5 + 2, noise_dim=2), label_nc=4, use_instance=True)
+    batch, noise = tiny_batch((70, 131)), torch.randn(2, 2)
+    found = render_in_tiles(model, batch, None, 64, noise)
+    torch.testing.assert_close(found, render(model, batch, noise=noise), rtol=0, atol=1e-6)
+    assert not torch.allclose(found, render(model, batch, noise=-noise))
 
 
 def test_no_window_is_larger_than_a_tile() -> None:

@@ -55,6 +55,8 @@ def test_an_average_renders_in_the_place_of_its_network(run: Path) -> None:
     save_tensors(other.netG.state_dict(), network_file(run, "latest", "G_ema"))
     model = load_trained(OPTIONS, run, "latest", "G")
     assert torch.equal(model.netG.state_dict()["model.1.weight"], other.netG.model[1].weight)
+    raw, own = load_trained(OPTIONS, run, "latest", "G", ema=False), tiny_model(seed=3, **FLAGS)
+    assert torch.equal(raw.netG.state_dict()["model.1.weight"], own.netG.model[1].weight)
 
 
 def test_an_average_beside_its_network_renders_but_is_not_trained() -> None:

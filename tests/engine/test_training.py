@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from programs import metrics, run_train, tiny_run, write_tiny_data
-from tiny_models import CPU
+from tiny_models import CPU, TINY
+from torch import nn
 
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine import training
@@ -17,6 +19,7 @@ from pix2pixhd.engine.run_folder import locked
 from pix2pixhd.engine.world import World
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
+from pix2pixhd.util.checkpoint import load_tensors
 
 QUICK = ("--niter_decay", "0", "--print_freq", "1", "--no_html")
 
@@ -99,6 +102,19 @@ def test_vgg_looks_at_one_or_three_channels(
     assert len(said.splitlines()) == (0 if has_vgg else 1)
 
 
+def test_all_networks_begin_as_asked() -> None:
+    flags = {"init": "orthogonal", "init_gain": 0.5, "instance_feat": True, "nef": 2}
+    model = training.build_model(replaced(TrainOptions(), TINY | flags))
+    assert set(model.trained_networks()) == set("GDE")
+    for name, network in model.trained_networks().items():
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                rows = layer.weight.flatten(1)
+                rows = rows if rows.shape[0] <= rows.shape[1] else rows.T
+                expected = 0.25 * torch.eye(len(rows))
+                torch.testing.assert_close(rows @ rows.T, expected, msg=name)
+
+
 @pytest.mark.parametrize(("flags", "bits"), [((), 16), (("--output_bits", "8"), 8)])
 def test_results_have_the_depth_of_the_photographs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], bits: int
@@ -108,3 +124,19 @@ def test_results_have_the_depth_of_the_photographs(
     outcome = run_train(*tiny_run(tmp_path), *QUICK, "--niter", "1", *flags)
     assert outcome.code == 0, outcome.err
     assert json.loads((tmp_path / "ck/tiny/options.json").read_text())["output_bits"] == bits
+
+
+def test_adam_s_options_reach_the_optimizers(tmp_path: Path) -> None:
+    """Also those that a resumed run is given; logs show the generator's rate."""
+    write_tiny_data(tmp_path)
+    where, given = tiny_run(tmp_path), ("--lr", "0.002", "--lr_D", "0.008", "--beta2", "0.9")
+    for flags, rates, betas in (
+        (("--niter", "1", *given), (0.002, 0.008), (0.5, 0.9)),
+        (("--continue_train", "--niter", "2", "--lr_D", "0.004"), (0.002, 0.004), (0.5, 0.9)),
+    ):
+        assert run_train(*where, *QUICK, *flags).code == 0
+        state = load_tensors(tmp_path / "ck/tiny/latest_state.pth")["optimizers"]
+        for name, rate in zip("GD", rates, strict=True):
+            [group] = state[name]["param_groups"]
+            assert (group["lr"], group["betas"]) == (rate, betas)
+        assert metrics(tmp_path / "ck/tiny")[-1]["lr"] == rates[0]

@@ -7,25 +7,29 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
+from pix2pixhd.engine.runtime import arranges_weights
 from pix2pixhd.models import blocks
 from pix2pixhd.models.blocks import (
     NORM_LAYERS,
     Convolution,
     Float32Tanh,
     InstanceNorm,
+    Layers,
+    ReflectedConvolution,
     ReflectionPad,
     ResnetBlock,
     TransposedConvolution,
     average_pool,
     downsampling,
     first_convolution,
-    initialise,
     normalised,
     output_convolution,
     reflect_channels_last,
     upsampling,
 )
+from pix2pixhd.models.initialisation import initialise
 
 
 @pytest.mark.parametrize("norm", NORM_LAYERS)
@@ -51,10 +55,13 @@ def without_norm(channels: int) -> nn.Module:
 @pytest.mark.parametrize(
     ("layers", "reflects"),
     [
-        (first_convolution(2, 3, without_norm), True),
+        (first_convolution(2, 3, Layers(without_norm)), True),
         (output_convolution(2, 3), True),
         ([ResnetBlock(2, without_norm)], True),
-        (downsampling(2, without_norm), False),
+        (downsampling(2, Layers(without_norm)), False),
+        (downsampling(2, Layers(without_norm, pad_down="reflect")), True),
+        (upsampling(1, Layers(without_norm)), False),  # a grid
+        (upsampling(1, Layers(without_norm, upsample="resize")), True),
     ],
 )
 def test_padding(layers: list[nn.Module], reflects: bool) -> None:
@@ -64,22 +71,41 @@ def test_padding(layers: list[nn.Module], reflects: bool) -> None:
     initialise(network)
     for parameter in network.parameters():
         if parameter.dim() == 1:  # biases, which were drawn before the seed
-            nn.init.uniform_(parameter, -0.5, 0.5)
+            nn.init.uniform_(parameter, 0.2, 0.7)  # of more than 0, where ReLU hides nothing
     y = network(torch.ones(1, 2, 8, 8))
     assert torch.allclose(y, y[..., 2:3, 2:3].expand_as(y), atol=1e-5) == reflects
 
 
 def test_sampling_layers_halve_and_double() -> None:
-    norm = NORM_LAYERS["instance"]
     x = torch.randn(1, 4, 6, 10)
-    assert nn.Sequential(*downsampling(4, norm))(x).shape == (1, 8, 3, 5)
-    assert nn.Sequential(*upsampling(2, norm))(x).shape == (1, 2, 12, 20)
+    for layers in (Layers(), Layers(upsample="resize", pad_down="reflect")):
+        assert nn.Sequential(*downsampling(4, layers))(x).shape == (1, 8, 3, 5)
+        assert nn.Sequential(*upsampling(2, layers))(x).shape == (1, 2, 12, 20)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_enlarging_convolution(dtype: torch.dtype) -> None:
+    """Against its definition; also with final weights."""
+    convolution = ReflectedConvolution(4, 3, scale=2)
+    x = torch.randn(2, 4, 5, 6, dtype=dtype).to(memory_format=torch.channels_last)
+    large = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    weight, bias = convolution.weight.to(dtype), convolution.bias.to(dtype)
+    expected = F.conv2d(F.pad(large, (1, 1, 1, 1), mode="reflect"), weight, bias)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        results = [convolution(x)]
+    if arranges_weights(x.device):
+        convolution.is_final = True
+        with torch.inference_mode():
+            results.append(convolution.to(dtype)(x))
+    for found in results:
+        assert found.dtype == dtype and found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found, expected)
 
 
 def test_normalisation_and_relu_end_each_convolution() -> None:
     instance = NORM_LAYERS["instance"]
-    for layers in (first_convolution(4, 4, instance), downsampling(4, instance)):
-        kinds = [type(layer) for layer in layers[-2:]]
+    for modules in (first_convolution(4, 4, Layers()), downsampling(4, Layers())):
+        kinds = [type(module) for module in modules[-2:]]
         assert kinds == [InstanceNorm, nn.ReLU]
     assert type(output_convolution(4, 3)[-1]) is Float32Tanh
     assert not instance(4).state_dict()
@@ -104,22 +130,6 @@ def test_pyramid_pooling_does_not_count_padding() -> None:
             top, left = max(2 * row - 1, 0), max(2 * column - 1, 0)
             window = x[0, 0, top : 2 * row + 2, left : 2 * column + 2]
             assert torch.isclose(y[0, 0, row, column], window.mean(), atol=1e-6)
-
-
-def test_initial_weights() -> None:
-    torch.manual_seed(0)
-    conv, transposed = nn.Conv2d(32, 64, 3), nn.ConvTranspose2d(64, 32, 3)
-    norm = nn.BatchNorm2d(4096)
-    nn.init.ones_(norm.bias)
-    biases = conv.bias.clone()
-    initialise(nn.Sequential(conv, nn.Sequential(transposed), norm))
-    for layer in (conv, transposed):
-        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
-        assert layer.weight.mean().item() == pytest.approx(0.0, abs=1e-3)
-    assert norm.weight.mean().item() == pytest.approx(1.0, abs=2e-3)
-    assert norm.weight.std().item() == pytest.approx(0.02, rel=0.1)
-    assert not norm.bias.any()
-    assert torch.equal(conv.bias, biases)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -237,9 +247,10 @@ def test_reflection_padding_in_two_steps_is_the_same() -> None:
 @pytest.mark.parametrize(
     "network",
     [
-        nn.Sequential(*first_convolution(5, 16, NORM_LAYERS["instance"])),
+        nn.Sequential(*first_convolution(5, 16, Layers())),
         nn.Sequential(*output_convolution(16, 3)),
         Convolution(5, 3, 4, stride=2, padding=2),
+        ReflectedConvolution(5, 3, scale=2),
     ],
 )
 def test_channels_filled_up_for_tensor_cores_change_nothing(

@@ -8,9 +8,19 @@ import pytest
 import torch
 from shared_data import shared
 
-from pix2pixhd.models.blocks import NORM_LAYERS, initialise
+from pix2pixhd.models import create_encoder
+from pix2pixhd.models.blocks import (
+    NORM_LAYERS,
+    Convolution,
+    Layers,
+    ReflectedConvolution,
+    TransposedConvolution,
+)
 from pix2pixhd.models.encoder import Encoder
+from pix2pixhd.models.initialisation import initialise
 from pix2pixhd.models.segments import instance_average
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import replaced
 
 
 def test_names_and_shapes_are_those_of_published_checkpoints() -> None:
@@ -28,7 +38,9 @@ def test_features_are_bounded_and_train_every_parameter(
     norm: str, in_channels: int, feat_num: int
 ) -> None:
     torch.manual_seed(0)
-    encoder = Encoder(in_channels, feat_num, nef=2, n_downsample=2, norm=norm)
+    encoder = Encoder(
+        in_channels, feat_num, nef=2, n_downsample=2, layers=Layers(NORM_LAYERS[norm])
+    )
     initialise(encoder)
     image = torch.rand(2, in_channels, 2 * encoder.stride, 3 * encoder.stride) * 2 - 1
     ids = torch.randint(0, 3, (2, 1, *image.shape[2:]))
@@ -42,3 +54,11 @@ def test_features_are_bounded_and_train_every_parameter(
             continue
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+
+
+def test_the_options_choose_its_layers() -> None:
+    options = replaced(ModelOptions(), {"n_downsample_E": 1, "upsample": "resize"})
+    network = create_encoder(options).model
+    assert [type(network[n]) for n in (4, 7)] == [Convolution, ReflectedConvolution]
+    network = create_encoder(replaced(options, {"upsample": "deconv", "pad_down": "reflect"})).model
+    assert [type(network[n]) for n in (4, 7)] == [ReflectedConvolution, TransposedConvolution]

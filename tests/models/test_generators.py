@@ -6,14 +6,25 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
+from torch import nn
 
-from pix2pixhd.models.blocks import NORM_LAYERS, average_pool, initialise
-from pix2pixhd.models.generators import GENERATORS, Generator
+from pix2pixhd.models.blocks import (
+    NORM_LAYERS,
+    Convolution,
+    ReflectedConvolution,
+    TransposedConvolution,
+    average_pool,
+)
+from pix2pixhd.models.generators import GENERATORS, Generator, joined
+from pix2pixhd.models.initialisation import initialise
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import replaced
 
 CASES = [(name, {}) for name in GENERATORS] + [("local", {"n_local_enhancers": 2})]
+REMEDIES = {"upsample": "resize", "pad_down": "reflect"}
+CASES += [(name, REMEDIES | {"z_dim": 3}) for name in GENERATORS]
 MAPS, FEATURES = 4, 1  # channels
+TINY = {"ngf": 2, "n_downsample_global": 2, "n_blocks_global": 1}
 every_generator = pytest.mark.parametrize(
     ("name", "changes"), CASES, ids=lambda value: value if isinstance(value, str) else ""
 )
@@ -23,8 +34,7 @@ dropout_or_not = pytest.mark.parametrize("use_dropout", [False, True])
 
 def build(name: str, changes: dict[str, Any]) -> Generator:
     torch.manual_seed(0)
-    tiny = {"netG": name, "ngf": 2, "n_downsample_global": 2, "n_blocks_global": 1}
-    options = replaced(ModelOptions(), tiny | changes)
+    options = replaced(ModelOptions(), TINY | {"netG": name} | changes)
     generator = GENERATORS[name](options, MAPS, FEATURES)
     initialise(generator)
     return generator
@@ -106,6 +116,42 @@ def test_dropout_keeps_the_keys(name: str, changes: dict[str, Any]) -> None:
     assert list(plain.state_dict()) == list(dropping.state_dict())
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_noise_is_the_same_for_all_pixels_and_joined_to_the_maps(name: str) -> None:
+    generator = build(name, {"z_dim": 3})
+    maps, features, noise = inputs_for(generator)
+    planes = noise[:, :, None, None] * torch.ones(2, 3, *maps.shape[2:])
+    of_planes = GENERATORS[name](
+        replaced(ModelOptions(), TINY | {"netG": name}), MAPS, FEATURES + 3
+    )
+    of_planes.load_state_dict(generator.state_dict())
+    image = generator(maps, features, noise)
+    assert torch.equal(image, of_planes(maps, torch.cat([features, planes], dim=1)))
+    assert not torch.equal(image, generator(maps, features, -noise))
+
+
+@pytest.mark.parametrize("like", [torch.contiguous_format, torch.channels_last])
+def test_what_is_joined_is_like_the_maps(like: torch.memory_format) -> None:
+    maps = torch.rand(2, 4, 5, 6).to(torch.bfloat16, memory_format=like)
+    for more in ([torch.rand(2, 3)], [torch.rand(2, 1, 5, 6), None, torch.rand(2, 2)]):
+        found = joined(maps, *more)
+        assert found.shape == (2, 7, 5, 6) and found.dtype == torch.bfloat16
+        assert found.is_contiguous(memory_format=like)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_remedies_keep_the_keys_and_leave_no_transposed_convolution(name: str) -> None:
+    plain, other = build(name, {}), build(name, REMEDIES)
+    assert list(plain.state_dict()) == list(other.state_dict())
+    halvings = plain.stride.bit_length() - 1
+    for generator, transposed in ((plain, halvings), (other, 0)):
+        modules = list(generator.modules())
+        assert sum(isinstance(m, TransposedConvolution) for m in modules) == transposed
+        halving = [m for m in modules if isinstance(m, Convolution) and m.stride == (2, 2)]
+        is_reflected = [isinstance(m, ReflectedConvolution) for m in halving]
+        assert is_reflected == [generator is other] * halvings
+
+
 @every_generator
 def test_channels_in_and_out(name: str, changes: dict[str, Any]) -> None:
     generator = build(name, changes | {"output_nc": 1})
@@ -135,3 +181,13 @@ def test_outermost_prefixes_name_the_last_stage() -> None:
         if name.startswith(generator.outermost_prefixes)
     }
     assert outermost == {"model2_1", "model2_2"}
+
+
+def test_unet_has_a_path_at_full_resolution() -> None:
+    """Nothing comes up to it, and yet the image is made of the maps."""
+    generator = build("unet", {})
+    for up in generator.up:
+        nn.init.zeros_(up[0].weight)
+    maps, features, _ = inputs_for(generator)
+    image, other = generator(maps, features), generator(maps.flip(-1), features)
+    assert (image - other).abs().max() > 0.01

@@ -66,9 +66,9 @@ def test_discriminators_see_condition_and_image() -> None:
     given = condition(batch.label, batch.inst, 4)
     pred_real = model.netD(torch.cat([given, batch.image], dim=1))
     pred_fake = model.netD(torch.cat([given, model.generate(batch)], dim=1))
-    assert torch.equal(outputs.pred_real[1][-1], pred_real[1][-1])
-    assert torch.equal(outputs.pred_fake[1][-1], pred_fake[1][-1])
-    assert outputs.pred_pool is outputs.pred_fake
+    assert torch.equal(outputs.judgement.pred_real[1][-1], pred_real[1][-1])
+    assert torch.equal(outputs.judgement.pred_fake[1][-1], pred_fake[1][-1])
+    assert outputs.judgement.pred_pool is outputs.judgement.pred_fake
 
 
 def test_in_half_precision_networks_are_given_what_they_compute_with() -> None:
@@ -97,8 +97,8 @@ def test_terms_follow_the_flags() -> None:
 
 
 def test_gan_loss_follows_the_flag() -> None:
-    assert tiny_model(gan_loss="lsgan").gan is GAN_LOSSES["lsgan"]
-    assert tiny_model(gan_loss="vanilla").gan is GAN_LOSSES["vanilla"]
+    assert tiny_model(gan_loss="lsgan").adversary.gan is GAN_LOSSES["lsgan"]
+    assert tiny_model(gan_loss="vanilla").adversary.gan is GAN_LOSSES["vanilla"]
 
 
 def test_lambda_feat_weighs_feature_matching() -> None:
@@ -177,3 +177,13 @@ def test_pictures(label_nc: int) -> None:
     shown = Rendering(batch, fake).pictures(labels)
     assert list(shown) == ["input_label", "input_extra", "synthesized_image"]
     assert shown["input_extra"].shape == (8, 12, 3)
+
+
+def test_l1_is_a_term_of_the_generator_s_loss_where_it_counts() -> None:
+    batch = tiny_batch()
+    assert "G_L1" not in (plain := tiny_model()).generator_terms(plain(batch))
+    model = tiny_model(lambda_L1=20.0)
+    outputs = model(batch)
+    term = logged(model.generator_terms(outputs), model.loss_weights)["G_L1"]
+    assert torch.allclose(term, 20 * (outputs.fake - batch.image).abs().mean())
+    assert model.loss_weights["G_L1"].minimised == 20

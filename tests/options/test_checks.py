@@ -140,6 +140,12 @@ def test_shared_ranges_and_contradictions(line: str, start: str, program: str, e
         ("--continue_train --load_pretrain x", "--continue_train with --load_pretrain"),
         ("--vgg_weights x.pth --no_vgg_loss", "--vgg_weights with --no_vgg_loss"),
         ("--max_dataset_size 3 --batchSize 4", "--max_dataset_size 3 with --batchSize 4"),
+        ("--netD segmentation --label_nc 0", "--netD segmentation with --label_nc 0"),
+        ("--netD segmentation --pool_size 50", "--netD segmentation with --pool_size 50"),
+        (
+            "--diffaug color,cut",
+            "--diffaug cut: must be a comma list of color, translation, cutout",
+        ),
     ],
 )
 def test_ranges_and_contradictions_of_training(line: str, start: str, errors) -> None:
@@ -172,6 +178,7 @@ def test_all_problems_are_reported_at_once(program: str, errors) -> None:
         "--max_dataset_size 4 --batchSize 4",
         "--nThreads 0 --label_nc 1 --n_blocks_global 0 --lambda_feat 0 --beta1 0 --lr 0",
         "--ignore_label 255",
+        "--diffaug color,translation,cutout --pool_size 50",
     ],
 )
 def test_limits_are_allowed(line: str) -> None:

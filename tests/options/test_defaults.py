@@ -180,3 +180,29 @@ def test_flags_without_effect_say_so() -> None:
     lines = ineffective_flags(parse_test(["--ntest", "5", "--aspect_ratio", "2"]))
     assert [line.split(":")[0] for line in lines] == ["--ntest 5", "--aspect_ratio 2.0"]
     assert all("it has no effect" in line for line in lines)
+    lines = ineffective_flags(parse_train(["--lambda_mix", "5"]))
+    assert lines == ["--lambda_mix 5.0: it has no effect; LabelMix is of --netD segmentation"]
+    line = "--netD segmentation --num_D 3 --n_layers_D 4 --gan_loss hinge --lambda_mix 5"
+    lines = ineffective_flags(parse_train(line.split()))
+    assert [line.split(":")[0] for line in lines] == [
+        *("--num_D 3", "--n_layers_D 4", "--gan_loss hinge")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "matches", "perceives"),
+    [
+        ("", False, False),
+        ("--ganFeat_loss", True, False),
+        ("--vgg_loss", False, True),
+        ("--vgg_weights vgg.pth", False, True),
+        ("--netD multiscale", True, True),
+    ],
+)
+def test_what_goes_with_the_segmentation_discriminator(
+    line: str, matches: bool, perceives: bool
+) -> None:
+    options = parse_train(["--netD", "segmentation", *line.split()])
+    assert (options.loss.ganFeat_loss, options.loss.vgg_loss) == (matches, perceives)
+    begins_as = ("normal", "none") if "multiscale" in line else ("xavier", "D")
+    assert (options.schedule.init, options.discriminator.spectral_norm) == begins_as

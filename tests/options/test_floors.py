@@ -18,6 +18,7 @@ ROOMS = {
     "metrics": {"metrics", "util", "options"},
     "pages": {"pages", "util", "options"},
     "engine": {"engine", "pages", "metrics", "data", "models", "util", "options"},
+    "editor": {"editor", "engine", "pages", "data", "models", "util", "options"},
 }
 ENTRY_SCRIPTS = {file.stem for file in ROOT.glob("*.py")}
 PROJECT = {*ROOMS, *ENTRY_SCRIPTS, "datasets", "scripts", "tests"}

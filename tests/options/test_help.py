@@ -14,6 +14,7 @@ import pytest
 from pix2pixhd.options.base_options import ProgramOptions
 from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
+from pix2pixhd.options.edit_options import EditOptions
 from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
 from pix2pixhd.options.evaluate_options import EvaluateOptions
 from pix2pixhd.options.fields import flat
@@ -38,6 +39,7 @@ ENTRY_SCRIPTS = {
     "precompute_feature_maps.py": PrecomputeOptions,
     "check_data.py": CheckOptions,
     "evaluate.py": EvaluateOptions,
+    "edit.py": EditOptions,
 }
 
 

@@ -226,6 +226,22 @@ def test_contradicting_architecture_is_an_error(
     assert "was trained with --ngf 8; leave the flag out" in lines[1]
 
 
+@pytest.mark.parametrize(("flag", "other"), [("--upsample resize", "deconv"), ("--z_dim 4", "5")])
+def test_later_parts_of_the_architecture_too(flag: str, other: str, save: Save) -> None:
+    save(flag + " --pad_down reflect")
+    assert parse_test([]).model == parse_train(f"{flag} --pad_down reflect".split()).model
+    name = flag.split()[0]
+    lines = error_lines(lambda: parse_test([name, other, "--pad_down", "zero"]))
+    assert [line.split(":")[0] for line in sorted(lines)] == ["--pad_down zero", f"{name} {other}"]
+
+
+def test_the_kind_of_discriminators_stays(save: Save) -> None:
+    save("--netD segmentation")
+    assert parse_train(["--continue_train"]).discriminator.netD == "segmentation"
+    [line] = error_lines(lambda: parse_train(["--continue_train", "--netD", "multiscale"]))
+    assert line.endswith("was trained with --netD segmentation; leave the flag out")
+
+
 def test_the_range_that_networks_learned_stays(save: Save) -> None:
     save("--value_range 0,4095")
     assert parse_test([]).data.value_range == "0,4095"
@@ -361,6 +377,14 @@ def test_what_only_a_run_with_features_can_do(
     parse(line.split())  # of a run that nothing is known of yet: see engine.published
     save("")
     assert error_lines(lambda: parse(line.split()))[0].startswith(problem)
+
+
+def test_noise_has_styles_but_no_photographs(save: Save) -> None:
+    save("--z_dim 4")
+    assert parse_test(["--styles", "3"]).results.styles == 3
+    [line] = error_lines(lambda: parse_test(["--styles", "2", "--style_from", "a.png"]))
+    assert line == "--style_from a.png: the run was trained without features; leave it out"
+    assert error_lines(lambda: parse_encode([]))[0].startswith("the run has no encoder")
 
 
 def test_gpus_are_the_launchers_where_there_is_one(save: Save) -> None:

@@ -144,6 +144,7 @@ def test_features_are_encoded_where_an_image_is_rendered() -> None:
     assert trained.batch.feat is not None and rendered.batch.feat is None
 
 
+@pytest.mark.slow
 def test_the_public_code_is_timed_in_a_process_of_its_own(tmp_path: Path) -> None:
     checkout = write_checkout(tmp_path / "theirs")
     before = sorted(checkout.rglob("*"))
@@ -156,6 +157,7 @@ def test_the_public_code_is_timed_in_a_process_of_its_own(tmp_path: Path) -> Non
     assert sorted(checkout.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_public_code_that_fails_is_told_in_its_own_words(tmp_path: Path) -> None:
     checkout = write_checkout(tmp_path)
     file = checkout / "models" / "models.py"

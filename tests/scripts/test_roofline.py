@@ -22,6 +22,7 @@ def test_times_follow_from_counts() -> None:
     assert roofline.row(operators, 500, 2) == [*counts, "2", "9", "6.5"]
 
 
+@pytest.mark.slow
 def test_a_table_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     roofline.main(["--recipe", "train_512p_feat", "--scale", "8"])
     head, _, *rows = capsys.readouterr().out.splitlines()

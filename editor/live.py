@@ -1,0 +1,178 @@
+"""A window's WebSocket: pieces of strokes come in; parts of the maps that changed and renderings go
+out, of which the newest alone counts.
+
+Messages to the page are JSON, or bytes: four for the length of a header (little-endian), the header
+(JSON) and the data, a PNG or values of maps (int32, of pictures uint8) deflated by zlib.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from pix2pixhd.editor.history import Box, Change, box_of
+from pix2pixhd.editor.painter import Painter
+from pix2pixhd.editor.perform import change_of
+from pix2pixhd.editor.requests import Live, Operation, Stroke
+from pix2pixhd.editor.scene import Scene
+from pix2pixhd.editor.sessions import Session
+from pix2pixhd.editor.studio import Studio
+from pix2pixhd.util.errors import UserError
+from pix2pixhd.util.image import png_of
+
+log = logging.getLogger(__name__)
+
+
+def perform(session: Session, studio: Studio, asked: Operation, last: bool = True) -> None:
+    """Do an operation; with `last` false it is a piece of a stroke that goes on.
+
+    Raises:
+        UserError: it cannot be done; the scene is as it was.
+    """
+    session.is_stroke = not last
+
+    def work(scene: Scene, instance: int | None) -> Change:
+        goes_on = isinstance(asked, Stroke) and instance is not None
+        piece = asked.model_copy(update={"instance": instance}) if goes_on else asked
+        return change_of(scene, studio, piece)
+
+    session.perform(work, extend=getattr(asked, "extend", False))
+
+
+def state_of(session: Session) -> dict[str, Any]:
+    """What a page shows besides pictures."""
+    history = session.scene.history
+    return {"version": session.version, "undo": len(history.done), "redo": len(history.undone)}
+
+
+def first_line(error: ValidationError | RequestValidationError) -> str:
+    """What is wrong with a request, in a line."""
+    found = error.errors()[0]
+    place = ".".join(map(str, found["loc"]))
+    return f"{place or 'request'}: {found['msg'][:200]}"
+
+
+class Window:
+    """A connection; `run` ends when the page goes away."""
+
+    def __init__(self, socket: WebSocket, session: Session, painter: Painter) -> None:
+        self._socket, self._session, self._painter = socket, session, painter
+        self._box: Box | None = None  # what changed and was not sent
+        self._changed, self._outdated = asyncio.Event(), asyncio.Event()
+        self._done = 0  # number of the last message that was worked off
+        self._sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Returns when the page goes away."""
+        loop, height_width = asyncio.get_running_loop(), self._session.scene.shape
+
+        def watch(changes: Sequence[Change]) -> None:
+            loop.call_soon_threadsafe(self._note, box_of(changes))
+
+        self._session.watchers.append(watch)
+        self._note(Box(0, 0, *height_width))
+        tasks = [asyncio.create_task(c) for c in (self._send_maps(), self._send_renderings())]
+        try:
+            await self._receive()
+        # It went while we waited, or while we sent; or it sends bytes, which the page never does.
+        except (WebSocketDisconnect, RuntimeError, KeyError):
+            pass
+        finally:
+            self._session.watchers.remove(watch)
+            self._session.is_stroke = False
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _note(self, box: Box | None) -> None:
+        if box and self._box:
+            box = Box(*map(min, box[:2], self._box[:2]), *map(max, box[2:], self._box[2:]))
+        self._box = box or self._box
+        self._changed.set()
+        self._outdated.set()
+
+    async def _receive(self) -> None:
+        while True:
+            text = await self._socket.receive_text()
+            try:
+                asked = Live.model_validate_json(text)
+            except ValidationError as error:
+                await self._send({"kind": "error", "message": first_line(error)})
+                continue
+            args = self._session, self._painter.studio, asked.operation, asked.last
+            try:
+                await run_in_threadpool(perform, *args)
+            except UserError as error:
+                await self._send({"kind": "error", "message": str(error)})
+            self._done = asked.number
+            self._changed.set()
+            if asked.last:
+                self._outdated.set()  # after previews one in full
+
+    async def _send_maps(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            box, self._box, done = self._box, None, self._done
+            if box:
+                header, values = await run_in_threadpool(self._values, box)
+                await self._send(header, values)
+            await self._send({"kind": "state", "done": done, **state_of(self._session)})
+
+    def _values(self, box: Box) -> tuple[dict[str, Any], bytes]:
+        rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+        with self._session.lock:
+            scene = self._session.scene
+            if scene.label_nc:
+                maps = {"label": scene.label[rows, columns]}
+            else:
+                maps = {"picture": scene.picture[rows, columns]}
+            if scene.has_instances:
+                maps["inst"] = scene.inst[rows, columns]
+            values = b"".join(np.ascontiguousarray(map_).tobytes() for map_ in maps.values())
+            header = {"kind": "maps", "box": box, "maps": list(maps)}
+        return header, zlib.compress(values, 1)
+
+    async def _send_renderings(self) -> None:
+        shown = (-1, False)  # version, and whether in full
+        while True:
+            await self._outdated.wait()
+            self._outdated.clear()
+            preview = self._session.is_stroke and self._painter.studio.wants_preview
+            if shown == (self._session.version, True):
+                continue
+            try:
+                version, rendering = await self._painter.newest(self._session, preview)
+                data = await run_in_threadpool(png_of, rendering.image)
+            except UserError as error:
+                await self._send({"kind": "error", "message": str(error)})
+                continue
+            except Exception:
+                log.exception("a rendering failed")
+                await self._send({"kind": "error", "message": "the rendering failed; see the log"})
+                continue
+            shown = version, not rendering.is_preview
+            header = {
+                **{"kind": "image", "version": version, "preview": rendering.is_preview},
+                "milliseconds": round(rendering.seconds * 1000, 1),
+            }
+            await self._send(header, bytes(data))
+
+    async def _send(self, header: dict[str, Any], data: bytes | None = None) -> None:
+        text = json.dumps(header)
+        async with self._sending:
+            if data is None:
+                await self._socket.send_text(text)
+            else:
+                head = text.encode()
+                await self._socket.send_bytes(len(head).to_bytes(4, "little") + head + data)

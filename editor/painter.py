@@ -1,0 +1,106 @@
+"""The thread that computes: renderings of scenes, and whatever else asks the networks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from pix2pixhd.editor import operations
+from pix2pixhd.editor.regions import bounding_box
+from pix2pixhd.editor.scene import Scene
+from pix2pixhd.editor.sessions import Session
+from pix2pixhd.editor.studio import Rendering, Studio
+from pix2pixhd.util.errors import UserError
+
+THUMBNAIL = 128  # pixels of the longer side
+MARGIN = 0.1  # around an object, of its longer side
+
+Result = TypeVar("Result")
+
+
+class Painter:
+    """One for all windows: what it is asked for is done in turn, so that a scene's rendering waits
+    for no more than one job of each other."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self._thread = ThreadPoolExecutor(1, "painter")
+
+    async def run(self, function: Callable[..., Result], *args: object) -> Result:
+        """Call it in the thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, function, *args)
+
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    async def newest(self, session: Session, preview: bool = False) -> tuple[int, Rendering]:
+        """A rendering of the scene as it is when its turn comes, and the version that it shows."""
+        return await self.run(self._newest, session, preview)
+
+    async def start(self, session: Session) -> Rendering:
+        """A rendering of the scene at its start."""
+        return await self.run(self._start, session)
+
+    async def thumbnail(self, scene: Scene, instance: int, vector: np.ndarray | None) -> bytes:
+        """A PNG of an instance and what is around it, as it would look with a vector."""
+        return await self.run(self._thumbnail, scene, instance, vector)
+
+    def _newest(self, session: Session, preview: bool) -> tuple[int, Rendering]:
+        with session.lock:
+            version = session.version
+            if session.newest and session.newest[0] == version:
+                return session.newest
+            still = session.scene.snapshot()
+            is_start = session.start is None and not session.scene.history.done
+        rendering = self._render(still, preview)
+        if not preview:
+            session.newest = version, rendering
+            if is_start:
+                session.start = rendering
+        return version, rendering
+
+    def _start(self, session: Session) -> Rendering:
+        if session.start is None:
+            with session.lock:
+                still = session.scene.snapshot()
+            still.reset()
+            session.start = self._render(still)
+        return session.start
+
+    def _thumbnail(self, scene: Scene, instance: int, vector: np.ndarray | None) -> bytes:
+        if vector is not None:
+            id_ = scene.label_of(instance) if scene.styled == "label" else instance
+            scene.apply(operations.set_styles(scene, {id_: vector}))
+        image = self._render(scene, self.studio.wants_preview).image
+        box = bounding_box(scene.mask_of(instance))
+        assert box is not None
+        margin = round(MARGIN * max(box.bottom - box.top, box.right - box.left)) + 2
+        rows = slice(max(box.top - margin, 0), box.bottom + margin)
+        shown = Image.fromarray(image[rows, max(box.left - margin, 0) : box.right + margin])
+        scale = THUMBNAIL / max(shown.size)
+        size = [max(1, round(side * scale)) for side in shown.size]
+        file = BytesIO()
+        shown.resize((size[0], size[1]), Image.Resampling.BICUBIC).save(file, "PNG")
+        return file.getvalue()
+
+    def _render(self, scene: Scene, preview: bool = False) -> Rendering:
+        """
+        Raises:
+            UserError: the networks cannot make an image of it, such as one too small or too large.
+        """
+        try:
+            return self.studio.render(scene, preview=preview)
+        except (RuntimeError, MemoryError) as error:
+            height, width = scene.shape
+            reason = (str(error).splitlines() or ["out of memory"])[0][:200]
+            raise UserError(
+                f"scene of {width}x{height}: cannot be rendered ({reason}); take one of the size "
+                "that the run was trained at"
+            ) from error

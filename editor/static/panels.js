@@ -1,0 +1,210 @@
+// The panels beside the picture: object, styles, palette, gallery.
+
+import { ask, askJson, askUrl } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+const MOST_AXES = 8, MOST_OTHERS = 6;
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+export class Panels {
+  constructor(app) {
+    this.app = app;
+    this.fillPalette();
+    $("search").addEventListener("input", () => this.filterPalette());
+    $("style-from").addEventListener("submit", (event) => {
+      event.preventDefault();
+      app.setStyle({ image: $("style-image").value });
+    });
+    $("style-image").append(...app.run.images.map((name) => make("option", { value: name, textContent: name })));
+    $("gallery-label").addEventListener("change", () => this.showObjects());
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this.openGallery()).observe($("gallery-panel"));
+  }
+
+  swatch(label) {
+    const swatch = make("span", { className: "swatch" });
+    swatch.style.background = this.app.css(label);
+    return swatch;
+  }
+
+  // ------------------------------------------------------------ labels
+
+  fillPalette() {
+    const { app } = this;
+    this.items = app.run.labels.map(({ name }, label) => {
+      const item = make("button", { type: "button", title: `${name} (label ${label})`, onclick: () => app.chooseLabel(label) },
+        this.swatch(label), make("span", { textContent: name }));
+      item.setAttribute("role", "option");
+      item.dataset.label = label;
+      return item;
+    });
+    $("palette").append(...this.items);
+    $("search").addEventListener("keydown", (event) => {
+      const first = this.items.find((item) => !item.hidden);
+      if (event.key === "Enter" && first) { first.click(); $("search").value = ""; this.filterPalette(); first.focus(); }
+    });
+    $("palette").addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 2, ArrowUp: -2, ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      const shown = [...$("palette").children].filter((item) => !item.hidden), at = shown.indexOf(document.activeElement);
+      if (step && at >= 0) { shown[Math.min(shown.length - 1, Math.max(0, at + step))].focus(); event.preventDefault(); event.stopPropagation(); }
+    });
+  }
+
+  filterPalette() {
+    const word = $("search").value.trim().toLowerCase();
+    this.items.forEach((item, label) => {
+      item.hidden = !`${this.app.run.labels[label].name} ${label}`.toLowerCase().includes(word);
+    });
+  }
+
+  showLabels(there, chosen) {
+    this.items.forEach((item, label) => {
+      item.classList.toggle("there", there.has(label));
+      item.setAttribute("aria-selected", label === chosen);
+    });
+    const key = [...there].sort((a, b) => a - b).join();
+    if (key !== this.order) { // those that are in the scene come first
+      this.order = key;
+      $("palette").append(...[...this.items].sort((a, b) => b.classList.contains("there") - a.classList.contains("there")));
+    }
+    $("chosen-name").textContent = this.app.run.labels[chosen]?.name ?? "";
+  }
+
+  // ------------------------------------------------------------ the selected object
+
+  async showObject() {
+    const { app } = this, { selection, maps } = app;
+    const ids = selection.filter((thing) => "inst" in thing).map(({ inst }) => inst);
+    $("object-actions").hidden = !selection.length;
+    const line = $("object");
+    if (!selection.length) {
+      line.replaceChildren(app.maps?.isPicture ? "Draw on the picture with brush, eraser and bucket." : "Click an object to select it; shift-click adds one.");
+    } else if (selection.length > 1) {
+      line.replaceChildren(`${selection.length} objects`);
+    } else {
+      const label = app.labelOf(selection[0]);
+      line.replaceChildren(this.swatch(label), ` ${app.describe(label, ids[0])}`);
+    }
+    $("style-panel").hidden = !app.run.feat_num || !ids.length;
+    this.styled?.abort();
+    if ($("style-panel").hidden) return;
+    const { signal } = this.styled = new AbortController();
+    try {
+      await this.showStyles(ids[0], maps, signal);
+    } catch (error) {
+      if (error.name !== "AbortError") app.say(error.message);
+    }
+  }
+
+  async showStyles(inst, maps, signal) {
+    const { app } = this, path = app.path;
+    const about = await askJson(`${path}/styles/${inst}`, undefined, signal);
+    this.showAxes(about.axes);
+    const same = [...maps.instancesOf(about.label)].filter(([id]) => id !== inst && !app.run.by_label).sort((a, b) => b[1] - a[1]);
+    const styles = [
+      { style: null, title: "As it is now" },
+      ...Array.from({ length: about.centres }, (_, centre) => ({ style: { centre }, title: `Style ${centre + 1} of its label` })),
+      ...same.slice(0, MOST_OTHERS).map(([instance]) => ({ style: { instance }, title: `As ${app.describe(about.label, instance)}` })),
+    ];
+    const buttons = styles.map(({ style, title }) => {
+      const button = make("button", { type: "button", title, onclick: () => style && app.setStyle(style) });
+      button.setAttribute("aria-label", title);
+      button.classList.toggle("now", !style);
+      return button;
+    });
+    $("styles").replaceChildren(...buttons);
+    for (const [place, { style }] of styles.entries()) {
+      // One by one, so that the picture itself never waits for more than one of them.
+      const src = await askUrl(`${path}/thumbnail`, { instance: inst, style }, signal);
+      const image = make("img", { src, alt: "" });
+      image.onload = () => URL.revokeObjectURL(src);
+      buttons[place].replaceChildren(image);
+    }
+  }
+
+  showAxes(axes) {
+    const { app } = this;
+    $("axes").replaceChildren(...(axes ?? []).slice(0, MOST_AXES).map((amount, axis) => {
+      const number = make("output", { value: amount.toFixed(1) });
+      const slider = make("input", { type: "range", min: -3, max: 3, step: 0.05, value: amount });
+      slider.addEventListener("input", () => {
+        number.value = Number(slider.value).toFixed(1);
+        const amounts = [...axes];
+        amounts[axis] = axes[axis] = Number(slider.value);
+        app.slideStyle(amounts, false);
+      });
+      slider.addEventListener("change", () => app.slideStyle([...axes], true));
+      return make("label", { title: "Standard deviations along a principal axis of the label's features" }, `Axis ${axis + 1}`, slider, number);
+    }));
+  }
+
+  /** The first thumbnail, and the sliders, after a change. */
+  async refreshStyle() {
+    const inst = this.app.selection[0]?.inst;
+    const first = $("styles").firstElementChild;
+    if ($("style-panel").hidden || inst === undefined || !first) return;
+    const about = await askJson(`${this.app.path}/styles/${inst}`).catch(() => null);
+    if (!about || this.app.isSliding || document.activeElement?.closest("#axes")) return;
+    this.showAxes(about.axes);
+    const src = await askUrl(`${this.app.path}/thumbnail`, { instance: inst }).catch(() => null);
+    if (src && first.isConnected) first.replaceChildren(make("img", { src, alt: "", onload: () => URL.revokeObjectURL(src) }));
+  }
+
+  // ------------------------------------------------------------ the gallery
+
+  /** It is cut when somebody first looks for it. */
+  async openGallery() {
+    if (this.gallery || !this.app.run.label_nc) return;
+    this.gallery = true;
+    const told = $("gallery-state");
+    try {
+      let state;
+      while (!(state = await askJson("api/gallery")).ready) {
+        if (state.message) { told.textContent = state.message; return; }
+        told.textContent = state.total ? `Cutting objects out of the data set: ${state.done} of ${state.total} images` : "Looking at the data set…";
+        await new Promise((done) => setTimeout(done, 700));
+      }
+      told.textContent = "Drag one into the picture, or click it.";
+      $("gallery-field").hidden = false;
+      $("gallery-label").replaceChildren(...state.labels.map(({ label, count }) =>
+        make("option", { value: label, textContent: `${this.app.run.labels[label].name} (${count})` })));
+      const car = state.labels.find(({ label }) => this.app.run.labels[label].name === "car");
+      if (car) $("gallery-label").value = car.label;
+      await this.showObjects();
+    } catch (error) {
+      told.textContent = error.message;
+      this.gallery = false;
+    }
+  }
+
+  async showObjects() {
+    const label = Number($("gallery-label").value);
+    const objects = await askJson(`api/gallery/${label}`);
+    $("gallery").replaceChildren(...objects.map(({ height, width, at }, number) => {
+      const image = make("img", { src: `api/gallery/${label}/${number}`, alt: "", loading: "lazy", draggable: false });
+      const name = `${this.app.run.labels[label].name} ${number + 1}, ${width}×${height} pixels`;
+      const button = make("button", { type: "button", title: name }, image);
+      button.setAttribute("aria-label", name);
+      button.dataset.number = number;
+      const begin = (event) => this.app.beginPlacing({ label, number }, image, [height, width], at, event);
+      button.addEventListener("pointerdown", (event) => {
+        if (event.button === 0) { button.releasePointerCapture(event.pointerId); begin(event); }
+      });
+      button.addEventListener("click", (event) => event.detail === 0 && begin(null)); // by keyboard
+      return button;
+    }));
+  }
+}
+
+/** Mark one of a group of buttons as chosen. */
+function check(kind, value) {
+  for (const button of document.querySelectorAll(`[role=radio][data-${kind}]`)) {
+    button.setAttribute("aria-checked", button.dataset[kind] === value);
+  }
+}
+
+export { $, check, make };

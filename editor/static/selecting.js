@@ -1,0 +1,69 @@
+// What is selected, and what the pointer is over. A thing is {inst}, or, of a run without instance maps,
+// the region around {row, column}.
+
+import { $ } from "./panels.js";
+
+const unique = (things) => [...new Map(things.map((thing) => [JSON.stringify(thing), thing])).values()];
+
+/** The base of the app, which has `maps`, `run`, `view` and `panels`. */
+export class Selecting {
+  thingAt({ row, column, inst }) { return this.run.has_instances ? { inst } : { row, column }; }
+  same(a, b) { return "inst" in a ? a.inst === b.inst : this.maps.region(a).mask[b.row * this.maps.width + b.column]; }
+  isSelected(thing) { return this.selection.some((other) => this.same(other, thing)); }
+  toggled(thing) {
+    if (!this.run.has_instances) return [thing];
+    return this.isSelected(thing) ? this.selection.filter((other) => !this.same(other, thing)) : [...this.selection, thing];
+  }
+
+  region(things) {
+    return this.run.has_instances ? { instances: things.map(({ inst }) => inst) } : { at: [things[0].row, things[0].column] };
+  }
+
+  labelOf(thing) {
+    if ("row" in thing) return this.maps.at(thing.column, thing.row).label;
+    return this.maps.label[this.maps.inst.indexOf(thing.inst)];
+  }
+
+  describe(label, inst) {
+    const name = this.run.labels[label]?.name ?? `label ${label}`;
+    return inst === undefined || inst === label ? name : `${name}, object ${inst}`;
+  }
+
+  select(things) {
+    this.selection = things;
+    this.spots = things.map((thing) => {
+      if ("row" in thing) return [thing.row, thing.column];
+      const i = this.maps.inst.indexOf(thing.inst);
+      return [Math.floor(i / this.maps.width), i % this.maps.width];
+    });
+    this.panels.showObject();
+    this.view.redraw();
+  }
+
+  hover(found) {
+    const before = this.hovered && JSON.stringify(this.hovered);
+    this.hovered = found && !this.maps.isPicture ? this.thingAt(found) : null;
+    if (this.hovered && !this.run.has_instances && this.hoveredRegion?.version === this.maps.version && this.hoveredRegion.mask[found.row * this.maps.width + found.column]) {
+      this.hovered = this.hoveredRegion.thing; // still the same region
+    } else if (this.hovered && !this.run.has_instances) {
+      this.hoveredRegion = { thing: this.hovered, version: this.maps.version, mask: this.maps.region(this.hovered).mask };
+    }
+    const where = found ? `${found.column}, ${found.row}` : "";
+    $("hover").value = found ? (this.maps.isPicture ? where : `${this.describe(found.label, found.inst)}  ·  ${where}`) : "\u00a0";
+    if (before !== (this.hovered && JSON.stringify(this.hovered))) this.view.redraw();
+  }
+
+  /** The same places, whatever they are now. */
+  reselect() {
+    const spots = this.spots ?? [];
+    this.select(unique(spots.map(([row, column]) => this.maps.at(column, row)).filter(Boolean).map((found) => this.thingAt(found))));
+  }
+
+  movedBy([rows, columns]) {
+    return () => {
+      if (this.run.has_instances) return;
+      this.spots = this.spots.map(([row, column]) => [row + rows, column + columns]);
+      this.reselect();
+    };
+  }
+}
