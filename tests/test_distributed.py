@@ -105,6 +105,7 @@ def test_saved_by_two_and_continued_by_one(tmp_path: Path) -> None:
     assert [line["step"] for line in metrics(run_dir)] == list(range(2, 8 * int(epochs) + 1, 2))
 
 
+@pytest.mark.slow
 def test_two_processes_that_stop_log_their_last_step_together(tmp_path: Path) -> None:
     """Losses are means over both, so both must come to take them."""
     write_tiny_data(tmp_path)

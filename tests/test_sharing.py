@@ -98,6 +98,7 @@ def test_features_and_clusters_are_those_of_one_process(root: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_feature_maps_are_those_of_one_process(root: Path) -> None:
     flags = (*where(root), "--phase", "train")
     folder = precompute(parse_precompute([*flags, "--gpu_ids", "-1"]))

@@ -136,6 +136,7 @@ def test_steps_of_the_power_method_are_captured() -> None:
         assert any(not torch.equal(value, before[name]) for name, value in after.items())
 
 
+@pytest.mark.slow
 def test_parameters_that_are_trained_later_are_captured_then() -> None:
     model = model_with({"netG": "local"})
     compute = CompiledGradients(model, COMPILES)

@@ -131,6 +131,7 @@ def test_one_that_fails_ends_all_with_its_traceback(start: Start) -> None:
     assert time.monotonic() - wait < 30  # most of it loads PyTorch
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_ends_all_and_is_named(start: Start) -> None:
     process = start(2, "time.sleep(60) if rank != 1 else os.kill(os.getpid(), 9)")
     _, err = process.communicate(timeout=60)
