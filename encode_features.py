@@ -18,7 +18,7 @@ import numpy as np
 from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine.distributed import gather
-from pix2pixhd.engine.feature_files import clusters_name, save_by_label
+from pix2pixhd.engine.feature_files import clusters_name, encoder_mark, save_by_label
 from pix2pixhd.engine.launched import Launched
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import for_each_batch, photo_to_image, validate_once
@@ -69,10 +69,11 @@ def encode(options: EncodeOptions) -> list[Path]:
     )
     for line in clusters.lines:
         print(line)
-    files = [folder / "features.npz", folder / clusters_name(n_clusters)]
+    mark = encoder_mark(folder, epoch, options.ema)
+    files = [folder / f"features{mark}.npz", folder / clusters_name(n_clusters, mark)]
     save_by_label("features", bank.rows(), files[0])
     save_by_label("centres", clusters.centres, files[1])
-    page = FeaturePage(folder / "features", f"{options.run.name}: feature space")
+    page = FeaturePage(folder / f"features{mark}", f"{options.run.name}: feature space")
     page.write(label_clusters(options, dataset, bank, clusters, labels))
     return [*files, page.folder / "index.html"]
 
@@ -170,7 +171,8 @@ def main(options: EncodeOptions) -> None:
     for file in files:
         print(f"written: {file}")
     if files:
-        print(f"next: python test.py {options.run.flags} --styles 3")
+        more = "" if options.ema else " --no_ema"
+        print(f"next: python test.py {options.run.flags}{more} --styles 3")
 
 
 if __name__ == "__main__":

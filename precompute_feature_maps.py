@@ -24,6 +24,7 @@ from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.feature_maps import EXTENSIONS, resized, write_feature_map
 from pix2pixhd.engine.distributed import barrier
+from pix2pixhd.engine.feature_files import encoder_mark
 from pix2pixhd.engine.launched import Launched
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import for_each_batch, validate_once
@@ -60,6 +61,10 @@ def precompute(options: PrecomputeOptions) -> Path:
     refuse_other_formats(targets.values(), ending)
     validate_once(dataset, runtime)
     runtime.print_rank0(size_line(dataset))
+    if encoder_mark(run_folder, options.encoding.which_epoch, options.ema):
+        runtime.print_rank0(
+            f"{folder}: maps are not of the average of the encoder, as --no_ema asks"
+        )
 
     def compute(batch: Batch) -> Launched[Tensor]:
         return Launched(model.encode(batch), runtime.device)

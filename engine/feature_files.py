@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pix2pixhd.models.clustering import ByLabel
+from pix2pixhd.util.checkpoint import network_file
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 from pix2pixhd.util.legacy_npy import MAGIC, load_legacy_npy
@@ -22,9 +23,15 @@ Kind = Literal["features", "centres"]
 REMEDY = "make the file again with encode_features.py"
 
 
-def clusters_name(n_clusters: int) -> str:
+def clusters_name(n_clusters: int, mark: str = "") -> str:
     """The name of the file of clusters in a run's folder."""
-    return f"features_clustered_{n_clusters:03d}.npz"
+    return f"features_clustered_{n_clusters:03d}{mark}.npz"
+
+
+def encoder_mark(folder: Path, epoch: str, ema: bool) -> str:
+    """What names of files end with that a run's encoder made without the average that it has: the
+    two are other networks, and so are their generators."""
+    return "" if ema or not network_file(folder, epoch, "E_ema").is_file() else "_no_ema"
 
 
 def existing_file(path: Path) -> Path:

@@ -19,7 +19,7 @@ from pix2pixhd.options.fields import changed, flat, replaced
 from pix2pixhd.options.flags import as_words
 from pix2pixhd.options.parsing import refuse
 from pix2pixhd.options.saved import options_file, require_paths
-from pix2pixhd.util.checkpoint import load_tensors, network_file, require_epoch
+from pix2pixhd.util.checkpoint import load_tensors, rendering_file, require_epoch
 from pix2pixhd.util.errors import UserError
 
 RunUser = TypeVar("RunUser", bound=TrainedRunOptions)
@@ -43,8 +43,8 @@ def completed(options: RunUser, epoch: str) -> RunUser:
     require_paths(options)
     if options_file(options.run):
         return options
-    encoder = network_file(folder, epoch, "E")
-    options, lines = with_architecture(options, network_file(folder, epoch, "G"), encoder)
+    generator, encoder = (rendering_file(folder, epoch, one, options.ema) for one in "GE")
+    options, lines = with_architecture(options, generator, encoder)
     if read_world().is_main:
         for line in lines:
             print(f"{folder}: has no saved options; by its weights, {line}", flush=True)
@@ -80,8 +80,8 @@ def read_architecture(
 
     Options that are not at their defaults stay as they are, even if the weights contradict them:
     loading then lists the tensors that differ. Dropout leaves no trace, nor does it change what is
-    rendered; `pad_down` leaves none either, and stays what the user says. Of a generator of another
-    kind than `global` and `local`, all is left as it is.
+    rendered; `pad_down` leaves none either, and stays what the user says. Of a generator of an
+    unknown kind, all is left as it is.
 
     Args:
         weights_G: the generator's state dict, without "module." before its names.
@@ -123,11 +123,13 @@ def _convolutions(weights: Mapping[str, Any]) -> Shapes:
 
 
 def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a generator, and the `channels` of its input; empty if it is of neither kind.
+    """The options of a generator, and the `channels` of its input; empty if it is of no known kind.
 
     Convolutions of 7x7 are the first and the last, those of 3x3 outside of residual blocks halve
     the resolution or double it.
     """
+    if "first.0" in shapes and "last.1" in shapes:
+        return _read_unet(shapes, weights)
     enhancers = max((int(n) for n in _numbers(shapes, r"model(\d+)_1\.1")), default=0)
     outermost = (f"model{enhancers}_1", f"model{enhancers}_2") if enhancers else ("model", "model")
     first, last = f"{outermost[0]}.1", _last(shapes, outermost[1])
@@ -148,6 +150,20 @@ def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any
         blocks = _numbers(shapes, r"model1_2\.(\d+)\.conv_block\.1")
         options |= {"n_local_enhancers": enhancers, "n_blocks_local": len(blocks)}
     return options
+
+
+def _read_unet(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any]:
+    doubling = [shape for name, shape in shapes.items() if name.startswith("up.")]
+    return {
+        "netG": "unet",
+        "ngf": shapes["first.0"][0],
+        "channels": shapes["first.0"][1],
+        "output_nc": shapes["last.1"][0],
+        "n_downsample_global": len(_numbers(shapes, r"down\.(\d+)\.0")),
+        "n_blocks_global": len(_numbers(shapes, r"blocks\.(\d+)\.conv_block\.1")),
+        "norm": "batch" if "first.1.weight" in weights else "instance",
+        "upsample": "resize" if any(map(_narrows, doubling)) else "deconv",
+    }
 
 
 def _read_encoder(shapes: Shapes) -> dict[str, Any]:
@@ -216,10 +232,13 @@ def _inputs(model: ModelOptions, channels: int, kinds: Changes) -> Iterator[dict
         # Features per instance stand for both kinds where there are instances.
         if instance != one.instance_feat and (one.instance_feat or kind.get("label_feat")):
             continue
-        rest = channels - _channels(one) + (one.label_nc or one.input_nc)
+        more = channels - _channels(one)
+        rest = more + (one.label_nc or one.input_nc)
         for changes in _as_labels_or_image(one, rest):
             if rest > 0 and not (is_guess and changes):
                 yield {"instance": instance, **kind, **changes}
+        if more > 0 and model.z_dim == 0 and not uses_features(one):
+            yield {"instance": instance, "z_dim": more}
 
 
 def _as_labels_or_image(model: ModelOptions, rest: int) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from pix2pixhd.options.parsing import parse_test
 from pix2pixhd.options.saved import options_file
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.util.batch import Batch
-from pix2pixhd.util.checkpoint import load_network, network_file, require_epoch
+from pix2pixhd.util.checkpoint import load_network, rendering_file, require_epoch
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import image_to_values
 from pix2pixhd.util.labels import label_set
@@ -222,9 +222,10 @@ def load(
     folder, generator, encoder, ema = options.run.folder, file, None, options.ema
     if is_file and name:
         ema = name[2] is not None
+        options = replace(options, ema=ema)
     if not is_file or name:
         require_epoch(folder, str(epoch))
-        generator, encoder = (network_file(folder, str(epoch), letter) for letter in "GE")
+        generator, encoder = (rendering_file(folder, str(epoch), one, ema) for one in "GE")
     if options_file(options.run) is None:
         options, read = with_architecture(options, generator, encoder)
         lines += read

@@ -95,6 +95,8 @@ def ways_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
         ways |= [_size(options.data)]
     if has_average(options) and not options.ema:
         ways["no_ema"] = "without the average of the weights"
+    if options.model.pad_down != own.model.pad_down:  # of weights that come without options
+        ways[f"pad_{options.model.pad_down}"] = f"padding {options.model.pad_down}"
     if results.tile is not None:
         ways[f"tile{results.tile}"] = f"tiles of {results.tile} pixels"
     if results.use_encoded_image:

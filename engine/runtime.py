@@ -218,6 +218,22 @@ def first_line(error: Exception) -> str:
     return next(lines, type(error).__name__)[:200]
 
 
+def _of_training(options: TrainOptions) -> dict[str, str]:
+    """The flags that would change nothing in such a training, and why."""
+    advice: dict[str, str] = {}
+    if options.discriminator.netD == "segmentation":
+        why = "; --netD segmentation is one network with its own loss"
+        advice |= dict.fromkeys(("num_D", "n_layers_D", "gan_loss"), why)
+    else:
+        advice["lambda_mix"] = "; LabelMix is of --netD segmentation"
+    if not (options.loss.ganFeat_loss or options.loss.vgg_loss):
+        advice["lambda_feat"] = "; feature matching and the VGG loss are off"
+    if options.model.netG != "local":
+        why = "; local enhancers are of --netG local"
+        advice |= dict.fromkeys(("n_local_enhancers", "n_blocks_local"), why)
+    return advice
+
+
 def ineffective_flags(options: ProgramOptions) -> list[str]:
     """One line for each flag that was set and changes nothing."""
     values, defaults = flat(options), flat(type(options)())
@@ -228,11 +244,8 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     }
     if not isinstance(options, TrainOptions):
         advice["tf_log"] = "; TensorBoard logs are of trainings"
-    elif options.discriminator.netD == "segmentation":
-        why = "; --netD segmentation is one network with its own loss"
-        advice |= dict.fromkeys(("num_D", "n_layers_D", "gan_loss"), why)
     else:
-        advice["lambda_mix"] = "; LabelMix is of --netD segmentation"
+        advice |= _of_training(options)
     if not uses_features(options.model):
         advice["cluster_path"] = "; the run was trained without features"
     if options.run.data_type == 8:

@@ -22,7 +22,12 @@ from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.random_states import random_states, set_random_states
 from pix2pixhd.engine.world import LAUNCH_FILE, World
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
-from pix2pixhd.models.spectral import is_normalised, loading_plain, plain_state_dict
+from pix2pixhd.models.spectral import (
+    is_normalised,
+    loading_plain,
+    lost_vectors,
+    plain_state_dict,
+)
 from pix2pixhd.util.background import Background
 from pix2pixhd.util.checkpoint import (
     fill_network,
@@ -175,7 +180,7 @@ class TrainingState:
         """
         if epoch == "latest" and self._file.is_file():
             return self._restore_all()
-        require_epoch(self.folder, epoch)
+        require_epoch(self.folder, epoch, renders_only=False)
         for name, network in self.model.trained_networks().items():
             with loading_plain(network):
                 load_network(network, network_file(self.folder, epoch, name))
@@ -200,7 +205,7 @@ class TrainingState:
         Raises:
             UserError: there are no such weights, or nothing in the generator fits.
         """
-        require_epoch(folder, epoch)
+        require_epoch(folder, epoch, renders_only=False)
         lines = []
         for name, network in self.model.saved_networks().items():
             file = network_file(folder, epoch, name)
@@ -262,9 +267,12 @@ class TrainingState:
                 weights = networks.get(name, {})
                 if is_normalised(network) != any(".parametrizations." in one for one in weights):
                     raise UserError(
-                        f"{source}: saved with another --spectral_norm; leave the flag out, or "
-                        "start from the plain weights with --load_pretrain"
+                        f"{source}: saved with another --spectral_norm; leave the flag out, go on "
+                        "from an epoch's plain weights with --which_epoch N, or start from plain "
+                        "weights with --load_pretrain"
                     )
+                if lost := lost_vectors(network, weights):
+                    raise LookupError(f"{name} lacks {lost[0]}")
                 fill_network(network, weights, source)
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])

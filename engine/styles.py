@@ -13,7 +13,12 @@ from torch import Tensor
 from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.layouts import phase_of_image
-from pix2pixhd.engine.feature_files import clusters_name, existing_file, load_by_label
+from pix2pixhd.engine.feature_files import (
+    clusters_name,
+    encoder_mark,
+    existing_file,
+    load_by_label,
+)
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.tiling import features_in_tiles
 from pix2pixhd.models import uses_features
@@ -86,10 +91,10 @@ def needs_encoder(options: TestOptions) -> bool:
 
 def clusters_of(options: TestOptions, *, needed: bool = True) -> ByLabel:
     """Of the file that --cluster_path names, or that the run's --n_clusters does by default."""
-    named = Path(options.results.cluster_path)
-    if options.results.cluster_path == ResultOptions().cluster_path:
-        named = Path(clusters_name(options.model.n_clusters))
-    folder = options.run.folder
+    folder, results = options.run.folder, options.results
+    mark, named = encoder_mark(folder, results.which_epoch, options.ema), Path(results.cluster_path)
+    if results.cluster_path == ResultOptions().cluster_path:
+        named = Path(clusters_name(options.model.n_clusters, mark))
     file = existing_file(named if existing_file(named).is_file() else folder / named)
     if file.is_file():
         return load_by_label("centres", file, options.model.feat_num, options.model.label_nc)
@@ -99,7 +104,8 @@ def clusters_of(options: TestOptions, *, needed: bool = True) -> ByLabel:
     there = f"there are {', '.join(others)}" if others else "there are none"
     raise UserError(
         f"{file}: no such clusters of features, {there}; make them with python "
-        f"encode_features.py {options.run.flags}, or give --cluster_path"
+        f"encode_features.py {options.run.flags}{' --no_ema' if mark else ''}, or give "
+        "--cluster_path"
     )
 
 

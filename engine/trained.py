@@ -29,7 +29,7 @@ def require_run(options: TrainOptions) -> None:
     """
     epoch, folder = options.schedule.which_epoch, options.run.folder
     if not (epoch == "latest" and (folder / STATE).is_file()):
-        require_epoch(folder, epoch)
+        require_epoch(folder, epoch, renders_only=False)
     require_paths(options)
 
 

@@ -35,8 +35,9 @@ from pix2pixhd.models import create_model
 from pix2pixhd.models.initialisation import Init
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.base_options import RunOptions
 from pix2pixhd.options.fields import replaced
-from pix2pixhd.options.saved import options_texts
+from pix2pixhd.options.saved import options_texts, saved_options
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet, label_set
@@ -234,11 +235,24 @@ def load_start(run: Run) -> Progress:
     elif schedule.load_pretrain:
         source, is_verbose = Path(schedule.load_pretrain), run.options.run.verbose
         lines = run.state.start_from(source, schedule.which_epoch, is_verbose)
-        run.runtime.print_rank0(*lines)
+        run.runtime.print_rank0(*lines, *other_padding(source, run.options.model.pad_down))
     if progress.before is None:
         before = (progress.epoch - 1) * run.order.epoch_size
         progress = dataclasses.replace(progress, before=before)
     return progress
+
+
+def other_padding(source: Path, pad_down: str) -> list[str]:
+    """A line where a run's options, if it has any, say that its weights, which do not tell, were
+    trained with another padding."""
+    folder, before = source.absolute(), pad_down
+    with contextlib.suppress(UserError):  # of damaged options: they are not needed
+        saved = saved_options(RunOptions(name=folder.name, checkpoints_dir=str(folder.parent)))
+        before = saved.get("pad_down", pad_down)
+    if before == pad_down:
+        return []
+    told = f"{source}: trained with --pad_down {before}, this run has --pad_down {pad_down}"
+    return [f"warning: {told}; its weights fit, but have to be trained for that"]
 
 
 @contextlib.contextmanager

@@ -7,10 +7,10 @@ for rendering hold plain weights, divided already, so that programs that render 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,16 @@ def normalise_spectrally(network: nn.Module, *, but_output: bool = False) -> Non
 
 def is_normalised(network: nn.Module) -> bool:
     return bool(_normalised(network))
+
+
+def lost_vectors(network: nn.Module, state: Mapping[str, Any]) -> list[str]:
+    """The singular vectors of a network that its state lacks, though it has their weights."""
+    return [
+        name
+        for name in network.state_dict()
+        if name not in state
+        and f"{name.partition('.parametrizations.')[0]}.parametrizations.weight.original" in state
+    ]
 
 
 def plain_state_dict(network: nn.Module) -> dict[str, Tensor]:

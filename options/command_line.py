@@ -61,7 +61,8 @@ def _with_flowing_help(info: TypeInfo) -> StructConstructorSpec | None:
     breaks, so that sentences would break in the source's width and in the terminal's."""
     if not dataclasses.is_dataclass(info.type):
         return None
-    parameters = parse_from_object(info.type).params
+    bases = [kind for kind in info.type.__mro__ if dataclasses.is_dataclass(kind)]
+    parameters = [one for kind in bases for one in parse_from_object(kind).params]
     texts = {p.arg_name: " ".join(p.description.split()) for p in parameters if p.description}
     hints = get_type_hints(info.type, include_extras=True)
     if issubclass(info.type, TrainedRunOptions):

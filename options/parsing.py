@@ -42,7 +42,9 @@ _LEARNED = {"value_range", "input_range"}
 # Of the model options, those that tell how to use the networks, not what they are: they may change.
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
 
+# How weights begin would change nothing in a run that goes on.
 _FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED | {"netD"}
+_FIXED |= {"init", "init_gain"}
 
 # What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
 # folder are where it was found, even if it was moved since.
@@ -54,7 +56,7 @@ _OF_ONE_CALL = {
 # Flags that say one thing: if one of them is given, a resumed run inherits none of them.
 _SAY_ONE_THING = ({"precision", "fp16", "data_type"}, {"gan_loss", "lsgan"})
 
-# What a run saved for a part that argv switches off.
+# What a run saved for a part that argv switches off; and to give it switches the part on.
 _SERVES = {"vgg_weights": "vgg_loss"}
 
 
@@ -86,6 +88,7 @@ def parse_train(
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
         left = left.union(*(names for names in _SAY_ONE_THING if names & given_flags(argv)))
         left |= {name for name, part in _SERVES.items() if f"--no_{part}" in argv}
+        left |= {part for name, part in _SERVES.items() if flat(options)[name]}
         options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
 

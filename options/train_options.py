@@ -155,6 +155,8 @@ class TrainOptions(ProgramOptions):
         for name in ("beta1", "beta2"):
             if (beta := getattr(schedule, name)) >= 1:
                 yield f"--{name} {beta}: must be less than 1"
+        if schedule.init_gain == 0:
+            yield "--init_gain 0: must be above 0, or nothing would be trained; leave the flag out"
         if schedule.niter + schedule.niter_decay < 1:
             yield "--niter 0 with --niter_decay 0: no epoch is left to train; raise one of them"
         if schedule.continue_train and schedule.load_pretrain:

@@ -175,7 +175,17 @@ def test_the_average_encodes_unless_told_not_to(encoded: Path, tmp_path: Path) -
         assert run_encode(*where(tmp_path), *flags).code == 0
         found.append(np.load(folder / "features.npz")["features_1"])
     raw = np.load(encoded / "ck/tiny/features.npz")["features_1"]
-    assert np.array_equal(found[1], raw) and not np.array_equal(found[0], raw)
+    also_raw = np.load(folder / "features_no_ema.npz")["features_1"]
+    assert np.array_equal(also_raw, raw) and not np.array_equal(found[0], raw)
+    assert np.array_equal(found[0], found[1])
+    assert (folder / "features_no_ema/index.html").is_file()
+    # The generators draw from what their own encoders made.
+    (folder / "features_clustered_010.npz").unlink()
+    results = ("--results_dir", tmp_path, "--no_ema", "--how_many", "1")
+    assert run_test(*where(tmp_path), *results).code == 0
+    (folder / "features_clustered_010_no_ema.npz").unlink()
+    line = complaint(run_test(*where(tmp_path), *results))
+    assert "features_clustered_010_no_ema.npz" in line and " --no_ema, or give" in line
 
 
 def test_a_run_without_features(tmp_path: Path) -> None:

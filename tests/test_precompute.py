@@ -91,13 +91,16 @@ def test_maps_are_those_of_the_runs_encoder(trained: Path) -> None:
     np.testing.assert_allclose(read_feature_map(file, 3), expected, atol=1e-3)
 
 
-def test_maps_are_those_of_the_average_unless_told_not_to(trained: Path) -> None:
+def test_maps_are_those_of_the_average_unless_told_not_to(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     average = trained / "ck/tiny/latest_net_E_ema.pth"
     weights = load_tensors(trained / "ck/tiny/latest_net_E.pth")
     raw = read_feature_map(made(trained)[0], 3)
     save_tensors({name: 2 * tensor for name, tensor in weights.items()}, average)
     averaged, also_raw = (read_feature_map(made(trained, *f)[0], 3) for f in ((), ("--no_ema",)))
     average.unlink()
+    assert capsys.readouterr().out.count("not of the average of the encoder") == 1
     assert np.array_equal(also_raw, raw) and not np.array_equal(averaged, raw)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
+from pix2pixhd.util.words import counted
 
 
 def save_tensors(value: Any, path: Path) -> None:
@@ -148,8 +149,8 @@ def fill_network(network: nn.Module, state: Mapping[str, Any], source: str) -> N
     if differing:
         shown = "; ".join(differing[:4]) + ("; ..." if len(differing) > 4 else "")
         raise UserError(
-            f"{source}: weights of another architecture, {len(differing)} tensors differ: {shown}. "
-            "Give the flags that the run was trained with (see its opt.txt)"
+            f"{source}: weights of another architecture, {counted(len(differing), 'tensor')} that "
+            f"differ: {shown}. Give the flags that the run was trained with (see its opt.txt)"
         )
     network.load_state_dict(state)
 
@@ -211,20 +212,24 @@ def rendering_file(folder: Path, epoch: str, label: str, ema: bool = True) -> Pa
     return averaged if ema and averaged.is_file() else network_file(folder, epoch, label)
 
 
-def require_epoch(folder: Path, epoch: str) -> None:
+def require_epoch(folder: Path, epoch: str, *, renders_only: bool = True) -> None:
     """
+    Args:
+        renders_only: the average of a generator will do.
+
     Raises:
         UserError: the folder has no generator of that epoch, lists those that it has; or there is
             no such folder, lists those beside it.
     """
-    if network_file(folder, epoch, "G").is_file():
+    if rendering_file(folder, epoch, "G", ema=renders_only).is_file():
         return
+    files = ["*_net_G.pth", *["*_net_G_ema.pth"] * renders_only]
     if not folder.is_dir():
-        beside = sorted({file.parent.name for file in folder.parent.glob("*/*_net_G.pth")})
+        beside = sorted({path.parent.name for f in files for path in folder.parent.glob(f"*/{f}")})
         more = f" and {len(beside) - 8} more" if len(beside) > 8 else ""
         runs = f"{folder.parent} has {', '.join(beside[:8])}{more}" if beside else "check --name"
         raise UserError(f"{folder}: there is no such run; {runs}, or give --checkpoints_dir")
-    names = [file.name.removesuffix("_net_G.pth") for file in folder.glob("?*_net_G.pth")]
+    names = {path.name.partition("_net_G")[0] for f in files for path in folder.glob(f"?{f}")}
     epochs = sorted(names, key=lambda e: (not e.isdigit(), len(e), e))  # 3, 20, latest
     there = f"it has {', '.join(epochs)}" if epochs else "it has no weights; check the folder"
     raise UserError(f"{folder}: no weights of epoch {epoch!r} ({epoch}_net_G.pth); {there}")

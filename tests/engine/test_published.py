@@ -42,7 +42,7 @@ def weights(model: ModelOptions, with_encoder: bool = False) -> tuple[State, Sta
 sizes = st.integers(1, 3)
 architectures = st.fixed_dictionaries(
     {
-        "netG": st.sampled_from(["global", "local"]),
+        "netG": st.sampled_from(["global", "local", "unet"]),
         "ngf": st.integers(1, 9) | st.just(64),
         "n_downsample_global": sizes | st.just(4),
         "n_blocks_global": st.integers(0, 3) | st.just(9),
@@ -63,7 +63,7 @@ architectures = st.fixed_dictionaries(
 def test_any_architecture_is_read_back(values: dict[str, Any], features: str) -> None:
     kind = {features: True} if features else {}
     model = replaced(DEFAULT, values | kind)
-    if model.netG == "global":
+    if model.netG != "local":
         model = replace(model, n_local_enhancers=1, n_blocks_local=3)
     if not features:
         model = replace(model, feat_num=3, n_downsample_E=4, nef=16)
@@ -95,12 +95,11 @@ INPUTS = [
     ("--label_nc 12 --no_instance", "--no_instance", "--label_nc 12"),
     ("--label_nc 12 --instance_feat", "--label_nc 12", "--instance_feat"),
     ("--label_nc 12 --extra_nc 2 --no_instance", "--no_instance --extra_nc 2", "--label_nc 12"),
-    ("--label_nc 12 --extra_nc 2 --no_instance", "--label_nc 12 --no_instance", "--extra_nc 2"),
     ("--label_nc 0", "--label_nc 0", ""),
     ("--label_nc 0 --input_nc 1 --no_instance", "--label_nc 0", "--input_nc 1 --no_instance"),
-    ("--label_nc 0 --input_nc 7 --no_instance", "--label_nc 0 --no_instance", "--input_nc 7"),
     ("--label_nc 0 --input_nc 7", "--input_nc 7", "--label_nc 0"),
     ("--label_nc 12 --z_dim 3", "--label_nc 12 --z_dim 3", ""),
+    ("--label_nc 12 --z_dim 3 --no_instance", "--no_instance --z_dim 3", "--label_nc 12"),
 ]
 
 
@@ -128,13 +127,32 @@ AMBIGUOUS = [
         "--label_nc 12 --extra_nc 2",
         "--label_nc 12",
         "15",
-        "--extra_nc 2, or --extra_nc 3 --no_instance, or --no_instance --label_feat",
+        "--extra_nc 2, or --z_dim 2, or --extra_nc 3 --no_instance, or --no_instance --z_dim 3, or "
+        "--no_instance --label_feat",
+    ),
+    # One reading of maps alone, but noise makes as many channels.
+    ("--no_instance --z_dim 16", "--no_instance", "51", "--label_nc 51, or --z_dim 16"),
+    (
+        *("--label_nc 12 --no_instance --z_dim 4", "--label_nc 12 --no_instance"),
+        *("16", "--extra_nc 4, or --z_dim 4"),
+    ),
+    (
+        *("--label_nc 0 --input_nc 7 --no_instance", "--label_nc 0 --no_instance"),
+        *("7", "--input_nc 7, or --z_dim 4"),
     ),
 ]
 # Without the encoder, which --load_features needs not.
 AMBIGUOUS_FEATURES = [
-    ("", "39", "--label_nc 38, or --instance_feat, or --label_nc 39 --no_instance"),
-    ("--label_nc 12", "16", "--extra_nc 3, or --instance_feat, or --extra_nc 4 --no_instance"),
+    (
+        *("", "39"),
+        "--label_nc 38, or --z_dim 3, or --instance_feat, or --label_nc 39 --no_instance, or "
+        "--no_instance --z_dim 4",
+    ),
+    (
+        *("--label_nc 12", "16"),
+        "--extra_nc 3, or --z_dim 3, or --instance_feat, or --extra_nc 4 --no_instance, or "
+        "--no_instance --z_dim 4",
+    ),
 ]
 
 

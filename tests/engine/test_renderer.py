@@ -74,6 +74,11 @@ def test_the_average_renders_where_a_run_has_one(root: Path) -> None:
     for file, expected in (("latest_net_G_ema", found), ("latest_net_G", raw)):
         model = pix2pixhd.load(folder / f"{file}.pth", device="cpu")
         assert np.array_equal(model(*maps), expected)
+        assert model.options.ema == file.endswith("_ema")  # so are the clusters
+    (folder / "latest_net_G.pth").rename(folder / "moved.pth")
+    for run in ("averaged", folder / "latest_net_G_ema.pth"):
+        assert np.array_equal(load(root, run)(*maps), found)
+    (folder / "moved.pth").rename(folder / "latest_net_G.pth")
     assert not np.array_equal(*(rendered(root, "averaged", *f) for f in ((), ("--no_ema",))))
     note = (root / "results/averaged/test_latest/index.html").read_text()
     assert "by the average of the weights" in note

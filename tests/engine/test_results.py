@@ -78,6 +78,10 @@ def test_without_the_average_that_a_run_has(has_average: bool) -> None:
         assert list(ways_apart(*options)) == (parts if has_average else [])
 
 
+def test_another_padding_of_weights_without_options() -> None:
+    assert list(ways_apart(*options_of("--pad_down", "reflect"))) == ["pad_reflect"]
+
+
 def test_no_features_no_draws() -> None:
     save_run()
     assert ways_apart(*options_of("--seed", "3", "--cluster_path", "c.npz")) == {}

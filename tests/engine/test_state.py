@@ -119,8 +119,21 @@ def test_a_state_goes_on_with_the_spectral_norm_it_had(
     run = new_run(tmp_path, spectral_norm=before)
     run.save(Progress(2))
     run.wait()
-    with pytest.raises(UserError, match=r"latest_state\.pth \([GD]\): .* another --spectral_norm"):
+    match = r"latest_state\.pth \([GD]\): .* another --spectral_norm; .*--which_epoch N"
+    with pytest.raises(UserError, match=match):
         new_run(tmp_path, spectral_norm=now).restore()
+
+
+def test_a_state_without_a_singular_vector_is_incomplete(tmp_path: Path) -> None:
+    run = new_run(tmp_path, spectral_norm="D")
+    run.save(Progress(2))
+    run.wait()
+    state = load_tensors(tmp_path / "latest_state.pth")
+    lost = next(name for name in state["networks"]["D"] if name.endswith("._u"))
+    del state["networks"]["D"][lost]
+    save_tensors(state, tmp_path / "latest_state.pth")
+    with pytest.raises(UserError, match=rf"incomplete \(D lacks {lost}\); remove it"):
+        new_run(tmp_path, spectral_norm="D").restore()
 
 
 @pytest.mark.parametrize("how", ["--continue_train", "--load_pretrain"])

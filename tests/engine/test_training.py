@@ -18,6 +18,7 @@ from pix2pixhd.engine import training
 from pix2pixhd.engine.run_folder import locked
 from pix2pixhd.engine.world import World
 from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.saved import options_texts
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
 from pix2pixhd.util.checkpoint import load_tensors
 
@@ -100,6 +101,17 @@ def test_vgg_looks_at_one_or_three_channels(
     said = capsys.readouterr().out
     assert said.startswith("" if has_vgg else "--output_nc 4: training without the perceptual loss")
     assert len(said.splitlines()) == (0 if has_vgg else 1)
+
+
+def test_another_padding_of_the_first_weights_is_told(tmp_path: Path) -> None:
+    assert training.other_padding(tmp_path, "reflect") == []  # no options, nobody knows
+    options = replaced(TrainOptions(), {"pad_down": "reflect"})
+    (tmp_path / "options.json").write_text(options_texts(options)["options.json"])
+    assert training.other_padding(tmp_path, "reflect") == []
+    [line] = training.other_padding(tmp_path, "zero")
+    assert "trained with --pad_down reflect, this run has --pad_down zero" in line
+    (tmp_path / "options.json").write_text("damaged")
+    assert training.other_padding(tmp_path, "zero") == []
 
 
 def test_all_networks_begin_as_asked() -> None:

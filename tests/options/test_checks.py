@@ -136,6 +136,8 @@ def test_shared_ranges_and_contradictions(line: str, start: str, program: str, e
         ("--niter_decay -1", "--niter_decay -1"),
         ("--beta1 1", "--beta1 1.0"),
         ("--beta1 -0.5", "--beta1 -0.5"),
+        ("--init_gain 0", "--init_gain 0: must be above 0"),
+        ("--init_gain -1", "--init_gain -1.0: must be a finite number"),
         ("--niter 0 --niter_decay 0", "--niter 0 with --niter_decay 0"),
         ("--continue_train --load_pretrain x", "--continue_train with --load_pretrain"),
         ("--vgg_weights x.pth --no_vgg_loss", "--vgg_weights with --no_vgg_loss"),

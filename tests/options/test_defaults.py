@@ -187,6 +187,15 @@ def test_flags_without_effect_say_so() -> None:
     assert [line.split(":")[0] for line in lines] == [
         *("--num_D 3", "--n_layers_D 4", "--gan_loss hinge")
     ]
+    line = (
+        "--netD segmentation --lambda_feat 5 --netG unet --n_local_enhancers 2 --n_blocks_local 1"
+    )
+    lines = ineffective_flags(parse_train(line.split()))
+    assert [line.split(":")[0] for line in lines] == [
+        *("--lambda_feat 5.0", "--n_local_enhancers 2", "--n_blocks_local 1")
+    ]
+    line = "--lambda_feat 5 --no_vgg_loss --netG local --n_local_enhancers 2"
+    assert ineffective_flags(parse_train(line.split())) == []
 
 
 @pytest.mark.parametrize(

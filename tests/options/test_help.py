@@ -62,6 +62,18 @@ def test_help_lists_every_flag_and_loads_no_library(program: str, options: type)
             assert f"--no_{name}" in listed
 
 
+@pytest.mark.parametrize("options", [TestOptions, EncodeOptions, PrecomputeOptions, EditOptions])
+def test_flags_of_a_base_class_have_their_help(
+    options: type[ProgramOptions],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        read_argv(["--help"], options())
+    assert "Take the average of the weights where the run kept one" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("columns", [50, 60, 80, 100, 120])
 @pytest.mark.parametrize("options", ENTRY_SCRIPTS.values())
 def test_sentences_break_only_where_a_line_is_full(

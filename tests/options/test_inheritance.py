@@ -242,6 +242,15 @@ def test_the_kind_of_discriminators_stays(save: Save) -> None:
     assert line.endswith("was trained with --netD segmentation; leave the flag out")
 
 
+def test_how_weights_began_stays(save: Save) -> None:
+    save("--init xavier")
+    assert parse_train(["--continue_train", "--init", "xavier"]).schedule.init == "xavier"
+    words = "--continue_train --init orthogonal --init_gain 3"
+    lines = error_lines(lambda: parse_train(words.split()))
+    assert [line.split(":")[0] for line in lines] == ["--init orthogonal", "--init_gain 3.0"]
+    assert parse_train(["--init", "orthogonal"]).schedule.init == "orthogonal"  # a run anew
+
+
 def test_the_range_that_networks_learned_stays(save: Save) -> None:
     save("--value_range 0,4095")
     assert parse_test([]).data.value_range == "0,4095"
@@ -494,3 +503,10 @@ def test_what_argv_switches_off_takes_its_weights_along(save: Save) -> None:
     words = "--continue_train --no_vgg_loss --vgg_weights other.pth"
     [line] = error_lines(lambda: parse_train(words.split()))
     assert line.startswith("--vgg_weights with --no_vgg_loss")
+
+
+def test_weights_switch_their_loss_on(save: Save) -> None:
+    save("--netD segmentation")
+    assert not parse_train(["--continue_train"]).loss.vgg_loss
+    assert not parse_train(["--continue_train", "--vgg_weights", "None"]).loss.vgg_loss
+    assert parse_train(["--continue_train", "--vgg_weights", "vgg.pth"]).loss.vgg_loss

@@ -247,7 +247,7 @@ def test_other_architecture_is_refused_whole(tmp_path: Path) -> None:
     file, target = tmp_path / "weights.pth", network()
     save_tensors(network().state_dict() | {"0.bias": torch.zeros(4)}, file)
     before = target[0].weight.clone()
-    with pytest.raises(UserError, match=r"1 tensors differ: 0\.bias: \[4\], expected \[3\]"):
+    with pytest.raises(UserError, match=r"1 tensor that differ: 0\.bias: \[4\], expected \[3\]"):
         load_network(target, file)
     assert torch.equal(target[0].weight, before)
 
@@ -313,6 +313,19 @@ def test_epochs_that_exist_are_listed(tmp_path: Path) -> None:
         require_epoch(tmp_path / "nowhere", "latest")
     with pytest.raises(UserError, match="no such run; check --name, or give --checkpoints_dir"):
         require_epoch(tmp_path / "no" / "where", "latest")
+
+
+def test_an_average_alone_renders_but_is_not_trained(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    network_file(run, "3", "G_ema").touch()
+    require_epoch(run, "3")
+    with pytest.raises(UserError, match=r"it has 3$"):
+        require_epoch(run, "4")
+    with pytest.raises(UserError, match=r"there is no such run; .* has run"):
+        require_epoch(tmp_path / "other", "3")
+    with pytest.raises(UserError, match="it has no weights"):
+        require_epoch(run, "3", renders_only=False)
 
 
 def test_weights_of_another_program_are_told_apart(tmp_path: Path) -> None:
