@@ -240,13 +240,14 @@ class Scene:
         return self.apply(self.change(differs, values, vectors))
 
     def snapshot(self) -> Scene:
-        """The state as it is now, without history: for a thread that looks on while this one goes
-        on being changed."""
+        """A copy, for a thread that looks on while this scene goes on being changed."""
         still = copy.copy(self)
         still._maps = {name: map_.copy() for name, map_ in self._maps.items()}
         still._flat = {name: m.reshape(-1, *m.shape[2:]) for name, m in still._maps.items()}
         still.counts = {name: dict(ids) for name, ids in self.counts.items()}
-        still.vectors, still.history = dict(self.vectors), History()
+        still.vectors = dict(self.vectors)
+        steps = self.history.done, self.history.undone
+        still.history = History(*([list(step) for step in part] for part in steps))
         return still
 
     @property
