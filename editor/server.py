@@ -77,7 +77,7 @@ def create_app(studio: Studio, place: Place, folder: Path, most_bytes: int) -> F
         await socket.accept()
         await Window(socket, session, painter).run()
         if not session.watchers:
-            await run_in_threadpool(sessions.save_all)
+            await run_in_threadpool(sessions.save, session)
 
     return app
 

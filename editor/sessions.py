@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import re
 import secrets
 import threading
@@ -19,7 +19,10 @@ from pix2pixhd.util.errors import UserError
 
 MOST_FILES = 500  # scenes on disk; the oldest are deleted
 QUIET = 3.0  # seconds after a change, when a scene is put on disk whatever comes
+LATER = 60.0  # seconds, and it is tried again
 ID = re.compile(r"[A-Za-z0-9_-]{22}")  # `secrets.token_urlsafe(16)`, and nothing that is a path
+
+log = logging.getLogger(__name__)
 
 Watcher = Callable[[Sequence[Change]], None]
 """Is told what changed, in whatever thread that was."""
@@ -167,12 +170,18 @@ class Sessions:
         return len(self._sessions)
 
     def save_all(self, quiet: float = 0) -> None:
-        """Put on disk what has not changed for so many seconds: a program may be killed. A scene
-        that cannot be written does not keep others from it."""
+        """Put on disk what has not changed for so many seconds: the program may be killed."""
         for session in list(self._sessions.values()):
             if time.monotonic() - session.changed >= quiet:
-                with contextlib.suppress(UserError):
-                    self._save(session)
+                self.save(session)
+
+    def save(self, session: Session) -> None:
+        """Put it on disk. If it cannot be written, others can, and it may be later."""
+        try:
+            self._save(session)
+        except UserError as error:
+            log.warning("a scene was not saved: %s", error)
+            session.changed = time.monotonic() + LATER
 
     def _make_room(self, kept: Session) -> None:
         """Put on disk what was unused the longest, but nothing that a window looks at."""
@@ -194,7 +203,6 @@ class Sessions:
                 if session.saved == session.version:
                     return
                 version, still = session.version, session.scene.snapshot()
-            self._folder.mkdir(parents=True, exist_ok=True)
             save_scene(still, self._folder / f"{session.id}.npz")  # strokes need not wait for it
             session.saved = version
         files = sorted(self._folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)

@@ -80,23 +80,25 @@ export class Changing extends Showing {
 
   strokeColour(isEraser) {
     if (isEraser) return "#8888";
-    return this.maps.isPicture ? this.colour : this.css(this.laid);
+    return this.run.label_nc ? this.css(this.laid) : this.colour;
   }
-
-  cursorColour() { return this.tools.name === "brush" ? this.strokeColour(false) : "#fff"; }
 
   css(label) {
     const [r, g, b] = this.run.labels[label]?.colour ?? [128, 128, 128];
     return `rgb(${r} ${g} ${b})`;
   }
 
-  /** Beside the brush's fields, what it paints; and whether the selected can become it. */
+  /** On the cursor and beside the brush's fields, what it paints; and whether the selected can become it. */
   showPaint() {
-    if (!this.panels || this.maps?.isPicture) return;
+    if (!this.panels) return;
+    $("cursor").style.borderColor = this.tools.name === "brush" ? this.strokeColour(false) : "";
+    if (!this.run.label_nc) return;
     const name = (label) => this.run.labels[label]?.name ?? "";
-    $("laid").replaceChildren("Paint ", this.panels.swatch(this.laid), make("b", { textContent: name(this.laid) }));
+    const laid = this.panels.swatch(this.laid);
+    $("laid").replaceChildren("Paint ", laid, make("b", { textContent: name(this.laid) }));
     $("chosen-name").textContent = name(this.label);
-    document.querySelector("[data-action=relabel]").disabled = this.selection.every((thing) => this.labelOf(thing) === this.label);
+    const isIt = this.selection.every((thing) => this.labelOf(thing) === this.label);
+    document.querySelector("[data-action=relabel]").disabled = isIt;
   }
 
   setStyle(style) {
@@ -145,6 +147,7 @@ export class Changing extends Showing {
 
   chooseColour(colour) {
     this.colour = $("colour").value = colour;
+    this.showPaint();
     const there = [...$("colours").children].map((b) => b.dataset.colour);
     if (there.includes(colour)) return;
     const button = make("button", { type: "button", title: colour, onclick: () => this.chooseColour(colour) });

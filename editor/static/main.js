@@ -31,6 +31,7 @@ class App extends Changing {
   /** Look at a scene that the server has opened. */
   enter(about) {
     this.live?.close();
+    this.tools.drop();
     say("", { key: "connection" });
     Object.assign(this, {
       id: about.id, selection: [], hovered: null, trail: [], placing: null, moving: null, images: {}, shownVersion: -1,
@@ -53,7 +54,10 @@ class App extends Changing {
       state: (state) => this.gotState(state),
       error: (message, number) => this.refused(message, number),
       open: (isOpen) => this.connected(isOpen),
-      gone: (message) => say(`${message}. What this page shows can be saved: `, { key: "connection", buttons: savings(this.maps, this.name) }),
+      gone: (message) => {
+        const buttons = savings(this.maps, this.name);
+        say(`${message}. What this page shows can be saved: `, { key: "connection", buttons });
+      },
     });
     this.showPicture("now");
     this.view.isFitted = true;
@@ -67,7 +71,7 @@ class App extends Changing {
       return true;
     } catch (error) {
       this.say(error.message);
-      $("images").value = $("images").dataset.now ?? "";
+      $("images").value = this.name ?? "";
       return false;
     }
   }
@@ -135,6 +139,7 @@ class App extends Changing {
     $("laid").hidden = !paints;
     $("joins-field").hidden = !paints || !this.run.has_instances;
     $("over-field").hidden = !paints || !tools.draws;
+    this.showPaint();
     if (tools.draws) {
       $("size").value = tools.width;
       $("size-shown").value = `${tools.width} px`;

@@ -82,7 +82,6 @@ export class View {
     const box = canvas.getBoundingClientRect(), around = panes.getBoundingClientRect();
     const side = Math.max(3, width * this.scale);
     cursor.hidden = false;
-    cursor.style.borderColor = this.app.cursorColour();
     cursor.style.width = cursor.style.height = `${side}px`;
     cursor.style.transform = `translate(${box.left - around.left + px - side / 2}px, ${box.top - around.top + py - side / 2}px)`;
   }

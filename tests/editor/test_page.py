@@ -113,6 +113,15 @@ def wait(page: Any, expression: str, arg: Any = None) -> None:
         time.sleep(0.01)
 
 
+def picture_of(page: Any, which: str) -> np.ndarray:
+    script = """which => { const { width, height } = editor.maps, image = editor.images[which];
+        const canvas = Object.assign(document.createElement("canvas"), { width, height });
+        canvas.getContext("2d").drawImage(image, 0, 0);
+        return canvas.toDataURL(); }"""
+    file = BytesIO(base64.b64decode(page.evaluate(script, which).partition(",")[2]))
+    return np.asarray(Image.open(file).convert("RGB")).astype(int)
+
+
 class Driven:
     """The page with a fresh scene."""
 
@@ -153,9 +162,7 @@ class Driven:
 
     @property
     def picture(self) -> np.ndarray:
-        url = self.page.evaluate("editor.images.now.toDataURL()")
-        file = BytesIO(base64.b64decode(url.partition(",")[2]))
-        return np.asarray(Image.open(file).convert("RGB")).astype(int)
+        return picture_of(self.page, "now")
 
     def number(self, expression: str) -> Any:
         return self.page.evaluate(expression)
@@ -620,15 +627,9 @@ def test_before_and_difference_are_of_all_windows(driven: Driven, window: Any) -
     driven.settle(1)
     other.goto(driven.number("location.href"))
     wait(other, "globalThis.editor?.images.now")
-    other.keyboard.press("a")
     other.evaluate("editor.showPicture('start')")
     wait(other, "editor.images.start")
-    other.evaluate(
-        "editor.images.now = Object.assign(document.createElement('canvas'),"
-        " { width: editor.maps.width, height: editor.maps.height })"
-    )
-    other.evaluate("editor.images.now.getContext('2d').drawImage(editor.images.start, 0, 0)")
-    assert np.array_equal(Driven.picture.fget(type("Of", (), {"page": other})()), start)  # type: ignore[attr-defined]
+    assert np.array_equal(picture_of(other, "start"), start)
     other.evaluate("editor.showPicture('difference')")
     driven.click(10, 5)
     driven.settle(2)
