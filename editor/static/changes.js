@@ -122,7 +122,9 @@ export class Changing extends Showing {
   }
 
   relabel() {
-    if (this.selection.some((thing) => this.labelOf(thing) !== this.label)) this.operate({ kind: "label", label: this.label, ...this.region(this.selection) }, () => this.reselect());
+    if (this.selection.every((thing) => this.labelOf(thing) === this.label)) return;
+    const operation = { kind: "label", label: this.label, ...this.region(this.selection) };
+    this.operate(operation, () => this.reselect());
   }
 
   removeSelected() {
@@ -172,10 +174,9 @@ export class Changing extends Showing {
         const { x, y } = view.place(moved, canvas);
         this.placing?.centre(x, y);
       };
-      const stop = () => { removeEventListener("pointermove", follow); removeEventListener("pointerup", stop); removeEventListener("pointercancel", stop); };
-      addEventListener("pointermove", follow);
-      addEventListener("pointerup", stop);
-      addEventListener("pointercancel", stop);
+      const ending = new AbortController(), { signal } = ending;
+      addEventListener("pointermove", follow, { signal });
+      for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => ending.abort(), { signal });
     }
     view.canvases.picture.focus({ preventScroll: true });
     view.redraw();

@@ -133,12 +133,10 @@ class App extends Changing {
     if (!tools) return;
     check("tool", tools.name);
     $("hint").value = HINTS[tools.name] ?? "";
-    $("brush-fields").hidden = !(tools.draws || tools.name === "fill");
-    const paints = Boolean(this.run.label_nc) && tools.name !== "eraser";
-    $("size-field").hidden = !tools.draws;
-    $("laid").hidden = !paints;
-    $("joins-field").hidden = !paints || !this.run.has_instances;
-    $("over-field").hidden = !paints || !tools.draws;
+    const { label_nc, has_instances } = this.run, used = FIELDS[tools.name] ?? [];
+    $("brush-fields").hidden = !used.length;
+    const fits = { "size-field": true, laid: label_nc, "joins-field": label_nc && has_instances, "over-field": label_nc };
+    for (const [id, isOfRun] of Object.entries(fits)) $(id).hidden = !isOfRun || !used.includes(id);
     this.showPaint();
     if (tools.draws) {
       $("size").value = tools.width;
@@ -149,6 +147,9 @@ class App extends Changing {
   say(message) { say(message); }
 }
 
+const FIELDS = { // of the bar, by tool
+  brush: ["size-field", "laid", "joins-field", "over-field"], eraser: ["size-field"], fill: ["laid", "joins-field"],
+};
 const HINTS = {
   select: "Click an object; shift-click adds one",
   move: "Drag an object; what is around fills its place",
@@ -162,7 +163,7 @@ async function enterFromAddress(app) {
     try {
       return app.enter(await askJson(`api/scenes/${encodeURIComponent(id)}`));
     } catch (error) {
-      say(`${location.href}: ${error.message}`, { key: "address", buttons: { "✕": () => say("", { key: "address" }) } });
+      say(`This address leads nowhere: ${error.message}`, { key: "address", buttons: { "✕": () => say("", { key: "address" }) } });
     }
   }
   if (app.run.images.length) await app.openImage(app.run.images[0]);

@@ -119,7 +119,10 @@ export class Panels {
       button.classList.toggle("now", !style);
       return button;
     });
-    $("styles").replaceChildren(...buttons.flatMap((button, place) => captions[place] ? [make("p", { className: "soft", textContent: captions[place] }), button] : [button]));
+    $("styles").replaceChildren(...buttons.flatMap((button, place) => {
+      const textContent = captions[place];
+      return textContent ? [make("p", { className: "soft", textContent }), button] : [button];
+    }));
     for (const [place, { style }] of styles.entries()) {
       // One by one, so that the picture itself never waits for more than one of them.
       const src = await askUrl(`${path}/thumbnail`, { instance: inst, style }, signal);

@@ -28,8 +28,9 @@ export class Showing extends Selecting {
   shownPicture() {
     const { images, view } = this;
     const told = $("caption");
-    told.textContent = { now: "Picture", start: "At the start", difference: "Difference: no step since this page was opened" }[view.picture];
-    if (view.picture === "start" && !images.start) told.textContent = "At the start: not here yet";
+    const start = images.start ? "At the start" : "At the start: not here yet";
+    const captions = { now: "Picture", start, difference: "Difference: no step since this page was opened" };
+    told.textContent = captions[view.picture];
     if (view.picture === "start") return images.start;
     if (view.picture === "difference" && images.before && images.now) {
       images.difference ??= differenceOf(images.before, images.now);

@@ -4,7 +4,10 @@ const HEAD = 136; // bytes before the values
 
 /** A TIFF of integers of 32 bits, one a pixel, which "Open file" takes. */
 function tiff(values, width, height) {
-  const tags = [[256, width], [257, height], [258, 32], [259, 1], [262, 1], [273, HEAD], [277, 1], [278, height], [279, values.byteLength], [339, 2]];
+  const tags = [
+    [256, width], [257, height], [258, 32], [259, 1], [262, 1], // 32 bits, not compressed, 0 is black
+    [273, HEAD], [277, 1], [278, height], [279, values.byteLength], [339, 2], // one strip, one channel, signed
+  ];
   const head = new DataView(new ArrayBuffer(HEAD)), LONG = 4;
   [0x4949, 42, 8, 0, tags.length].forEach((value, i) => head.setUint16(2 * i, value, true));
   tags.forEach(([tag, value], i) => {

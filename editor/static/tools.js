@@ -201,7 +201,8 @@ export class Tools {
     }
     points.push(this.pointOf(place));
     widths.push(this.width * this.pressed(event));
-    const paint = this.app.live.isAway ? this.app.say("The editor's program does not answer; a stroke would be lost.") : this.app.paint(this.name === "eraser");
+    if (this.app.live.isAway) return this.app.say("The editor's program does not answer; a stroke would be lost.");
+    const paint = this.app.paint(this.name === "eraser");
     if (!paint) return;
     this.drag = { kind: "stroke", points, widths, paint, colour: this.app.strokeColour(this.name === "eraser"), isSent: false };
     this.app.hovered = null;

@@ -21,7 +21,10 @@ export function wire(app, enterFromAddress) {
   for (const button of document.querySelectorAll("[data-picture]")) button.addEventListener("click", () => app.showPicture(button.dataset.picture));
   const actions = { relabel: () => app.relabel(), duplicate: () => app.duplicate(), remove: () => app.removeSelected() };
   for (const button of document.querySelectorAll("[data-action]")) button.addEventListener("click", actions[button.dataset.action]);
-  const placed = { smaller: () => app.placing.resize(1 / 1.1), larger: () => app.placing.resize(1.1), mirror: () => app.placing.mirror(), done: () => app.place(), cancel: () => app.cancelPlacing() };
+  const placed = {
+    smaller: () => app.placing.resize(1 / 1.1), larger: () => app.placing.resize(1.1),
+    mirror: () => app.placing.mirror(), done: () => app.place(), cancel: () => app.cancelPlacing(),
+  };
   for (const button of document.querySelectorAll("[data-place]")) button.addEventListener("click", () => placed[button.dataset.place]());
   $("opacity").addEventListener("input", () => { view.opacity = $("opacity").value / 100; view.redraw(); });
   $("size").addEventListener("input", () => tools.resize(Number($("size").value)));

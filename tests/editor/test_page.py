@@ -669,6 +669,7 @@ def test_what_is_painted_is_shown(driven: Driven) -> None:
     page.keyboard.type("a")
     assert driven.number("editor.view.picture") == "difference"
     page.fill("#search", "")
+    page.evaluate("document.activeElement.blur()")
 
 
 def test_an_object_outside_is_not_lost(driven: Driven) -> None:
