@@ -75,9 +75,11 @@ def create_app(studio: Studio, place: Place, folder: Path, most_bytes: int) -> F
             await socket.close(FORBIDDEN, str(error)[:120])
             return
         await socket.accept()
-        await Window(socket, session, painter).run()
-        if not session.watchers:
-            await run_in_threadpool(sessions.save, session)
+        try:
+            await Window(socket, session, painter).run()
+        finally:  # this task may be cancelled, so it does not wait
+            if not session.watchers:
+                asyncio.get_running_loop().run_in_executor(None, sessions.save, session)
 
     return app
 

@@ -35,7 +35,7 @@ class App extends Changing {
     say("", { key: "connection" });
     Object.assign(this, {
       id: about.id, selection: [], hovered: null, trail: [], placing: null, moving: null, images: {}, shownVersion: -1,
-      sketch: null, labels: new Set(),
+      sketch: null, labels: new Set(), state: { undo: 0, redo: 0, version: 0 },
     });
     this.maps = new Maps(about.shape, this.run);
     this.cancelPlacing();
@@ -77,7 +77,7 @@ class App extends Changing {
   }
 
   connected(isOpen) {
-    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false });
+    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false, hadSteps: this.state.undo });
     else this.tools.drop();
     say(isOpen ? "" : "The editor's program does not answer; trying again…", { key: "connection" });
   }
@@ -101,6 +101,8 @@ class App extends Changing {
 
   gotState(state) {
     this.state = state;
+    if (state.undo < this.hadSteps) this.say("The program was started anew, and the last steps are lost: look before you go on.");
+    this.hadSteps = 0;
     this.trail = this.trail.filter(({ number }) => number > state.done);
     $("undo").disabled = !state.undo;
     $("redo").disabled = !state.redo;
