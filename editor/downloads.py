@@ -27,22 +27,22 @@ def download(
     """
     with session.lock:
         still = session.scene.snapshot()
-        with tempfile.TemporaryDirectory() as folder:
-            files = []
-            if kind in ("scene", "all"):
-                files.append(Path(folder) / "scene.npz")
-                save_scene(session.scene, files[0])
-            if kind != "scene":
-                features = studio.features(still) if studio.styles else None
-                images = {"before": before.image, "after": after.image}
-                files += export(still, Path(folder), **images, features=features)
-            # Names may come with scenes of strangers, and go into headers and paths of archives.
-            name = re.sub(r"[^A-Za-z0-9_-]+", "_", still.name)[:100] or "scene"
-            if kind == "all":
-                return f"{name}.zip", _zipped(files, name)
-            for file in files:
-                if file.stem == kind:
-                    return f"{name}_{file.name}", file.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        if kind in ("scene", "all"):
+            files.append(Path(folder) / "scene.npz")
+            save_scene(still, files[0])
+        if kind != "scene":
+            features = studio.features(still) if studio.styles else None
+            images = {"before": before.image, "after": after.image}
+            files += export(still, Path(folder), **images, features=features)
+        # Names may come with scenes of strangers, and go into headers and paths of archives.
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", still.name)[:100] or "scene"
+        if kind == "all":
+            return f"{name}.zip", _zipped(files, name)
+        for file in files:
+            if file.stem == kind:
+                return f"{name}_{file.name}", file.read_bytes()
     raise UserError(f"{kind}: the run has none; take another file")
 
 

@@ -1,8 +1,5 @@
 """A window's WebSocket: pieces of strokes come in; parts of the maps that changed and renderings go
-out, of which the newest alone counts.
-
-Messages to the page are JSON, or bytes: four for the length of a header (little-endian), the header
-(JSON) and the data, a PNG or values of maps (int32, of pictures uint8) deflated by zlib.
+out, of which the newest alone counts. `static/docs.html`, served at `/docs`, lists the messages.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pix2pixhd.editor.history import Box, Change, box_of
 from pix2pixhd.editor.painter import Painter
 from pix2pixhd.editor.perform import change_of
-from pix2pixhd.editor.requests import Live, Operation, Stroke
+from pix2pixhd.editor.requests import Live, Numbered, Operation, Stroke
 from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.sessions import Session
 from pix2pixhd.editor.studio import Studio
@@ -33,20 +30,21 @@ from pix2pixhd.util.image import png_of
 log = logging.getLogger(__name__)
 
 
-def perform(session: Session, studio: Studio, asked: Operation, last: bool = True) -> None:
-    """Do an operation; with `last` false it is a piece of a stroke that goes on.
+def perform(
+    session: Session, studio: Studio, asked: Operation, window: object = None, last: bool = True
+) -> None:
+    """Do an operation; with `last` false it is a piece of a stroke of `window` that goes on.
 
     Raises:
         UserError: it cannot be done; the scene is as it was.
     """
-    session.is_stroke = not last
 
     def work(scene: Scene, instance: int | None) -> Change:
         goes_on = isinstance(asked, Stroke) and instance is not None
         piece = asked.model_copy(update={"instance": instance}) if goes_on else asked
         return change_of(scene, studio, piece)
 
-    session.perform(work, extend=getattr(asked, "extend", False))
+    session.perform(work, getattr(asked, "extend", False), window, last)
 
 
 def state_of(session: Session) -> dict[str, Any]:
@@ -55,11 +53,24 @@ def state_of(session: Session) -> dict[str, Any]:
     return {"version": session.version, "undo": len(history.done), "redo": len(history.undone)}
 
 
+PLAIN = {
+    "missing": "is not there",
+    "extra_forbidden": "no such field",
+    "json_invalid": "not JSON",
+    "union_tag_not_found": "no kind of operation",
+}
+
+
 def first_line(error: ValidationError | RequestValidationError) -> str:
     """What is wrong with a request, in a line."""
     found = error.errors()[0]
-    place = ".".join(map(str, found["loc"]))
-    return f"{place or 'request'}: {found['msg'][:200]}"
+    place = ".".join(str(part) for part in found["loc"] if part not in ("body", "operation"))
+    message = found["msg"].replace("Input should be", "expected")
+    message = message.replace("Input tag", "kind").replace(" found using 'kind'", "")
+    message = PLAIN.get(found["type"], message)
+    value = found.get("input")
+    shown = f"{value!r:.40}, " if isinstance(value, str | int | float) else ""
+    return f"{place or 'request'}: {shown}{message[:200]}"
 
 
 class Window:
@@ -89,7 +100,7 @@ class Window:
             pass
         finally:
             self._session.watchers.remove(watch)
-            self._session.is_stroke = False
+            self._session.leave(self)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -104,20 +115,28 @@ class Window:
     async def _receive(self) -> None:
         while True:
             text = await self._socket.receive_text()
+            number, last = self._done, True
             try:
-                asked = Live.model_validate_json(text)
-            except ValidationError as error:
-                await self._send({"kind": "error", "message": first_line(error)})
-                continue
-            args = self._session, self._painter.studio, asked.operation, asked.last
-            try:
-                await run_in_threadpool(perform, *args)
-            except UserError as error:
-                await self._send({"kind": "error", "message": str(error)})
-            self._done = asked.number
+                # What is refused is worked off, too, or the page would wait for it.
+                number = max(number, Numbered.model_validate_json(text).number)
+                last = await self._work_off(Live.model_validate_json(text))
+            except (ValidationError, UserError) as error:
+                self._session.strokes.discard(self)
+                message = str(error) if isinstance(error, UserError) else first_line(error)
+                await self._send({"kind": "error", "message": message, "number": number})
+            self._done = number
             self._changed.set()
-            if asked.last:
+            if last:
                 self._outdated.set()  # after previews one in full
+
+    async def _work_off(self, asked: Live) -> bool:
+        """Returns whether a stroke is over."""
+        if asked.operation is None:
+            await run_in_threadpool(self._session.take_back, self)
+            return True
+        args = self._session, self._painter.studio, asked.operation, self, asked.last
+        await run_in_threadpool(perform, *args)
+        return asked.last
 
     async def _send_maps(self) -> None:
         while True:
@@ -148,7 +167,7 @@ class Window:
         while True:
             await self._outdated.wait()
             self._outdated.clear()
-            preview = self._session.is_stroke and self._painter.studio.wants_preview
+            preview = bool(self._session.strokes) and self._painter.studio.wants_preview
             if shown == (self._session.version, True):
                 continue
             try:
@@ -164,6 +183,7 @@ class Window:
             shown = version, not rendering.is_preview
             header = {
                 **{"kind": "image", "version": version, "preview": rendering.is_preview},
+                "began": self._session.began,
                 "milliseconds": round(rendering.seconds * 1000, 1),
             }
             await self._send(header, bytes(data))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from pix2pixhd.editor.checks import ID_LIMITS
 from pix2pixhd.editor.history import Change
-from pix2pixhd.editor.regions import flood, nearest_outside, surrounding
+from pix2pixhd.editor.regions import flood, nearest_outside, surrounding, without_slender
 from pix2pixhd.editor.scene import THING, Scene
 from pix2pixhd.util.errors import UserError
 
@@ -72,8 +72,10 @@ def add_object(
     behind: Iterable[int] = (),
 ) -> Change:
     """Add a new instance, in front of all but the instances named in `behind`."""
-    hidden = scene.mask_of(behind)
-    return paint(scene, scene.mask_of(mask) & ~hidden, label, "new", vector=vector)
+    seen = scene.mask_of(mask) & ~scene.mask_of(behind)
+    if mask.any() and not seen.any():
+        raise UserError("object: all of it is behind others; put it elsewhere, or in front")
+    return paint(scene, seen, label, "new", vector=vector)
 
 
 def paint(
@@ -117,6 +119,8 @@ def move(scene: Scene, what: What, by: tuple[int, int], fill: int | None = None)
     to_row, to_column = rows + by[0], columns + by[1]
     stays = (to_row >= 0) & (to_row < height) & (to_column >= 0) & (to_column < width)
     to, from_ = to_row[stays] * width + to_column[stays], np.flatnonzero(mask)[stays]
+    if len(rows) and not len(to):
+        raise UserError(f"move by {list(by)}: out of the picture; leave a part in, or remove it")
     touched, values = _filled(scene, mask, fill)
     pixels = np.union1d(touched, to)
     places, at = np.searchsorted(pixels, touched), np.searchsorted(pixels, to)
@@ -133,7 +137,7 @@ def remove(scene: Scene, what: What, fill: int | None = None) -> Change:
 
     Args:
         fill: the label that is to be there; None: each pixel takes label and instance of the
-            nearest around, of stuff if there is any.
+            nearest around, of stuff if there is any, but not of what is slender there.
     """
     pixels, values = _filled(scene, scene.mask_of(what), fill)
     return scene.change(pixels, values)
@@ -182,7 +186,7 @@ def _filled(
         both = {"label": label, "inst": target}
         return pixels, {name: np.full(len(pixels), both[name], np.int32) for name in names}
     # Things that stand beside it would grow.
-    source = nearest_outside(mask, scene.inst < THING)
+    source = nearest_outside(mask, without_slender(mask, scene.inst < THING, scene.inst))
     if source is None:
         raise UserError("fill: nothing is around what covers the whole picture; give a label")
     return pixels, {name: _flat(scene, name)[source] for name in names}

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pix2pixhd.editor import operations
+from pix2pixhd.editor.perform import styled_id
 from pix2pixhd.editor.regions import bounding_box
 from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.sessions import Session
@@ -76,8 +77,7 @@ class Painter:
 
     def _thumbnail(self, scene: Scene, instance: int, vector: np.ndarray | None) -> bytes:
         if vector is not None:
-            id_ = scene.label_of(instance) if scene.styled == "label" else instance
-            scene.apply(operations.set_styles(scene, {id_: vector}))
+            scene.apply(operations.set_styles(scene, {styled_id(scene, instance): vector}))
         image = self._render(scene, self.studio.wants_preview).image
         box = bounding_box(scene.mask_of(instance))
         assert box is not None

@@ -9,8 +9,15 @@ import numpy as np
 from pix2pixhd.editor import operations, requests
 from pix2pixhd.editor.history import Change
 from pix2pixhd.editor.objects import CutObject
-from pix2pixhd.editor.operations import What
-from pix2pixhd.editor.regions import Point, disc_stroke, flood, nearest_outside, placed
+from pix2pixhd.editor.operations import Instance, What
+from pix2pixhd.editor.regions import (
+    Point,
+    disc_stroke,
+    flood,
+    nearest_outside,
+    placed,
+    without_slender,
+)
 from pix2pixhd.editor.scene import THING, Scene
 from pix2pixhd.editor.studio import Studio
 from pix2pixhd.editor.styles import Styles
@@ -34,7 +41,10 @@ def change_of(scene: Scene, studio: Studio, asked: requests.Operation) -> Change
         case requests.SetStyle():
             return operations.set_styles(scene, _styles(scene, studio, asked))
         case requests.SetLabel():
-            return operations.set_label(scene, _what(scene, asked), asked.label, asked.instance)
+            instance = asked.instance
+            if instance not in (asked.instances or ()):
+                instance = _joined(scene, asked.label, instance)
+            return operations.set_label(scene, _what(scene, asked), asked.label, instance)
         case requests.Add():
             return _add(scene, studio, asked)
         case requests.Move():
@@ -116,7 +126,19 @@ def _stroke(scene: Scene, asked: requests.Stroke) -> Change:
         return operations.set_pixels(scene, mask, _values(scene, asked.colour))
     if asked.label is None:
         return _erase(scene, mask)
-    return operations.paint(scene, mask, asked.label, asked.instance, asked.only_over)
+    instance = _joined(scene, asked.label, asked.instance)
+    return operations.paint(scene, mask, asked.label, instance, asked.only_over)
+
+
+def _joined(scene: Scene, label: int, instance: Instance) -> Instance:
+    """The instance that pixels of a label are to be part of; UserError if it is of another."""
+    if isinstance(instance, int) and instance in scene.counts.get("inst", {}):
+        own = scene.label_of(instance)
+        if own != label:
+            raise UserError(
+                f"instance {instance}: is of label {own}, not {label}; an object has one label"
+            )
+    return instance
 
 
 def _tapered(shape: tuple[int, int], points: list[Point], widths: list[float]) -> np.ndarray:
@@ -141,7 +163,7 @@ def _erase(scene: Scene, mask: np.ndarray) -> Change:
     if not len(things):
         return operations.remove(scene, mask)
     whole = np.isin(scene.inst, things)
-    source = nearest_outside(whole, scene.inst < THING)
+    source = nearest_outside(whole, without_slender(whole, scene.inst < THING, scene.inst))
     if source is None:
         return operations.remove(scene, mask)
     some = mask[whole]
@@ -155,7 +177,8 @@ def _fill(scene: Scene, asked: requests.Fill) -> Change:
     if scene.label_nc:
         if asked.label is None:
             raise UserError("fill: no label; choose one of the run's labels")
-        return operations.fill(scene, asked.at, asked.label, asked.instance)
+        instance = _joined(scene, asked.label, asked.instance)
+        return operations.fill(scene, asked.at, asked.label, instance)
     scene.require_inside(*asked.at)
     mask = flood(scene.picture, *asked.at)
     return operations.set_pixels(scene, mask, _values(scene, asked.colour))
@@ -197,6 +220,8 @@ def _add(scene: Scene, studio: Studio, asked: requests.Add) -> Change:
         found = gallery_object(studio, asked.label, asked.number)
         mask, label, vector = found.mask, found.label, found.vector
     whole = placed(mask, asked.scale, asked.mirrored, asked.at, scene.shape)
+    if not whole.any():
+        raise UserError(f"object at {list(asked.at)}: out of the picture; put it inside")
     behind = [id_ for id_ in scene.counts["inst"] if id_ >= THING] if scene.has_instances else []
     front = behind if asked.behind == "things" else []
     own = vector if scene.feat_num and not scene.by_label else None
@@ -208,7 +233,12 @@ def gallery_object(studio: Studio, label: int | None, number: int | None) -> Cut
     Raises:
         UserError: the gallery has no such object.
     """
-    found = studio.objects().of(-1 if label is None else label)
-    if number is None or number >= len(found):
+    if label is None or number is None:
+        raise UserError(
+            "object: not named; give an instance of the scene, or label and number of one in the "
+            "gallery"
+        )
+    found = studio.objects().of(label)
+    if number >= len(found):
         raise UserError(f"object: label {label} has {len(found)} in the gallery, no {number}")
     return found[number]

@@ -13,6 +13,7 @@ from pix2pixhd.editor.history import Box
 from pix2pixhd.util.errors import UserError
 
 FAR = 2**16  # pixels; beyond any picture
+SLENDER = 8  # times as many pixels has what is no slender thing
 
 Point = tuple[float, float]
 """Row and column; whole numbers are the middles of pixels."""
@@ -139,6 +140,26 @@ def nearest_outside(mask: np.ndarray, preferred: np.ndarray) -> np.ndarray | Non
         ~source, return_distances=False, return_indices=True
     )[:, inside]
     return (rows + box[0].start) * mask.shape[1] + columns + box[1].start
+
+
+def without_slender(mask: np.ndarray, preferred: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """`preferred`, bool [H,W], without what is slender around a connected part of the mask, as a
+    pole beside a car, which would grow into the car's place.
+
+    Args:
+        ids: integers [H,W]; slender is one of few pixels near the part.
+    """
+    wanted = preferred & ~mask
+    parts, _ = ndimage.label(mask)
+    for part, box in enumerate(ndimage.find_objects(parts), 1):
+        reach = 1 + round(math.sqrt(np.count_nonzero(parts[box] == part)) / 2)
+        around = tuple(slice(max(side.start - reach, 0), side.stop + reach) for side in box)
+        near = ndimage.distance_transform_edt(parts[around] != part) <= reach
+        near &= preferred[around] & ~mask[around]
+        values, n = np.unique(ids[around][near], return_counts=True)
+        slender = values[n * SLENDER < n.max(initial=0)]
+        wanted[around][near & np.isin(ids[around], slender)] = False
+    return wanted
 
 
 def outline(mask: np.ndarray) -> np.ndarray:

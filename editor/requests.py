@@ -11,7 +11,7 @@ Label = Annotated[int, Field(ge=0, lt=2**31)]
 Coordinate = Annotated[float, Field(ge=-1e5, le=1e5)]
 Pixel = Annotated[int, Field(ge=-100_000, le=100_000)]
 Byte = Annotated[int, Field(ge=0, le=255)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=10_000)]
 Name = Annotated[str, Field(max_length=1000)]
 Colour = tuple[Byte, Byte, Byte]
@@ -134,9 +134,16 @@ class Thumbnail(Request):
     style: Style | None = None  # None: as it looks now
 
 
+class Numbered(BaseModel):
+    """What a message that is refused may still tell."""
+
+    number: Annotated[int, Field(ge=0)]
+
+
 class Live(Request):
     """A message of the page's WebSocket."""
 
     number: Annotated[int, Field(ge=0)]  # is sent back when it is done
-    operation: Operation
+    operation: Operation | None
+    """None: the stroke under way is taken back."""
     last: bool = True  # the stroke ends with it

@@ -10,14 +10,14 @@ from collections.abc import Container, Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pix2pixhd.editor.checks import checked_map
+from pix2pixhd.editor.checks import Checking, checked_map
 from pix2pixhd.editor.history import Change, History, Vectors
 from pix2pixhd.util.errors import UserError
 
 THING = 1000  # Cityscapes' ids: the label for stuff, label * 1000 + n for the n-th thing of it
 
 
-class Scene:
+class Scene(Checking):
     """The state that operations (`editor.operations`) change, one `Change` at a time.
 
     Attributes:
@@ -240,13 +240,14 @@ class Scene:
         return self.apply(self.change(differs, values, vectors))
 
     def snapshot(self) -> Scene:
-        """The state as it is now, without history: for a thread that looks on while this one goes
-        on being changed."""
+        """A copy, for a thread that looks on while this scene goes on being changed."""
         still = copy.copy(self)
         still._maps = {name: map_.copy() for name, map_ in self._maps.items()}
         still._flat = {name: m.reshape(-1, *m.shape[2:]) for name, m in still._maps.items()}
         still.counts = {name: dict(ids) for name, ids in self.counts.items()}
-        still.vectors, still.history = dict(self.vectors), History()
+        still.vectors = dict(self.vectors)
+        steps = self.history.done, self.history.undone
+        still.history = History(*([list(step) for step in part] for part in steps))
         return still
 
     @property
@@ -278,51 +279,6 @@ class Scene:
                 del self.vectors[id_]
             else:
                 self.vectors[id_] = vector
-
-    def require_labels(self, labels: ArrayLike) -> None:
-        """Raise a UserError that names a label out of range, or for a scene that has none."""
-        if not self.label_nc:
-            raise UserError("label: a picture to draw on (--label_nc 0) has none; use set_pixels")
-        values = np.asarray(labels)
-        wrong = (values < 0) | (values >= self.label_nc)
-        if self.ignored is not None:
-            wrong &= values != self.ignored
-        if wrong.any():
-            raise UserError(
-                f"label {values[wrong].flat[0]}: expected 0 to {self.label_nc - 1} "
-                f"(--label_nc {self.label_nc}); choose one of the run's labels"
-            )
-
-    def require_inside(self, row: int, column: int) -> None:
-        """Raise a UserError for a pixel outside."""
-        height, width = self.shape
-        if not (0 <= row < height and 0 <= column < width):
-            raise UserError(
-                f"pixel ({row}, {column}): expected row 0 to {height - 1} and column 0 to "
-                f"{width - 1}; choose one in the picture"
-            )
-
-    def require_instances(self, instances: int | Iterable[int]) -> list[int]:
-        """As a list; raise a UserError for one that is not there."""
-        ids = [int(instances)] if np.ndim(instances) == 0 else [int(i) for i in instances]  # type: ignore[arg-type, union-attr]
-        there = self.counts["inst" if self.has_instances else "label"]
-        for id_ in ids:
-            if id_ not in there:
-                raise UserError(f"instance {id_}: not in this scene; choose one by a pixel of it")
-        return ids
-
-    def checked_vector(self, vector: ArrayLike) -> np.ndarray:
-        """float32 [feat_num], a copy; UserError for another length, or not all finite."""
-        if not self.feat_num:
-            raise UserError("vector: the run was trained without features; leave it out")
-        values = np.array(vector, np.float32)
-        if values.shape != (self.feat_num,) or not np.isfinite(values).all():
-            raise UserError(
-                f"vector: shape {list(values.shape)}, expected {self.feat_num} finite numbers "
-                f"(--feat_num {self.feat_num}); take it from a file of this run"
-            )
-        values.flags.writeable = False
-        return values
 
 
 def _any(differs: np.ndarray, axis: int) -> np.ndarray:

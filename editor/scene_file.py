@@ -35,6 +35,10 @@ LIMIT = 2**32
 MEMBERS = 32  # more arrays than any scene has
 
 
+class Damaged(Exception):
+    """What is wrong with a file, told in this file's own words."""
+
+
 def save_scene(scene: Scene, path: Path) -> None:
     """Write a scene with its history, atomically.
 
@@ -88,9 +92,9 @@ def load_scene(path: Path, limit: int = LIMIT) -> Scene:
         raise UserError(f"{path}: there is no such file; check the path") from None
     # All in it may be others' work, so anything can go wrong here.
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+        reason = f" ({error})" if isinstance(error, Damaged) else ""
         raise UserError(
-            f"{path}: not a scene ({reason}); take an intact copy of a file that the editor saved"
+            f"{path}: not a scene{reason}; take an intact copy of a file that the editor saved"
         ) from error
 
 
@@ -147,7 +151,7 @@ def _scene_of(arrays: Mapping[str, np.ndarray]) -> Scene:
     settings: dict[str, Any] = {name: head[name] for name in SETTINGS}
     for name, types in {**SETTINGS, "undone": (int,)}.items():
         if type(head[name]) not in types:
-            raise ValueError(f"{name} is {head[name]!r}")
+            raise Damaged(f"{name} is {head[name]!r:.100}")
     kinds = {name: kind for name, kind in MAPS.items() if f"start_{name}" in arrays}
     maps: dict[str, Any] = {
         name: _array(arrays, f"start_{name}", *kind) for name, kind in kinds.items()
@@ -170,13 +174,13 @@ def _scene_of(arrays: Mapping[str, np.ndarray]) -> Scene:
     for number, (place, where, n) in enumerate(zip(places, pixels, vector_counts, strict=True)):
         inside = len(where) == 0 or (where[0] >= 0 and where[-1] < np.prod(scene.shape))
         if not inside or (np.diff(where) <= 0).any():
-            raise ValueError("pixels outside or out of order")
+            raise Damaged("pixels outside or out of order")
         new = dict(next(given) for _ in range(n))
         checked = {id_: None if v is None else scene.checked_vector(v) for id_, v in new.items()}
         sets = {name: parts[number] for name, parts in values.items()}
         scene.apply(scene.change(where, sets, checked), extend=place > 0)
     if len(scene.history.done) != len(steps) or not 0 <= head["undone"] <= len(steps):
-        raise ValueError("steps that change nothing")
+        raise Damaged("steps that change nothing")
     for _ in range(head["undone"]):
         scene.undo()
     scene.history.is_open = False  # what follows is no part of the last step
@@ -184,9 +188,11 @@ def _scene_of(arrays: Mapping[str, np.ndarray]) -> Scene:
 
 
 def _array(arrays: Mapping[str, np.ndarray], name: str, dtype: Any, axes: int) -> np.ndarray:
+    if name not in arrays:
+        raise Damaged(f"no {name}")
     array = arrays[name]
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != axes:
-        raise ValueError(f"another kind of {name}")
+        raise Damaged(f"another kind of {name}")
     return array
 
 
@@ -196,7 +202,7 @@ def _joined(nothing: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
 
 def _split(joined: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
     if (lengths < 0).any() or lengths.sum(dtype=np.int64) != len(joined):
-        raise ValueError("lengths that do not add up")
+        raise Damaged("lengths that do not add up")
     return np.split(joined, np.cumsum(lengths, dtype=np.int64))[:-1]
 
 
@@ -219,7 +225,7 @@ def _unpacked(
     there = _array(arrays, f"{kind}_there", bool, 1)
     rows = _array(arrays, f"{kind}_vectors", np.float32, 2)
     if rows.shape != (len(ids), feat_num):
-        raise ValueError(f"{list(rows.shape)} values of {len(ids)} vectors of {feat_num}")
+        raise Damaged(f"{list(rows.shape)} values of {len(ids)} vectors of {feat_num}")
     marked = zip(ids.tolist(), there, rows, strict=True)
     return [(id_, row if has else None) for id_, has, row in marked]
 

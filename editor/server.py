@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from pix2pixhd.editor import requests
 from pix2pixhd.editor.cutting import Cutting
@@ -21,7 +23,7 @@ from pix2pixhd.editor.live import Window, first_line, perform, state_of
 from pix2pixhd.editor.painter import Painter
 from pix2pixhd.editor.perform import require_styles, vector_now, vector_of
 from pix2pixhd.editor.scene import Scene
-from pix2pixhd.editor.sessions import Session, Sessions
+from pix2pixhd.editor.sessions import QUIET, Session, Sessions
 from pix2pixhd.editor.studio import Studio
 from pix2pixhd.editor.uploads import received, scene_of_file, scene_of_maps
 from pix2pixhd.util.errors import UserError
@@ -45,7 +47,9 @@ def create_app(studio: Studio, place: Place, folder: Path, most_bytes: int) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        saving = asyncio.create_task(_keep_saving(sessions))
         yield
+        saving.cancel()
         painter.close()
         await run_in_threadpool(sessions.save_all)
 
@@ -57,6 +61,8 @@ def create_app(studio: Studio, place: Place, folder: Path, most_bytes: int) -> F
     app.include_router(_gallery(cutting), prefix="/api")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(UserError, _refused)
+    app.add_exception_handler(HTTPException, _failed)
+    app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_middleware(Guard, place=place)
     app.state.sessions = sessions
@@ -69,13 +75,29 @@ def create_app(studio: Studio, place: Place, folder: Path, most_bytes: int) -> F
             await socket.close(FORBIDDEN, str(error)[:120])
             return
         await socket.accept()
-        await Window(socket, session, painter).run()
+        try:
+            await Window(socket, session, painter).run()
+        finally:  # this task may be cancelled, so it does not wait
+            if not session.watchers:
+                asyncio.get_running_loop().run_in_executor(None, sessions.save, session)
 
     return app
 
 
+async def _keep_saving(sessions: Sessions) -> None:
+    while True:
+        await asyncio.sleep(QUIET / 3)
+        await run_in_threadpool(sessions.save_all, QUIET)
+
+
 def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return JSONResponse({"error": "the editor failed; see what its program printed"}, 500)
 
 
 def _malformed(request: Request, error: Exception) -> Response:

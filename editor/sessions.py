@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import re
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,11 @@ from pix2pixhd.editor.studio import Rendering
 from pix2pixhd.util.errors import UserError
 
 MOST_FILES = 500  # scenes on disk; the oldest are deleted
+QUIET = 3.0  # seconds after a change, when a scene is put on disk whatever comes
+LATER = 60.0  # seconds, and it is tried again
 ID = re.compile(r"[A-Za-z0-9_-]{22}")  # `secrets.token_urlsafe(16)`, and nothing that is a path
+
+log = logging.getLogger(__name__)
 
 Watcher = Callable[[Sequence[Change]], None]
 """Is told what changed, in whatever thread that was."""
@@ -28,6 +33,9 @@ class Session:
 
     Attributes:
         version: counts the changes, so that one knows which of two renderings is newer.
+        began: the version before the last step.
+        saved: the version that is on disk; -1: none.
+        strokes: the windows that have a stroke under way.
         start: the rendering of the scene at its start, once there is one.
         newest: the newest rendering in full, and the version that it shows.
     """
@@ -35,50 +43,84 @@ class Session:
     def __init__(self, scene: Scene, id_: str = "") -> None:
         """Without an id it gets one that nobody can guess."""
         self.id, self.scene, self.lock = id_ or secrets.token_urlsafe(16), scene, threading.RLock()
-        self.version = 0
+        self.version, self.began, self.saved = 0, 0, -1
+        self.changed = time.monotonic()
         self.start: Rendering | None = None
         self.newest: tuple[int, Rendering] | None = None
         self.watchers: list[Watcher] = []
-        self.is_saved = self.is_gone = False
-        self.is_stroke = False  # one is under way
-        self._stroke_instance: int | None = None
+        self.is_gone = False
+        self.strokes = set[object]()
+        self._last: object = None  # the window that made the last step
+        self._painted: dict[object, int | None] = {}  # the instance that a window's stroke paints
 
-    def perform(self, work: Callable[[Scene, int | None], Change], extend: bool = False) -> Change:
+    def perform(
+        self,
+        work: Callable[[Scene, int | None], Change],
+        extend: bool = False,
+        window: object = None,
+        last: bool = True,
+    ) -> Change:
         """Apply the change that `work` makes of the scene.
 
-        `work` is also given the instance that a stroke under way paints: its pieces are one object.
+        Args:
+            work: is also given the instance that the window's stroke paints: its pieces are one
+                object.
+            extend: a piece of the window's last stroke, and of its step if no other came between.
+            window: whose stroke it is.
+            last: no further piece is under way.
 
         Raises:
             UserError: `work` does; the scene is as it was.
         """
         with self.lock:
             self._require_here()
-            change = work(self.scene, self._stroke_instance if extend else None)
-            self.scene.apply(change, extend=extend)
+            self.strokes.discard(window)
+            change = work(self.scene, self._painted.get(window) if extend else None)
+            is_same = extend and window is self._last
+            began = self.began if is_same and self.scene.history.is_open else self.version
+            self.scene.apply(change, extend=is_same)
+            self._last = window
             painted = change.after.get("inst")
             if painted is not None and len(painted):
-                self._stroke_instance = int(painted[0])
+                self._painted[window] = int(painted[0])
             elif not extend:
-                self._stroke_instance = None
+                self._painted[window] = None
+            if not last:
+                self.strokes.add(window)
             if not change.is_empty:
-                self.tell([change])
+                self.tell([change], began)
         return change
+
+    def take_back(self, window: object) -> None:
+        """Undo the window's stroke that is under way."""
+        with self.lock:
+            if window in self.strokes and window is self._last and self.scene.history.is_open:
+                self.step("undo")
+            self.strokes.discard(window)
+
+    def leave(self, window: object) -> None:
+        """The window is gone; its stroke is over."""
+        with self.lock:
+            self.strokes.discard(window)
+            self._painted.pop(window, None)
 
     def step(self, name: str) -> None:
         """`undo`, `redo` or `reset`."""
         with self.lock:
             self._require_here()
             done = getattr(self.scene, name)()
-            self.tell(done if isinstance(done, list) else [done])
+            changes = done if isinstance(done, list) else [done]
+            if any(not change.is_empty for change in changes):
+                self.tell(changes, self.version)
 
     def _require_here(self) -> None:
         if self.is_gone:
             raise UserError("scene: was just put on disk; ask again")
 
-    def tell(self, changes: Sequence[Change]) -> None:
-        """The scene was changed."""
+    def tell(self, changes: Sequence[Change], began: int) -> None:
+        """The scene was changed, in a step that began with a version."""
+        self.began, self.changed = began, time.monotonic()
         self.version += 1
-        self.is_saved = False
         for watcher in list(self.watchers):
             watcher(changes)
 
@@ -96,7 +138,7 @@ class Sessions:
         """Scenes go to `folder` when all take more than `most_bytes`, and when the program ends."""
         self._folder, self._most = folder, most_bytes
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock, self._writing = threading.RLock(), threading.RLock()
 
     def add(self, session: Session) -> Session:
         """Take in a new one."""
@@ -119,7 +161,7 @@ class Sessions:
             if not ID.fullmatch(id_) or not file.is_file():
                 raise UserError("scene: not here any more; open an image anew")
             session = self._sessions[id_] = Session(load_scene(file), id_)
-            session.is_saved = True
+            session.saved = session.version
         self._make_room(session)
         return session
 
@@ -127,11 +169,19 @@ class Sessions:
         """How many are in memory."""
         return len(self._sessions)
 
-    def save_all(self) -> None:
-        """Before the program ends. A scene that cannot be written does not keep others from it."""
+    def save_all(self, quiet: float = 0) -> None:
+        """Put on disk what has not changed for so many seconds: the program may be killed."""
         for session in list(self._sessions.values()):
-            with contextlib.suppress(UserError):
-                self._save(session)
+            if time.monotonic() - session.changed >= quiet:
+                self.save(session)
+
+    def save(self, session: Session) -> None:
+        """Put it on disk. If it cannot be written, others can, and it may be later."""
+        try:
+            self._save(session)
+        except UserError as error:
+            log.warning("a scene was not saved: %s", error)
+            session.changed = time.monotonic() + LATER
 
     def _make_room(self, kept: Session) -> None:
         """Put on disk what was unused the longest, but nothing that a window looks at."""
@@ -142,18 +192,19 @@ class Sessions:
                     break
                 if session is not kept and not session.watchers:
                     total -= session.memory
-                    with session.lock:
+                    with self._writing, session.lock:
                         self._save(session)
                         session.is_gone = True
                     del self._sessions[session.id]
 
     def _save(self, session: Session) -> None:
-        with session.lock:
-            if session.is_saved:
-                return
-            self._folder.mkdir(parents=True, exist_ok=True)
-            save_scene(session.scene, self._folder / f"{session.id}.npz")
-            session.is_saved = True
+        with self._writing:
+            with session.lock:
+                if session.saved == session.version:
+                    return
+                version, still = session.version, session.scene.snapshot()
+            save_scene(still, self._folder / f"{session.id}.npz")  # strokes need not wait for it
+            session.saved = version
         files = sorted(self._folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
         for file in files[:-MOST_FILES]:
             if ID.fullmatch(file.stem):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from pix2pixhd.data.decode import read_header, read_ids, read_photo
 from pix2pixhd.editor.scene import Scene
@@ -60,11 +62,15 @@ def read_map(data: bytes, what: str, studio: Studio) -> np.ndarray:
     if ending is None:
         raise UserError(f"{what}: not an image; give a PNG, TIFF or BMP")
     is_picture = what == "label" and not studio.model_options.label_nc
+    if ending == ".jpg" and not is_picture:
+        raise UserError(f"{what}: a JPEG, in which numbers blur; give a PNG, TIFF or BMP")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{what}{ending}"
         path.write_bytes(data)
         try:
-            width, height = read_header(path, photo=is_picture, what=what).size
+            with warnings.catch_warnings():  # the size is looked at here
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                width, height = read_header(path, photo=is_picture, what=what).size
             if width * height > MOST_PIXELS:
                 raise UserError(f"{width}x{height} pixels, at most 16 million")
             if is_picture:

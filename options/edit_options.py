@@ -25,7 +25,7 @@ class PageOptions:
     """Word that the page's address must carry; by default one is made up where --host is not this
     machine's own, and printed."""
     scenes_dir: str | None = None
-    """Folder for scenes that nobody looks at; by default editor/ in the run's folder."""
+    """Folder in which scenes are kept; by default editor/ in the run's folder."""
     scenes_memory: Count = 1024
     """Megabytes of memory that scenes may take before idle ones are put on disk."""
     phase: str = "test"

@@ -1,6 +1,9 @@
 // Requests to the server, and the WebSocket of a scene.
 
-export class Refused extends Error {}
+/** Of what the server refused, with its status; of no answer, without. */
+export class Refused extends Error {
+  constructor(message, status) { super(message); this.status = status; }
+}
 
 /** Ask the server; objects are sent as JSON, Blobs as they are. Throws Refused with its message. */
 export async function ask(path, body, signal) {
@@ -19,7 +22,7 @@ export async function ask(path, body, signal) {
   }
   if (response.ok) return response;
   const { error = response.statusText } = await response.json().catch(() => ({}));
-  throw new Refused(error);
+  throw new Refused(error, response.status);
 }
 
 export const askJson = async (...args) => (await ask(...args)).json();
@@ -27,14 +30,15 @@ export const askUrl = async (...args) => URL.createObjectURL(await (await ask(..
 
 /** A scene's WebSocket: operations to the server; maps, pictures and the state back, in order. */
 export class Live {
-  /** handlers: maps(header, values), image(header, png), state(message), error(text), open(bool) */
-  constructor(path, handlers) {
-    Object.assign(this, { path, handlers, number: 0, done: 0, waiting: [], waitsForDone: [], closed: false });
+  /** handlers: maps(header, values), image(header, png), state(message), error(text, number of what was
+   *  refused), open(bool), gone(text): the server has the scene no more */
+  constructor(scene, handlers) {
+    Object.assign(this, { scene, handlers, number: 0, done: 0, waiting: [], waitsForDone: [], closed: false });
     this.connect();
   }
 
   connect() {
-    const address = new URL(this.path, location.href);
+    const address = new URL(`${this.scene}/live`, location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";
@@ -44,9 +48,9 @@ export class Live {
     };
     this.socket.onopen = () => {
       if (this.wasOpen) { // what was under way is lost, and numbers begin anew
+        this.giveUp("The connection was lost, and strokes under way may be lost with it: look before you go on.");
         this.number = this.done = 0;
         this.waiting = [];
-        this.waitsForDone.splice(0).forEach((done) => done());
       }
       this.wasOpen = true;
       this.handlers.open(true);
@@ -55,16 +59,38 @@ export class Live {
     this.socket.onclose = () => {
       if (this.closed) return;
       this.handlers.open(false);
-      setTimeout(() => this.closed || this.connect(), 1000);
+      setTimeout(() => this.again(), 1000);
     };
+  }
+
+  get isAway() { return this.wasOpen && this.socket.readyState !== WebSocket.OPEN; }
+
+  /** Connect anew, if the program answers and still has the scene. */
+  async again() {
+    if (this.closed) return;
+    try {
+      await ask(this.scene);
+    } catch ({ message, status }) {
+      if (!(status >= 400 && status < 500)) return void setTimeout(() => this.again(), 1000);
+      this.closed = true;
+      this.giveUp(message);
+      return this.handlers.gone(message);
+    }
+    if (!this.closed) this.connect();
+  }
+
+  /** Nobody will work off what was sent. */
+  giveUp(message) {
+    if (this.done < this.number) this.handlers.error(message, this.number);
+    this.waitsForDone.splice(0).forEach(([, fail]) => fail(new Refused(message)));
   }
 
   async handle(data) {
     if (typeof data === "string") {
       const message = JSON.parse(data);
-      if (message.kind === "error") return this.handlers.error(message.message);
+      if (message.kind === "error") return this.handlers.error(message.message, message.number ?? -1);
       this.done = Math.max(this.done, message.done);
-      if (this.done >= this.number) this.waitsForDone.splice(0).forEach((done) => done());
+      if (this.done >= this.number) this.waitsForDone.splice(0).forEach(([done]) => done());
       return this.handlers.state(message);
     }
     const length = new DataView(data).getUint32(0, true);
@@ -78,7 +104,8 @@ export class Live {
     }
   }
 
-  /** Returns the operation's number, which a state's `done` reaches when it is worked off. */
+  /** Returns the operation's number, which a state's `done` reaches when it is worked off; null takes back
+   *  the stroke under way. */
   send(operation, last = true) {
     const text = JSON.stringify({ number: ++this.number, operation, last });
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(text);
@@ -86,9 +113,9 @@ export class Live {
     return this.number;
   }
 
-  /** Resolves when the server has worked off what was sent. */
+  /** Resolves when the server has worked off what was sent, fails if it never will. */
   async settled() {
-    if (this.done < this.number) await new Promise((done) => this.waitsForDone.push(done));
+    if (this.done < this.number) await new Promise((...ends) => this.waitsForDone.push(ends));
   }
 
   close() {

@@ -12,7 +12,8 @@ export const SHORTCUTS = [
   ["L", "make the selected object what is chosen"], ["+ − 0", "zoom in and out, show all"],
   ["C", "place a copy of it"], ["1 2 3", "side by side, overlay, slider"],
   ["Delete", "remove it"], ["D", "how far the last step reaches"],
-  ["Esc", "select nothing; leave what is going on"], ["hold A", "the picture at the start"],
+  ["H F", "while placing: mirror it, put it behind"], ["Enter Esc", "while placing: place it, leave it"],
+  ["Esc", "take back the stroke under way; select nothing"], ["hold A", "the picture at the start"],
   ["Alt-click", "take label or colour from the scene"], ["/", "find a label"],
   ["arrows, Shift-arrows", "lead the pointer, by 1 or 10 pixels"], ["Enter", "click there"],
   ["Ctrl-S", "save the scene"], ["?", "this list"],
@@ -27,7 +28,10 @@ function isForField(event) {
 export function listenToKeys(app) {
   document.addEventListener("keyup", (event) => {
     if (event.key === " ") app.setSpace(false);
-    if (event.key.toLowerCase() === "a") app.showPicture(app.pictureBefore ?? "now");
+    if (event.key.toLowerCase() === "a" && app.pictureBefore) {
+      app.showPicture(app.pictureBefore);
+      app.pictureBefore = null;
+    }
   });
   addEventListener("blur", () => app.setSpace(false));
   document.addEventListener("keydown", (event) => {
@@ -39,7 +43,11 @@ export function listenToKeys(app) {
 /** Returns whether the key meant something. */
 function press(app, event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const { tools, view, placing } = app, onControl = event.target.matches("button, input, a, summary");
+  const { tools, view, placing } = app, downloads = document.getElementById("downloads"), onControl = event.target.matches("button, input, a, summary");
+  if (tools.drag && !event.ctrlKey && !event.metaKey) {
+    if (key === "Escape") tools.abandon();
+    return true;
+  }
   if (event.ctrlKey || event.metaKey) {
     if (key === "z") app.step(event.shiftKey ? "redo" : "undo");
     else if (key === "y") app.step("redo");
@@ -73,6 +81,7 @@ function press(app, event) {
   else if (key === "l") app.relabel();
   else if (key === "c") app.duplicate();
   else if (key === "Delete" || key === "Backspace") app.removeSelected();
+  else if (key === "Escape" && downloads.open) downloads.open = false;
   else if (key === "Escape") app.select([]);
   else if (key === "/") document.getElementById("search").focus();
   else if (key === "?") document.getElementById("shortcuts").showModal();

@@ -71,7 +71,7 @@ export class Panels {
       this.order = key;
       $("palette").append(...[...this.items].sort((a, b) => b.classList.contains("there") - a.classList.contains("there")));
     }
-    $("chosen-name").textContent = this.app.run.labels[chosen]?.name ?? "";
+    this.app.showPaint();
   }
 
   // ------------------------------------------------------------ the selected object
@@ -80,6 +80,7 @@ export class Panels {
     const { app } = this, { selection, maps } = app;
     const ids = selection.filter((thing) => "inst" in thing).map(({ inst }) => inst);
     $("object-actions").hidden = !selection.length;
+    for (const option of document.querySelectorAll("#joins [value=selected], #over [value=selected]")) option.disabled = !selection.length;
     const line = $("object");
     if (!selection.length) {
       line.replaceChildren(app.maps?.isPicture ? "Draw on the picture with brush, eraser and bucket." : "Click an object to select it; shift-click adds one.");
@@ -88,6 +89,7 @@ export class Panels {
     } else {
       const label = app.labelOf(selection[0]);
       line.replaceChildren(this.swatch(label), ` ${app.describe(label, ids[0])}`);
+      line.title = ids.length ? `instance ${ids[0]}` : "";
     }
     $("style-panel").hidden = !app.run.feat_num || !ids.length;
     this.styled?.abort();
@@ -110,13 +112,17 @@ export class Panels {
       ...Array.from({ length: about.centres }, (_, centre) => ({ style: { centre }, title: `Style ${centre + 1} of its label` })),
       ...same.slice(0, MOST_OTHERS).map(([instance]) => ({ style: { instance }, title: `As ${app.describe(about.label, instance)}` })),
     ];
+    const captions = { 0: "Now", 1: "Styles of its label", [1 + about.centres]: "As other objects" };
     const buttons = styles.map(({ style, title }) => {
       const button = make("button", { type: "button", title, onclick: () => style && app.setStyle(style) });
       button.setAttribute("aria-label", title);
       button.classList.toggle("now", !style);
       return button;
     });
-    $("styles").replaceChildren(...buttons);
+    $("styles").replaceChildren(...buttons.flatMap((button, place) => {
+      const textContent = captions[place];
+      return textContent ? [make("p", { className: "soft", textContent }), button] : [button];
+    }));
     for (const [place, { style }] of styles.entries()) {
       // One by one, so that the picture itself never waits for more than one of them.
       const src = await askUrl(`${path}/thumbnail`, { instance: inst, style }, signal);
@@ -138,20 +144,28 @@ export class Panels {
         app.slideStyle(amounts, false);
       });
       slider.addEventListener("change", () => app.slideStyle([...axes], true));
-      return make("label", { title: "Standard deviations along a principal axis of the label's features" }, `Axis ${axis + 1}`, slider, number);
+      return make("label", { title: "What sets its label's styles apart: standard deviations along a principal axis of their features" }, `Trait ${axis + 1}`, slider, number);
     }));
   }
 
   /** The first thumbnail, and the sliders, after a change. */
   async refreshStyle() {
     const inst = this.app.selection[0]?.inst;
-    const first = $("styles").firstElementChild;
+    const first = $("styles").querySelector("button");
     if ($("style-panel").hidden || inst === undefined || !first) return;
     const about = await askJson(`${this.app.path}/styles/${inst}`).catch(() => null);
     if (!about || this.app.isSliding || document.activeElement?.closest("#axes")) return;
     this.showAxes(about.axes);
     const src = await askUrl(`${this.app.path}/thumbnail`, { instance: inst }).catch(() => null);
     if (src && first.isConnected) first.replaceChildren(make("img", { src, alt: "", onload: () => URL.revokeObjectURL(src) }));
+  }
+
+  /** Styles of other images than the one that is open. */
+  offerImages(name) {
+    const options = [...$("style-image").options];
+    for (const option of options) option.disabled = option.value === name;
+    $("style-image").value = options.find((option) => !option.disabled)?.value ?? "";
+    $("style-from").hidden = options.length < 2;
   }
 
   // ------------------------------------------------------------ the gallery

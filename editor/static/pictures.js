@@ -12,12 +12,13 @@ export class Showing extends Selecting {
     this.shownVersion = header.version;
     const canvas = canvasOf(bitmap.width, bitmap.height);
     canvas.getContext("2d", { willReadFrequently: true }).drawImage(bitmap, 0, 0);
-    this.images.now = canvas;
-    this.images.difference = null;
-    if (!header.preview) this.images.full = canvas;
-    if (this.state.version === 0) this.images.start = canvas;
-    $("time").value = `${Math.round(header.milliseconds)} ms${header.preview ? " (preview)" : ""}`;
-    $("pending").hidden = this.state.version <= header.version;
+    const { images } = this;
+    images.now = canvas;
+    images.difference = null;
+    if (images.fullVersion <= header.began && header.began < header.version) images.before = images.full;
+    if (!header.preview) Object.assign(images, { full: canvas, fullVersion: header.version });
+    $("time").value = `${header.preview ? "preview" : "drawn"} in ${Math.round(header.milliseconds)} ms`;
+    this.showPending();
     document.body.dataset.version = header.version; // for those who drive the page
     document.body.dataset.full = !header.preview;
     this.view.redraw();
@@ -27,8 +28,10 @@ export class Showing extends Selecting {
   shownPicture() {
     const { images, view } = this;
     const told = $("caption");
-    told.textContent = { now: "Picture", start: "At the start", difference: "Difference: no step yet" }[view.picture];
-    if (view.picture === "start") return images.start ?? images.now;
+    const start = images.start ? "At the start" : "At the start: not here yet";
+    const captions = { now: "Picture", start, difference: "Difference: no step since this page was opened" };
+    told.textContent = captions[view.picture];
+    if (view.picture === "start") return images.start;
     if (view.picture === "difference" && images.before && images.now) {
       images.difference ??= differenceOf(images.before, images.now);
       const share = (100 * images.difference.share).toFixed(1);
@@ -42,10 +45,31 @@ export class Showing extends Selecting {
     this.view.picture = picture;
     check("picture", picture);
     this.view.redraw();
-    if (picture === "start" && !this.images.start && this.id) {
-      const id = this.id, png = await (await ask(`${this.path}/start`)).blob();
-      const bitmap = await createImageBitmap(png);
+    if (picture !== "start" || this.images.start || !this.id) return;
+    const { id } = this;
+    try {
+      const bitmap = await createImageBitmap(await (await ask(`${this.path}/start`)).blob());
       if (id === this.id) { this.images.start = bitmap; this.view.redraw(); }
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  /** Tell that something is being waited for. */
+  showPending() {
+    $("pending").textContent = this.doing ?? "Rendering…";
+    $("pending").hidden = !this.doing && this.state.version <= this.shownVersion;
+  }
+
+  /** Tell what is being done till a promise is kept or broken. */
+  async during(what, promise) {
+    this.doing = what;
+    this.showPending();
+    try {
+      return await promise;
+    } finally {
+      this.doing = null;
+      this.showPending();
     }
   }
 }

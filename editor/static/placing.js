@@ -23,6 +23,11 @@ export class Placing {
     return x >= this.column && y >= this.row && x < this.column + width && y < this.row + height;
   }
 
+  get isInside() {
+    const [height, width] = this.shown, { maps } = this.app;
+    return this.row > -height && this.column > -width && this.row < maps.height && this.column < maps.width;
+  }
+
   /** What a pointer that goes down here takes hold of: the handle, the object, or null. */
   grab(place) {
     const [height, width] = this.shown, reach = 2 * HANDLE / this.app.view.scale;

@@ -26,7 +26,8 @@ export class Selecting {
 
   describe(label, inst) {
     const name = this.run.labels[label]?.name ?? `label ${label}`;
-    return inst === undefined || inst === label ? name : `${name}, object ${inst}`;
+    if (inst === undefined || inst === label) return name;
+    return `${name}, object ${Math.floor(inst / 1000) === label ? inst % 1000 + 1 : inst}`; // as data sets number things
   }
 
   select(things) {
@@ -37,6 +38,7 @@ export class Selecting {
       return [Math.floor(i / this.maps.width), i % this.maps.width];
     });
     this.panels.showObject();
+    this.showPaint();
     this.view.redraw();
   }
 

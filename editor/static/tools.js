@@ -9,7 +9,7 @@ const panes = document.getElementById("panes");
 export class Tools {
   constructor(app) {
     this.app = app;
-    Object.assign(this, { name: "select", sizes: { brush: 16, eraser: 16 }, fingers: new Map(), drag: null, last: null });
+    Object.assign(this, { name: "select", sizes: { brush: 16, eraser: 16 }, fingers: new Map(), drag: null, last: null, turned: 0 });
     for (const canvas of Object.values(app.view.canvases)) {
       const on = (name, call) => canvas.addEventListener(name, (event) => app.maps && call(event), { passive: false });
       on("pointerdown", (event) => this.down(event, canvas));
@@ -27,6 +27,7 @@ export class Tools {
   get width() { return this.draws ? this.sizes[this.name] : 0; }
 
   choose(name) {
+    if (this.drag) return; // a stroke is of one tool
     this.name = name;
     panes.classList.toggle("draws", this.draws);
     panes.classList.toggle("points", !this.draws);
@@ -36,7 +37,7 @@ export class Tools {
 
   /** Brush and eraser have sizes of their own. */
   resize(width) {
-    if (!this.draws) return;
+    if (!this.draws || this.drag?.kind === "stroke") return;
     this.sizes[this.name] = Math.min(400, Math.max(1, Math.round(width)));
     this.app.toolChanged();
     if (this.at) this.app.view.showCursor(this.at.canvas, this.at.place, this.width);
@@ -46,11 +47,16 @@ export class Tools {
 
   wheel(event, canvas) {
     event.preventDefault();
-    const steps = -Math.sign(event.deltaY || event.deltaX), place = this.app.view.place(event, canvas);
-    const isOverPlaced = this.app.placing?.holds(place);
+    const place = this.app.view.place(event, canvas), isOverPlaced = this.app.placing?.holds(place);
+    // A wheel turns by notches, a trackpad by pixels.
+    const steps = -(event.deltaY || event.deltaX) * (event.deltaMode ? 1 / 3 : 1 / 100);
     if (isOverPlaced && !event.ctrlKey) this.app.placing.resize(1.08 ** steps);
-    else if (this.draws && !event.ctrlKey && !event.metaKey) this.larger(steps);
-    else this.app.view.zoom(event.ctrlKey ? Math.exp(-event.deltaY / 200) : 1.2 ** steps, place.px, place.py);
+    else if (this.draws && !event.ctrlKey && !event.metaKey) {
+      this.turned += steps;
+      const whole = Math.trunc(this.turned);
+      this.turned -= whole;
+      if (whole) this.larger(whole);
+    } else this.app.view.zoom(event.ctrlKey ? Math.exp(-event.deltaY / 200) : 1.2 ** steps, place.px, place.py);
   }
 
   down(event, canvas) {
@@ -59,6 +65,7 @@ export class Tools {
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     this.at = { canvas, place };
+    if (event.pointerType === "pen") document.getElementById("pressure-field").hidden = false;
     if (event.pointerType === "touch") {
       this.fingers.set(event.pointerId, place);
       if (this.fingers.size > 1) return this.pinch();
@@ -105,7 +112,8 @@ export class Tools {
     const at = [found.row, found.column];
     if (this.name === "fill") {
       if (event.altKey) return app.pick(found);
-      app.operate({ kind: "fill", at, ...app.paint() });
+      const paint = app.paint();
+      if (paint) app.operate({ kind: "fill", at, ...paint });
     } else if (this.name === "remove") {
       app.operate({ kind: "remove", ...app.region([thing]) });
       app.select([]);
@@ -193,7 +201,9 @@ export class Tools {
     }
     points.push(this.pointOf(place));
     widths.push(this.width * this.pressed(event));
+    if (this.app.live.isAway) return this.app.say("The editor's program does not answer; a stroke would be lost.");
     const paint = this.app.paint(this.name === "eraser");
+    if (!paint) return;
     this.drag = { kind: "stroke", points, widths, paint, colour: this.app.strokeColour(this.name === "eraser"), isSent: false };
     this.app.hovered = null;
     this.app.beginStep();
@@ -208,6 +218,22 @@ export class Tools {
       drag.isAsked = true;
       requestAnimationFrame(() => { drag.isAsked = false; if (!drag.isOver) this.flush(false, drag); });
     }
+  }
+
+  /** The stroke was refused, or nobody is there to take more of it. */
+  drop() {
+    if (this.drag?.kind !== "stroke") return;
+    this.drag.isOver = true;
+    this.drag = null;
+  }
+
+  /** Leave what the pointer is doing, as if it had not begun. */
+  abandon() {
+    const { app } = this;
+    if (this.drag?.kind === "stroke") app.takeBack();
+    this.drop();
+    this.drag = this.resting = app.moving = null;
+    app.view.redraw();
   }
 
   finish() {
@@ -226,7 +252,8 @@ export class Tools {
       kind: "stroke", points: [...points], widths: isEven ? [widths[0]] : [...widths],
       extend: drag.isSent, ...drag.paint,
     };
-    this.app.sendPiece(operation, last, drag.colour);
+    const number = this.app.sendPiece(operation, last, drag.colour);
+    drag.first ??= number;
     drag.isSent = true;
     points.splice(0, points.length - 1);
     widths.splice(0, widths.length - 1);

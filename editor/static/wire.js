@@ -21,7 +21,10 @@ export function wire(app, enterFromAddress) {
   for (const button of document.querySelectorAll("[data-picture]")) button.addEventListener("click", () => app.showPicture(button.dataset.picture));
   const actions = { relabel: () => app.relabel(), duplicate: () => app.duplicate(), remove: () => app.removeSelected() };
   for (const button of document.querySelectorAll("[data-action]")) button.addEventListener("click", actions[button.dataset.action]);
-  const placed = { smaller: () => app.placing.resize(1 / 1.1), larger: () => app.placing.resize(1.1), mirror: () => app.placing.mirror(), done: () => app.place(), cancel: () => app.cancelPlacing() };
+  const placed = {
+    smaller: () => app.placing.resize(1 / 1.1), larger: () => app.placing.resize(1.1),
+    mirror: () => app.placing.mirror(), done: () => app.place(), cancel: () => app.cancelPlacing(),
+  };
   for (const button of document.querySelectorAll("[data-place]")) button.addEventListener("click", () => placed[button.dataset.place]());
   $("opacity").addEventListener("input", () => { view.opacity = $("opacity").value / 100; view.redraw(); });
   $("size").addEventListener("input", () => tools.resize(Number($("size").value)));
@@ -31,6 +34,9 @@ export function wire(app, enterFromAddress) {
   $("shortcut-list").append(...SHORTCUTS.flatMap(([keys, what]) => [
     make("dt", {}, ...keys.split(/(, | or | )/).map((part) => /^(, | or | )$/.test(part) ? part : make("kbd", { textContent: part }))),
     make("dd", { textContent: what })]));
+  // Keys are for the picture again once something is chosen.
+  document.addEventListener("change", ({ target }) => { if (target.matches("select")) target.blur(); });
+  for (const id of ["joins", "over"]) $(id).addEventListener("change", () => app.showPaint());
   document.addEventListener("click", (event) => { if (!event.target.closest("#downloads summary")) $("downloads").open = false; });
   wireFiles(app);
   addEventListener("popstate", () => enterFromAddress(app));
@@ -41,18 +47,29 @@ export function wire(app, enterFromAddress) {
 }
 
 function wireFiles(app) {
-  $("upload").addEventListener("click", () => { $("file-problem").textContent = ""; $("file-dialog").showModal(); });
+  if (app.run.label_nc) $("label-file").accept = $("label-file").accept.replace(".jpg,", "");
+  $("upload").addEventListener("click", () => {
+    $("file-form").reset();
+    $("file-problem").textContent = "";
+    $("file-dialog").showModal();
+  });
   $("file-cancel").addEventListener("click", () => $("file-dialog").close());
   $("file-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const [label] = $("label-file").files, [inst] = $("inst-file").files;
     const path = label.name.endsWith(".npz") ? "api/upload/scene" : `api/upload/maps?label_bytes=${label.size}`;
     const data = label.name.endsWith(".npz") || !inst ? label : new Blob([label, inst]);
+    const button = event.target.querySelector(".main");
+    if (button.disabled) return;
+    Object.assign(button, { disabled: true, textContent: "Opening…" });
+    $("file-problem").textContent = "";
     try {
       app.enter(await askJson(path, data.slice()));
       $("file-dialog").close();
     } catch (error) {
       $("file-problem").textContent = error.message;
+    } finally {
+      Object.assign(button, { disabled: false, textContent: "Open" });
     }
   });
 }

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -17,6 +18,7 @@ from street_scene import state
 from pix2pixhd.editor import operations as edit
 from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.scene_file import load_scene, save_scene
+from pix2pixhd.util.errors import UserError
 
 HEIGHT, WIDTH, LABELS = 4, 5, 4
 PLACES = list(itertools.product(range(HEIGHT), range(WIDTH)))
@@ -130,6 +132,10 @@ class Editing(RuleBasedStateMachine):
     @rule(region=regions, label=labels, vector=vectors, at=places)
     def add_object(self, region: Any, label: int, vector: Any, at: Any) -> None:
         front = self.an_instance(at)
+        if region and region <= self.slow.of(front):
+            with pytest.raises(UserError, match="behind"):
+                edit.add_object(self.scene, mask_of(region), label, vector, [front])
+            return
         change = edit.add_object(self.scene, mask_of(region), label, vector, [front])
         target = self.slow.target(region, label, "new")
         self.put(
@@ -173,8 +179,12 @@ class Editing(RuleBasedStateMachine):
     @rule(at=places, label=labels, by=st.tuples(st.integers(-3, 3), st.integers(-3, 3)))
     def move(self, at: Any, label: int, by: Any) -> None:
         id_ = self.an_instance(at)
-        change = edit.move(self.scene, id_, by, label)
         region = self.slow.of(id_)
+        if not any((r + by[0], c + by[1]) in self.slow.pixels for r, c in region):
+            with pytest.raises(UserError, match="out of the picture"):
+                edit.move(self.scene, id_, by, label)
+            return
+        change = edit.move(self.scene, id_, by, label)
         there = (label, self.slow.target(region, label, None, within=False))
         pixels = dict.fromkeys(region, there)
         for r, c in region:

@@ -113,6 +113,15 @@ def wait(page: Any, expression: str, arg: Any = None) -> None:
         time.sleep(0.01)
 
 
+def picture_of(page: Any, which: str) -> np.ndarray:
+    script = """which => { const { width, height } = editor.maps, image = editor.images[which];
+        const canvas = Object.assign(document.createElement("canvas"), { width, height });
+        canvas.getContext("2d").drawImage(image, 0, 0);
+        return canvas.toDataURL(); }"""
+    file = BytesIO(base64.b64decode(page.evaluate(script, which).partition(",")[2]))
+    return np.asarray(Image.open(file).convert("RGB")).astype(int)
+
+
 class Driven:
     """The page with a fresh scene."""
 
@@ -153,9 +162,7 @@ class Driven:
 
     @property
     def picture(self) -> np.ndarray:
-        url = self.page.evaluate("editor.images.now.toDataURL()")
-        file = BytesIO(base64.b64decode(url.partition(",")[2]))
-        return np.asarray(Image.open(file).convert("RGB")).astype(int)
+        return picture_of(self.page, "now")
 
     def number(self, expression: str) -> Any:
         return self.page.evaluate(expression)
@@ -179,10 +186,10 @@ def inside_and_outside(before: np.ndarray, after: np.ndarray, mask: np.ndarray) 
 def test_a_street_is_changed_object_by_object(driven: Driven, tmp_path: Path) -> None:
     page, start, label = driven.page, driven.picture, driven.label
     driven.click(25, 36)
-    assert driven.chosen() == "label 2, object 2000"
+    assert driven.chosen() == "label 2, object 1"
     wait(page, "document.querySelectorAll('#styles img').length === 6")
 
-    page.click("#styles button:nth-child(4)")
+    page.locator("#styles button").nth(3).click()
     driven.settle(1)
     mask = np.zeros(label.shape, bool)
     mask[32:42, 20:36] = True
@@ -219,7 +226,7 @@ def test_a_street_is_changed_object_by_object(driven: Driven, tmp_path: Path) ->
     assert (driven.label[added] == CAR).all() and 160 <= added.sum() < 240 and added[36, 44]
     inside, outside = inside_and_outside(picture, driven.picture, added)
     assert inside > 2 * outside
-    wait(page, "document.getElementById('object').textContent.includes('2002')")
+    wait(page, "document.getElementById('object').textContent.includes('object 3')")
 
     page.click(f"#palette [data-label='{TREE}']")
     page.keyboard.press("b")
@@ -246,7 +253,7 @@ def test_a_street_is_changed_object_by_object(driven: Driven, tmp_path: Path) ->
 
 def test_hover_names_and_shift_click_adds(driven: Driven) -> None:
     driven.page.mouse.move(*driven.spot(65, 36, "labels"))
-    assert "label 2, object 2001" in driven.number("document.getElementById('hover').value")
+    assert "label 2, object 2" in driven.number("document.getElementById('hover').value")
     assert driven.number("editor.hovered") == {"inst": 2001}
     driven.click(25, 36)
     driven.page.keyboard.down("Shift")
@@ -432,7 +439,7 @@ def test_with_the_keyboard_alone(driven: Driven) -> None:
     for key in ("Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
     page.keyboard.press("Enter")
-    assert driven.chosen() == "label 2, object 2001"  # right and down of the middle
+    assert driven.chosen() == "label 2, object 2"  # right and down of the middle
     page.keyboard.press("/")
     page.keyboard.type("label 4")
     page.keyboard.press("Enter")
@@ -556,3 +563,144 @@ def test_regions_are_chosen_where_there_are_no_instances(root: Path, window: Any
         assert (driven.label[32:42, 25:41] == TREE).all()
         assert (driven.label[32:42, 60:76] == CAR).all()  # the other region stays
         page.close()
+
+
+def test_a_stroke_is_of_one_tool_and_escape_takes_it_back(driven: Driven) -> None:
+    page, label = driven.page, driven.label
+    page.click(f"#palette [data-label='{CAR}']")
+    page.keyboard.press("b")
+    page.mouse.move(*driven.spot(5, 5))
+    page.mouse.down()
+    page.mouse.move(*driven.spot(30, 5), steps=3)
+    for key in ("v", "]", "c", "Control+z"):
+        page.keyboard.press(key)
+    page.mouse.move(*driven.spot(40, 5), steps=3)
+    wait(page, "editor.state.undo === 1")
+    assert driven.number("editor.tools.name") == "brush" and not driven.number("editor.placing")
+    page.keyboard.press("Escape")
+    driven.settle(0)
+    page.mouse.move(*driven.spot(50, 8), steps=2)
+    page.mouse.up()
+    driven.settle(0)
+    assert np.array_equal(driven.label, label)
+    driven.drag((5, 5), (40, 5))  # nothing is stuck
+    driven.settle(1)
+    page.evaluate(
+        "editor.live.send({ kind: 'stroke', points: [[1, 1]], widths: [0], label: 1 }, true)"
+    )
+    wait(page, "editor.live.done >= editor.live.number")  # what is refused is settled
+    assert "greater than 0" in page.inner_text("#messages")
+
+
+def test_escape_closes_the_downloads(driven: Driven) -> None:
+    driven.page.click("summary")
+    driven.page.keyboard.press("Escape")
+    assert not driven.page.locator("#downloads ul").is_visible()
+
+
+def test_a_scene_that_is_gone_can_be_saved(window: Any, address: str, tmp_path: Path) -> None:
+    page = window.context.new_page()
+    page.goto(address + "#AAAAAAAAAAAAAAAAAAAAAA")
+    wait(page, "globalThis.editor?.images?.now")
+    assert "not here any more" in page.inner_text("#messages")  # and another image is open
+    page.evaluate("editor.live.scene = 'api/scenes/BBBBBBBBBBBBBBBBBBBBBB'")
+    page.evaluate("editor.live.number++")  # a stroke is under way
+    page.evaluate("editor.step('undo')")
+    page.evaluate("editor.live.socket.close()")
+    page.wait_for_selector("text=can be saved")
+    assert "does not answer" not in page.inner_text("#messages")
+    maps = {"label": "editor.maps.label", "instance": "editor.maps.inst"}
+    for name, values in maps.items():
+        with page.expect_download() as waited:
+            page.click(f"text=Save the {name} map")
+        waited.value.save_as(tmp_path / "map.tif")
+        saved = np.asarray(Image.open(tmp_path / "map.tif"))
+        assert np.array_equal(saved.ravel(), page.evaluate(f"[...{values}]"))
+    page.close()
+
+
+def test_before_and_difference_are_of_all_windows(driven: Driven, window: Any) -> None:
+    start = driven.picture
+    other = window.context.new_page()
+    driven.page.keyboard.press("g")
+    driven.click(50, 45)
+    driven.settle(1)
+    other.goto(driven.number("location.href"))
+    wait(other, "globalThis.editor?.images.now")
+    other.evaluate("editor.showPicture('start')")
+    wait(other, "Boolean(editor.images.start)")
+    assert np.array_equal(picture_of(other, "start"), start)
+    other.evaluate("editor.showPicture('difference')")
+    driven.click(10, 5)
+    driven.settle(2)
+    wait(other, "document.getElementById('caption').textContent.includes('% of the')")
+    other.close()
+
+
+def test_what_is_painted_is_shown(driven: Driven) -> None:
+    page = driven.page
+    page.click(f"#palette [data-label='{CAR}']")
+    page.keyboard.press("b")
+    assert page.inner_text("#laid").split() == ["Paint", "label", "2"]
+    page.evaluate("editor.showPicture('start')")
+    page.select_option("#joins", "new")
+    page.keyboard.press("e")  # the choice does not keep the keys
+    assert driven.number("editor.tools.name") == "eraser"
+    page.keyboard.press("b")
+    page.evaluate("document.getElementById('over').value = 'selected'")
+    driven.drag((40, 5), (50, 5))
+    driven.settle(0)
+    assert "Nothing is selected" in page.inner_text("#messages")
+    page.select_option("#over", "")
+    driven.drag((40, 5), (50, 5))
+    driven.settle(1)
+    assert driven.number("editor.view.picture") == "now"
+    page.keyboard.press("v")
+    driven.click(15, 20)
+    page.keyboard.press("b")
+    page.select_option("#joins", "selected")
+    assert page.inner_text("#laid").endswith(f"label {TREE}")  # the object's own
+    driven.drag((40, 15), (50, 15))
+    driven.settle(2)
+    assert driven.label[15, 45] == TREE
+    page.select_option("#joins", "")
+    page.evaluate("editor.showPicture('difference')")
+    page.keyboard.press("/")
+    page.keyboard.type("a")
+    assert driven.number("editor.view.picture") == "difference"
+    page.fill("#search", "")
+    page.evaluate("document.activeElement.blur()")
+
+
+def test_an_object_outside_is_not_lost(driven: Driven) -> None:
+    page = driven.page
+    driven.click(25, 36)
+    page.keyboard.press("c")
+    page.evaluate("editor.placing.column = 500")
+    page.keyboard.press("Enter")
+    assert driven.number("Boolean(editor.placing)")
+    assert "outside of the picture" in page.inner_text("#messages")
+    page.evaluate("editor.placing.column = 40")
+    page.keyboard.press("Enter")
+    driven.settle(1)
+
+
+def test_a_trackpad_zooms_little_by_little(driven: Driven) -> None:
+    page = driven.page
+    page.mouse.move(*driven.spot(30, 20))
+    scale = driven.number("editor.view.scale")
+    for _ in range(4):
+        page.mouse.wheel(0, -25)
+    wait(page, "s => Math.abs(editor.view.scale / s - 1.2) < 0.01", scale)
+    page.keyboard.press("b")
+    size = driven.number("editor.tools.width")
+    page.mouse.wheel(0, -30)
+    page.wait_for_timeout(50)
+    assert driven.number("editor.tools.width") == size
+    page.evaluate("editor.tools.turned = 0")
+
+
+def test_the_picture_stays_where_it_is_with_another_tool(driven: Driven) -> None:
+    box = "editor.view.canvases.picture.getBoundingClientRect().top"
+    tops = {driven.page.keyboard.press(key) or driven.number(box) for key in "vmbegx"}
+    assert len(tops) == 1

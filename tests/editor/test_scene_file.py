@@ -127,7 +127,7 @@ def head(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (put("start_vectors", 0, np.nan), "finite"),
         (put("set_vectors", 0, np.inf), "finite"),
         (lambda arrays: arrays.pop("pixels"), "pixels"),
-        (lambda arrays: arrays.update(head=np.array([{}], object)), "pickle"),
+        (lambda arrays: arrays.update(head=np.array([{}], object)), "not a scene; take"),
         (lambda arrays: arrays.update(start_label=np.zeros((8, 10))), "another kind"),
         (lambda arrays: arrays.update(start_inst=np.zeros((8, 9), np.int32)), r"\[8, 9\]"),
         (lambda arrays: arrays.update(image=np.zeros((8, 10), np.uint8)), "another kind"),

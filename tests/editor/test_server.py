@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -22,7 +23,8 @@ from starlette.websockets import WebSocketDisconnect
 from tiny_studio import BY_INSTANCE, make_run, open_studio, read
 
 import edit
-from pix2pixhd.editor import uploads
+from pix2pixhd.editor import server, uploads
+from pix2pixhd.editor.scene_file import load_scene
 from pix2pixhd.editor.server import Place, create_app
 from pix2pixhd.editor.studio import SLOW, Studio
 from pix2pixhd.options.edit_options import is_loopback
@@ -251,16 +253,16 @@ def test_a_stroke_is_one_step_and_one_object(client: TestClient, scene: str, roo
         assert np.array_equal(values, [read(root, "label"), read(root, "inst")])
         first, picture = next_of(socket, "image")
         assert np.array_equal(Image.open(BytesIO(picture)), map_of(client, scene, "image"))
-        assert not first["preview"] and first["version"] == 0
+        assert not first["preview"] and first["version"] == first["began"] == 0
         pieces = [[[2, 2], [2, 5]], [[2, 5], [9, 12]], [[9, 12], [9, 14]]]
         for number, points in enumerate(pieces, 1):
             piece = stroke(points=points, instance="new", extend=number > 1)
             socket.send_json({"number": number, "operation": piece, "last": number == 3})
-        while next_of(socket, "state")[0]["done"] < 3:
-            pass
+        wait_for(socket, 3)
         state, _ = next_of(socket, "image")
         while state["version"] < 3:  # the newest comes, whatever was left out
             state, _ = next_of(socket, "image")
+        assert state["began"] == 0  # one step
     painted = map_of(client, scene, "inst")[map_of(client, scene) != read(root, "label")]
     assert len(np.unique(painted)) == 1
     assert client.post(f"{scene}/history/undo").json()["undo"] == 0
@@ -289,15 +291,65 @@ def test_a_window_sees_what_others_do_and_what_is_wrong(client: TestClient, scen
         operate(client, scene, **stroke(points=[[4, 4]], widths=[1], label=3))
         assert next_of(socket, "maps")[0]["box"] == [4, 4, 5, 5]
         for text, message in (
-            ("no json", "Invalid JSON"),
+            ("no json", "not JSON"),
             (json.dumps({"number": 1, "operation": stroke(points=[])}), "points"),
-            (json.dumps({"number": 1, "operation": stroke(label=99)}), "label 99: expected 0 to 4"),
+            (json.dumps({"number": 2, "operation": stroke(label=99)}), "label 99: expected 0 to 4"),
         ):
             socket.send_text(text)
-            assert message in next_of(socket, "error")[0]["message"]
-        socket.send_json({"number": 2, "operation": stroke(label=2)})
-        while next_of(socket, "state")[0]["done"] < 2:
-            pass
+            refused, _ = next_of(socket, "error")
+            assert message in refused["message"]
+            wait_for(socket, refused["number"])  # what is refused is worked off, too
+        assert refused["number"] == 2
+        socket.send_json({"number": 3, "operation": stroke(label=2)})
+        wait_for(socket, 3)
+
+
+def wait_for(socket: Any, number: int) -> dict[str, Any]:
+    while (state := next_of(socket, "state")[0])["done"] < number:
+        pass
+    return state
+
+
+def test_strokes_of_two_windows_do_not_mix(client: TestClient, scene: str, root: Path) -> None:
+    address = f"ws://127.0.0.1:8008{scene}/live"
+    new = {"instance": "new", "label": 3, "widths": [1]}
+    with client.websocket_connect(address) as one:
+        with client.websocket_connect(address) as other:
+            for number, (socket, row, extend) in enumerate(
+                [(one, 2, False), (other, 8, False), (one, 3, True), (other, 9, True)], 1
+            ):
+                piece = stroke(points=[[row, 5]], extend=extend, **new)
+                socket.send_json({"number": number, "operation": piece, "last": False})
+                wait_for(socket, number)
+        piece = stroke(points=[[4, 5]], extend=True, **new)
+        one.send_json({"number": 9, "operation": piece})
+        wait_for(one, 9)
+    inst = map_of(client, scene, "inst")[:, 5]
+    assert inst[2] == inst[3] == inst[4] != inst[8] == inst[9]
+    steps = client.get(scene).json()["undo"]
+    client.post(f"{scene}/history/undo")
+    undone = map_of(client, scene, "inst")[:, 5]
+    assert steps > 2 and undone[4] != inst[4] and (undone[[8, 9]] == inst[[8, 9]]).all()
+
+
+def test_a_stroke_under_way_is_taken_back(client: TestClient, scene: str, root: Path) -> None:
+    with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
+        socket.send_json({"number": 1, "operation": stroke(label=3)})
+        wait_for(socket, 1)
+        before = map_of(client, scene)
+        piece = stroke(points=[[12, 3], [12, 30]], label=2)
+        socket.send_json({"number": 2, "operation": piece, "last": False})
+        socket.send_json({"number": 3, "operation": None})
+        assert wait_for(socket, 3)["undo"] == 1
+        socket.send_json({"number": 4, "operation": None})  # nothing is under way
+        assert wait_for(socket, 4)["undo"] == 1
+    assert np.array_equal(map_of(client, scene), before)
+
+
+def test_undo_of_nothing_is_none(client: TestClient, scene: str) -> None:
+    for step in ("undo", "redo", "reset"):
+        state = client.post(f"{scene}/history/{step}").json()
+        assert state == {"version": 0, "undo": 0, "redo": 0}
 
 
 # ---------------------------------------------------------------- what it refuses
@@ -309,6 +361,7 @@ def bad_maps() -> dict[str, tuple[bytes, bytes, str]]:
         "no image": (b"no image at all", b"", "not an image"),
         "empty": (b"", b"", "not an image"),
         "cut off": (png(label)[:50], b"", "label: "),
+        "JPEG": (b"\xff\xd8\xff" + bytes(50), b"", "a JPEG, in which numbers blur"),
         "other size": (png(label), png(label[:-1]), "inst: [15, 32] pixels"),
         "colours": (
             png(np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)),
@@ -382,7 +435,8 @@ def test_names_are_those_of_the_list(client: TestClient, name: str) -> None:
     "path", ["/api/scenes/..%2f..%2fetc", "/api/scenes/x", "/static/..%2f..%2fedit.py", "/static/"]
 )
 def test_paths_lead_nowhere(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code in (400, 404)
+    answer = client.get(path)
+    assert answer.status_code in (400, 404) and answer.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -404,8 +458,14 @@ def test_paths_lead_nowhere(client: TestClient, path: str) -> None:
         ({"kind": "style", "instances": [777], "style": {"centre": 0}}, "instance 777"),
         ({"kind": "add", "at": [0, 0], "instance": 777}, "instance 777"),
         ({"kind": "add", "at": [0, 0], "instance": 0, "scale": 1e9}, "scale"),
-        ({"kind": "rotate"}, "does not match any of the expected tags"),
-        ({}, "kind"),
+        ({"kind": "add", "at": [0, 0]}, "not named; give"),
+        ({"kind": "add", "at": [0, 0], "label": 1}, "not named; give"),
+        ({"kind": "add", "at": [99, 99], "instance": 0}, "out of the picture"),
+        ({"kind": "move", "instances": [0], "by": [90_000, 0]}, "out of the picture"),
+        (stroke(instance=0, label=2), "instance 0: is of label 0, not 2"),
+        ({"kind": "fill", "at": [0, 0], "label": 2, "instance": 0}, "is of label 0, not 2"),
+        ({"kind": "rotate"}, "kind 'rotate' does not match any of the expected tags"),
+        ({}, "no kind of operation"),
     ],
 )
 def test_bad_operations(
@@ -421,6 +481,7 @@ def test_bad_operations(
     [
         ({"centre": 9}, "has 4 clusters, no 9"),
         ({"image": "../x"}, "not among those"),
+        ({"amounts": [1e300, 0]}, "amounts.0: 1e+300, expected less than"),
         ({"amounts": [1]}, "1 amounts, expected 2"),
         ({"vector": [1, 2, 3]}, "expected 2 finite numbers"),
         ({}, "0 sources, expected one"),
@@ -432,9 +493,9 @@ def test_bad_styles(
 ) -> None:
     instance = int(read(root, "inst")[0, 0])
     answer = operate(client, scene, kind="style", instances=[instance], style=style)
-    assert answer.status_code == 400 and message in answer.json()["error"]
+    assert answer.status_code in (400, 422) and message in answer.json()["error"]
     answer = client.post(f"{scene}/thumbnail", json={"instance": instance, "style": style})
-    assert answer.status_code == 400 and message in answer.json()["error"]
+    assert answer.status_code in (400, 422) and message in answer.json()["error"]
 
 
 # ---------------------------------------------------------------- who may ask
@@ -541,6 +602,28 @@ def test_idle_scenes_are_on_disk_and_do_not_mix(studio: Studio, root: Path) -> N
         for scene, map_ in zip(scenes, maps, strict=True):
             assert client.post(f"{scene}/history/redo").json()["undo"] == 1
             assert np.array_equal(map_of(client, scene), map_)
+
+
+def test_a_killed_program_loses_no_scene(
+    studio: Studio, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root / "killed"
+    for quiet in (60, 0.05):
+        monkeypatch.setattr(server, "QUIET", quiet)
+        app = create_app(studio, Place("127.0.0.1", None), folder, most_bytes=MUCH)
+        with TestClient(app, HERE) as client:
+            scene = open_scene(client)
+            file = folder / f"{scene.rpartition('/')[2]}.npz"
+            if quiet > 1:  # the last window leaves
+                with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
+                    next_of(socket, "image")
+                    assert not file.exists()
+            else:
+                operate(client, scene, **stroke())
+            end = time.monotonic() + 10
+            while not file.exists() or len(load_scene(file).history.done) < (quiet < 1):
+                assert time.monotonic() < end
+                time.sleep(0.02)
 
 
 # ---------------------------------------------------------------- the program
