@@ -12,7 +12,7 @@ import torch
 
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.editor.scene import THING, Scene
-from pix2pixhd.engine.feature_files import existing_file, load_by_label
+from pix2pixhd.engine.feature_files import encoder_mark, existing_file, load_by_label
 from pix2pixhd.engine.renderer import Renderer
 from pix2pixhd.engine.styles import (
     FeatureSource,
@@ -155,7 +155,8 @@ class Styles:
     @cached_property
     def _saved(self) -> ByLabel:
         model, folder = self._options.model, self._options.run.folder
-        file = existing_file(folder / "features.npz")
+        epoch, ema = self._options.results.which_epoch, self._options.ema
+        file = existing_file(folder / f"features{encoder_mark(folder, epoch, ema)}.npz")
         return load_by_label("features", file, model.feat_num, model.label_nc)
 
     @cached_property
