@@ -37,10 +37,8 @@ from pix2pixhd.editor.studio import Studio
 from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.renderer import Renderer
 from pix2pixhd.engine.runtime import choose_runtime
-from pix2pixhd.engine.trained import load_trained
-from pix2pixhd.models import uses_features
+from pix2pixhd.engine.trained import load_trained, networks_to_render
 from pix2pixhd.options.test_options import TestOptions
-from pix2pixhd.util.checkpoint import rendering_file
 
 
 def open_studio(options: TestOptions) -> Studio:
@@ -51,8 +49,7 @@ def open_studio(options: TestOptions) -> Studio:
     epoch, folder = options.results.which_epoch, options.run.folder
     options = completed(options, epoch)
     runtime = choose_runtime(options)
-    has_encoder = rendering_file(folder, epoch, "E", options.ema).is_file()
-    networks = "GE" if uses_features(options.model) and has_encoder else "G"
+    networks = networks_to_render(options.model, folder, epoch, options.ema)
     model = load_trained(options.model, folder, epoch, networks, ema=options.ema)
     return Studio(Renderer(runtime.prepare(model, renders_only=True), options, runtime))
 

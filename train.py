@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from pix2pixhd.engine.averages import update_averages
-from pix2pixhd.engine.best import BEST, Best, open_best
+from pix2pixhd.engine.best import Best, open_best
+from pix2pixhd.engine.checkpoint_choice import BEST
 from pix2pixhd.engine.distributed import broadcast, shut_down, wrap_ddp
 from pix2pixhd.engine.optimizers import Optimizers, learning_rate
 from pix2pixhd.engine.render import batches_on

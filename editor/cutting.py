@@ -57,6 +57,6 @@ class Cutting:
             self._gallery = self._studio.objects(progress)
         except UserError as error:
             self._message = str(error)
-        except Exception:
+        except Exception:  # of any kind: the thread ends, and whoever asks is told why
             log.exception("the gallery of objects cannot be made")
             self._message = "objects: cannot be cut; see the log"

@@ -176,7 +176,7 @@ class Window:
             except UserError as error:
                 await self._send({"kind": "error", "message": str(error)})
                 continue
-            except Exception:
+            except Exception:  # such as a GPU's memory that is full: the window lives on
                 log.exception("a rendering failed")
                 await self._send({"kind": "error", "message": "the rendering failed; see the log"})
                 continue

@@ -7,12 +7,11 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pix2pixhd.engine.checkpoint_choice import BEST
 from pix2pixhd.engine.training import Run
 from pix2pixhd.metrics import Figure
 from pix2pixhd.options.fields import fits, types_of
 from pix2pixhd.util.errors import UserError
-
-BEST = "best.json"  # in a run's folder: the fields of Best
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.util.checkpoint import rendering_file
 from pix2pixhd.util.errors import UserError
 
-BEST = "best.json"  # in a run's folder: metric, value, epoch and phase that best_net_* are of
+BEST = "best.json"  # in a run's folder: the fields of engine.best.Best, which best_net_* are of
 
 
 def read_checkpoint(options: TestOptions) -> tuple[dict[str, Any], str]:

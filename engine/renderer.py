@@ -22,7 +22,7 @@ from pix2pixhd.engine.published import with_architecture
 from pix2pixhd.engine.render import Rendering, render
 from pix2pixhd.engine.runtime import Runtime, choose_device, runtime_on
 from pix2pixhd.engine.styles import FeatureSource, create_feature_source, draw_noise
-from pix2pixhd.engine.trained import load_trained
+from pix2pixhd.engine.trained import load_trained, networks_to_render
 from pix2pixhd.models import create_model, uses_features
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import ModelOptions
@@ -232,10 +232,8 @@ def load(
     if encoder is None:
         model = _load_generator(options.model, generator)
     else:
-        has_encoder = uses_features(options.model) and encoder.is_file()
-        model = load_trained(
-            options.model, folder, str(epoch), "GE" if has_encoder else "G", ema=ema
-        )
+        networks = networks_to_render(options.model, folder, str(epoch), ema)
+        model = load_trained(options.model, folder, str(epoch), networks, ema=ema)
     runtime, notes = _choose_runtime(options, device)
     if options.run.verbose:
         print(*lines, *notes, model, sep="\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,19 @@ class Generator(nn.Module):
 BuildGenerator = Callable[["ModelOptions", int, int], Generator]
 """A row of GENERATORS: from the options, the channels of the maps and those of the features (0 in a
 run without) to a generator. It alone reads the options that are this generator's own."""
+
+
+def sizes_of(options: ModelOptions, map_channels: int, feature_channels: int) -> dict[str, Any]:
+    """Arguments that the constructors of all generators here have, by name."""
+    return {
+        "in_channels": map_channels + feature_channels,
+        "out_channels": options.output_nc,
+        "ngf": options.ngf,
+        "n_downsample": options.n_downsample_global,
+        "n_blocks": options.n_blocks_global,
+        "layers": layers_of(options),
+        "noise_dim": options.z_dim,
+    }
 
 
 def layers_of(options: ModelOptions) -> Layers:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from pix2pixhd.models.blocks import PUBLISHED, Layers, encoder_decoder
-from pix2pixhd.models.generators.base import Generator, joined, layers_of
+from pix2pixhd.models.generators.base import Generator, joined, sizes_of
 
 if TYPE_CHECKING:
     from pix2pixhd.options.base_options import ModelOptions
@@ -44,12 +44,4 @@ class GlobalGenerator(Generator):
 
 
 def build_global(options: ModelOptions, map_channels: int, feature_channels: int) -> Generator:
-    return GlobalGenerator(
-        in_channels=map_channels + feature_channels,
-        out_channels=options.output_nc,
-        ngf=options.ngf,
-        n_downsample=options.n_downsample_global,
-        n_blocks=options.n_blocks_global,
-        layers=layers_of(options),
-        noise_dim=options.z_dim,
-    )
+    return GlobalGenerator(**sizes_of(options, map_channels, feature_channels))

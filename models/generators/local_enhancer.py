@@ -16,7 +16,7 @@ from pix2pixhd.models.blocks import (
     residual_blocks,
     upsampling,
 )
-from pix2pixhd.models.generators.base import Generator, joined, layers_of
+from pix2pixhd.models.generators.base import Generator, joined, sizes_of
 from pix2pixhd.models.generators.global_generator import GlobalGenerator
 
 if TYPE_CHECKING:
@@ -80,13 +80,7 @@ class LocalEnhancer(Generator):
 
 def build_local(options: ModelOptions, map_channels: int, feature_channels: int) -> Generator:
     return LocalEnhancer(
-        in_channels=map_channels + feature_channels,
-        out_channels=options.output_nc,
-        ngf=options.ngf,
-        n_downsample=options.n_downsample_global,
-        n_blocks=options.n_blocks_global,
+        **sizes_of(options, map_channels, feature_channels),
         n_local_enhancers=options.n_local_enhancers,
         n_blocks_local=options.n_blocks_local,
-        layers=layers_of(options),
-        noise_dim=options.z_dim,
     )

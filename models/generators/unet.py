@@ -16,7 +16,7 @@ from pix2pixhd.models.blocks import (
     residual_blocks,
     upsampling,
 )
-from pix2pixhd.models.generators.base import Generator, joined, layers_of
+from pix2pixhd.models.generators.base import Generator, joined, sizes_of
 
 if TYPE_CHECKING:
     from pix2pixhd.options.base_options import ModelOptions
@@ -69,12 +69,4 @@ def _convolution(in_channels: int, filters: int, layers: Layers) -> nn.Sequentia
 
 
 def build_unet(options: ModelOptions, map_channels: int, feature_channels: int) -> Generator:
-    return UNet(
-        in_channels=map_channels + feature_channels,
-        out_channels=options.output_nc,
-        ngf=options.ngf,
-        n_downsample=options.n_downsample_global,
-        n_blocks=options.n_blocks_global,
-        layers=layers_of(options),
-        noise_dim=options.z_dim,
-    )
+    return UNet(**sizes_of(options, map_channels, feature_channels))

@@ -122,6 +122,14 @@ def picture_of(page: Any, which: str) -> np.ndarray:
     return np.asarray(Image.open(file).convert("RGB")).astype(int)
 
 
+def opened(window: Any, address: str) -> Any:
+    """Another page of the window's browser, with an image."""
+    page = window.context.new_page()
+    page.goto(address)
+    wait(page, "globalThis.editor?.images?.now")
+    return page
+
+
 class Driven:
     """The page with a fresh scene."""
 
@@ -474,9 +482,7 @@ def test_bad_files_are_told_and_the_scene_lives_on(driven: Driven, tmp_path: Pat
 def test_windows_do_not_mix_and_a_scene_is_found_again(
     driven: Driven, window: Any, address: str
 ) -> None:
-    other = window.context.new_page()
-    other.goto(address)
-    wait(other, "globalThis.editor?.images?.now")
+    other = opened(window, address)
     assert other.evaluate("editor.id") != driven.number("editor.id")
     driven.page.keyboard.press("x")
     driven.click(25, 36)
@@ -521,9 +527,7 @@ def test_a_lost_connection_is_made_again(driven: Driven) -> None:
 
 def test_drawings_have_colours_in_place_of_labels(root: Path, window: Any) -> None:
     with serving(root, "drawing") as address:
-        page = window.context.new_page()
-        page.goto(address)
-        wait(page, "globalThis.editor?.images?.now")
+        page = opened(window, address)
         driven = Driven(page)
         assert not page.locator("[data-tool=select], #palette").first.is_visible()
         page.evaluate("editor.chooseColour('#d04030')")
@@ -547,9 +551,7 @@ def test_drawings_have_colours_in_place_of_labels(root: Path, window: Any) -> No
 
 def test_regions_are_chosen_where_there_are_no_instances(root: Path, window: Any) -> None:
     with serving(root, "plain") as address:
-        page = window.context.new_page()
-        page.goto(address)
-        wait(page, "globalThis.editor?.images?.now")
+        page = opened(window, address)
         driven = Driven(page)
         driven.click(25, 36)
         assert driven.chosen() == f"label {CAR}"
@@ -599,9 +601,7 @@ def test_escape_closes_the_downloads(driven: Driven) -> None:
 
 
 def test_a_scene_that_is_gone_can_be_saved(window: Any, address: str, tmp_path: Path) -> None:
-    page = window.context.new_page()
-    page.goto(address + "#AAAAAAAAAAAAAAAAAAAAAA")
-    wait(page, "globalThis.editor?.images?.now")
+    page = opened(window, address + "#AAAAAAAAAAAAAAAAAAAAAA")
     assert "not here any more" in page.inner_text("#messages")  # and another image is open
     page.evaluate("editor.live.scene = 'api/scenes/BBBBBBBBBBBBBBBBBBBBBB'")
     page.evaluate("editor.live.number++")  # a stroke is under way

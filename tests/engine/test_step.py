@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 import torch
-import torch.distributed as dist
 from shared_data import shared
 from tiny_models import CPU, TINY, model_of, tiny_batch
 from torch import Tensor
@@ -197,14 +196,6 @@ def full_gradients(model: Pix2PixHDModel, batch: Batch) -> Gradients:
         values = torch.autograd.grad(loss, parameters.values(), retain_graph=True)
         found |= dict(zip(parameters, values, strict=True))
     return found
-
-
-@pytest.fixture
-def process_group() -> Iterator[None]:
-    """Of this process alone."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
-import torch.distributed as dist
 from tiny_models import CPU, tiny_batch, tiny_model
 from torch import Tensor, nn
 
@@ -147,14 +145,6 @@ def noisy_batch() -> Batch:
     batch = tiny_batch()
     batch.label[:, :, :3] = UNKNOWN
     return batch
-
-
-@pytest.fixture
-def process_group() -> Iterator[None]:
-    """Of this process alone."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

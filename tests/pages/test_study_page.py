@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import CHROMIUM
 
 from pix2pixhd.engine.study import TIMES
 from pix2pixhd.engine.study_report import make_report, read_sessions
@@ -49,13 +49,13 @@ def study(tmp_path: Path) -> tuple[Path, dict]:
 
 def session_of(page: Path, script: str) -> dict:
     """The result file of a session that a script drives, read from the browser's console."""
-    if not (browser := shutil.which("chromium")):
-        pytest.skip("no chromium here")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium to open pages in")
     driven = page.with_name("driven.html")
     driven.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr")
-        command = [browser, *flags, f"--user-data-dir={profile}", driven.as_uri()]
+        command = [CHROMIUM, *flags, f"--user-data-dir={profile}", driven.as_uri()]
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
