@@ -26,7 +26,7 @@ from pix2pixhd.engine.run_folder import locked, set_run_aside, write_all
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.sizes import Sizes
 from pix2pixhd.engine.state import Progress, TrainingState
-from pix2pixhd.engine.step import PIX2PIXHD, Recipe
+from pix2pixhd.engine.step import Recipe
 from pix2pixhd.engine.trained import require_run
 from pix2pixhd.engine.validation import Validation, open_validation
 from pix2pixhd.engine.vgg import load_vgg_weights
@@ -61,7 +61,7 @@ class Run:
     image_bits: int  # of each value of the photographs
     compiled: CompiledGradients | None  # what --compile makes of a step
     watch: CollapseWatch
-    recipe: Recipe = PIX2PIXHD
+    recipe: Recipe
     sizes: Sizes = field(default_factory=Sizes)  # of the batches seen
 
 
@@ -102,6 +102,7 @@ def build(options: TrainOptions) -> Run:
         begin_averages(model)
     if not runtime.world.is_main:
         torch.manual_seed((seed + runtime.world.rank) % 2**63)  # else all dropped the same units
+    recipe = recipe_of(options)
     optimizers = Optimizers(
         model,
         options.schedule.lr,
@@ -121,9 +122,16 @@ def build(options: TrainOptions) -> Run:
         vote=Vote(runtime.world),
         labels=labels,
         image_bits=dataset.image_bits,
-        compiled=compiled_step(model, runtime),
+        compiled=compiled_step(model, runtime, recipe),
         watch=watch_of(options),
+        recipe=recipe,
     )
+
+
+def recipe_of(options: TrainOptions) -> Recipe:
+    """SPADE synthesises anew for the discriminators, pix2pix shows what it has."""
+    order = options.schedule.update_order
+    return Recipe(order, generator_forwards=2 if order == "G_first" else 1)
 
 
 def watch_of(options: TrainOptions) -> CollapseWatch:

@@ -73,6 +73,7 @@ def create_adversary(
     return PatchAdversary(
         GAN_LOSSES[loss.gan_loss],
         matches_features=loss.ganFeat_loss,
+        scale_reduction=loss.scale_reduction,
         pool=ImagePool(loss.pool_size, seed),
     )
 

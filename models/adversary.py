@@ -98,7 +98,8 @@ class PatchAdversary(Adversary[Judgement]):
         super().__init__(matches_features, pool)
         self.gan, self.scale_reduction = gan, scale_reduction
         self.loss_weights = {"G_GAN": LossWeight(1.0)}
-        self.loss_weights |= {"D_real": LossWeight(0.5), "D_fake": LossWeight(0.5)}
+        half = LossWeight(0.5 if scale_reduction == "sum" else 1.0)
+        self.loss_weights |= {"D_real": half, "D_fake": half}
 
     def judge(self, netD: nn.Module, seen: Seen) -> Judgement:
         fake_pair = joined(seen.maps, seen.fake)

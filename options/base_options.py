@@ -16,15 +16,15 @@ from typing import Annotated, Literal, Self
 
 from pix2pixhd.options.fields import Range, expected, fits, flat, types_of
 from pix2pixhd.options.flags import as_flag
-
-Count = Annotated[int, Range(1)]
-Natural = Annotated[int, Range(0)]
-Pixels = Annotated[int, Range(1, 100_000)]  # of a side of an image
-Filters = Annotated[int, Range(1, 8192)]
-Blocks = Annotated[int, Range(0, 1000)]
-Channels = Annotated[int, Range(1, 512)]
-Halvings = Annotated[int, Range(1, 12)]  # the last one leaves a pixel of 4096
-
+from pix2pixhd.options.generator_options import (
+    Channels,
+    Count,
+    Filters,
+    GeneratorOptions,
+    Halvings,
+    Natural,
+    Pixels,
+)
 
 ValueRange = tuple[float, float]
 
@@ -148,7 +148,7 @@ class DataOptions:
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class ModelOptions(GeneratorOptions):
     """The networks, and what goes into them."""
 
     model: Literal["pix2pixHD"] = "pix2pixHD"
@@ -163,33 +163,6 @@ class ModelOptions:
     """Channels of a further input image, from <phase>_extra, beside the labels; 0: none."""
     instance: bool = True
     """Use instance maps; their boundaries are an input channel."""
-    netG: Literal["global", "local", "unet"] = "global"
-    """Generator: the global one; with local enhancers around it for twice the resolution; or a
-    U-Net of the global one's layers, whose edges are straighter in small images."""
-    ngf: Filters = 64
-    """Filters in the generator's first layer (of the outermost enhancer)."""
-    n_downsample_global: Halvings = 4
-    """Times the global generator halves the resolution."""
-    n_blocks_global: Blocks = 9
-    """Residual blocks in the global generator."""
-    n_local_enhancers: Annotated[int, Range(1, 8)] = 1
-    """Local enhancers; each doubles the resolution (--netG local)."""
-    n_blocks_local: Blocks = 3
-    """Residual blocks in each local enhancer."""
-    norm: Literal["instance", "batch"] = "instance"
-    """Normalisation after the convolutions."""
-    use_dropout: bool = False
-    """Dropout of 0.5 in the residual blocks."""
-    upsample: Literal["deconv", "resize"] = "deconv"
-    """How generator and encoder double the resolution. deconv: a transposed convolution, as
-    published; resize: the nearest pixel repeated, then a convolution, which leaves no grid."""
-    pad_down: Literal["zero", "reflect"] = "zero"
-    """Padding of the convolutions that halve the resolution in generator and encoder: zeros, as
-    published, or reflection, which some bright blobs do not survive. Weights do not tell: say it
-    where they come without the run's options.json."""
-    z_dim: Annotated[int, Range(0, 4096)] = 0
-    """Numbers of noise for each image as further input, for runs without features: test.py --styles
-    draws several; 0: none."""
     instance_feat: bool = False
     """Encoded instance features as further input."""
     label_feat: bool = False

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from pix2pixhd.options.base_options import Count
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.fields import expected, fits, types_of
+from pix2pixhd.options.generator_options import Count
 from pix2pixhd.util.errors import UserError
 
 

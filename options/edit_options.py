@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pix2pixhd.options.base_options import Count, TrainedRunOptions
+from pix2pixhd.options.base_options import TrainedRunOptions
 from pix2pixhd.options.fields import Range
+from pix2pixhd.options.generator_options import Count
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
 
 

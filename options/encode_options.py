@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pix2pixhd.options.base_options import Count, TrainedRunOptions
+from pix2pixhd.options.base_options import TrainedRunOptions
+from pix2pixhd.options.generator_options import Count
 
 
 @dataclass(frozen=True)

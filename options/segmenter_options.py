@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pix2pixhd.options.base_options import Count, DataOptions
+from pix2pixhd.options.base_options import DataOptions
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.fields import Range, expected, fits, flat, types_of
+from pix2pixhd.options.generator_options import Count
 from pix2pixhd.options.parsing import refuse
 
 Network = Literal[

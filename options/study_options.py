@@ -9,10 +9,10 @@ from typing import Annotated
 
 import tyro
 
-from pix2pixhd.options.base_options import Count
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.compare_options import folders_of, wrong_runs
 from pix2pixhd.options.fields import Range, expected, fits, types_of
+from pix2pixhd.options.generator_options import Count
 from pix2pixhd.util.errors import UserError
 
 Share = Annotated[float, Range(0, 1)]

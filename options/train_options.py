@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
-from pix2pixhd.options.base_options import Count, Filters, Natural, ProgramOptions
+from pix2pixhd.options.base_options import ProgramOptions
 from pix2pixhd.options.fields import Range, replaced
+from pix2pixhd.options.generator_options import Count, Filters, Natural
 from pix2pixhd.options.metric_options import MetricOptions
 
 
@@ -15,8 +16,9 @@ from pix2pixhd.options.metric_options import MetricOptions
 class DiscriminatorOptions:
     """The discriminators."""
 
-    netD: Literal["multiscale", "segmentation"] = "multiscale"
-    """multiscale: PatchGANs on several resolutions, which see the condition and the image;
+    netD: Literal["multiscale", "basic", "n_layers", "pixel", "segmentation"] = "multiscale"
+    """multiscale: PatchGANs on several resolutions, which see the condition and the image; basic,
+    n_layers, pixel: pix2pix's PatchGAN of 70x70, of --n_layers_D, and of single pixels;
     segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake.
     By default it goes with --spectral_norm D, --init xavier, --no_ganFeat_loss, --no_vgg_loss."""
     num_D: Annotated[int, Range(1, 10)] = 2
@@ -25,6 +27,9 @@ class DiscriminatorOptions:
     """Convolutions in a discriminator before its last two."""
     ndf: Filters = 64
     """Filters in a discriminator's first layer; --netD segmentation has twice as many there."""
+    norm_D: Literal["same", "instance", "batch", "none", "spectralinstance"] = "same"
+    """Normalisation in the discriminators: same as --norm; spectralinstance: SPADE's, which divides
+    the weights of their inner convolutions by their spectral norm as well."""
     spectral_norm: Literal["none", "D", "GD"] = "none"
     """Divide the weights of the discriminators' convolutions, or also of the generator's, by their
     spectral norm."""
@@ -38,6 +43,11 @@ class LossOptions:
     """lsgan: least squares; vanilla: binary cross-entropy; hinge: linear up to a margin of 1."""
     lsgan: bool = True
     """--no_lsgan is the same as --gan_loss vanilla."""
+    no_gan_loss: bool = False
+    """Train without discriminators (CRN)."""
+    scale_reduction: Literal["sum", "mean"] = "sum"
+    """How the losses of the discriminators' scales become one: their sum, of which the
+    discriminators' loss is half (pix2pixHD); or their mean, and no half (SPADE)."""
     ganFeat_loss: bool = True
     """Feature matching: fake and real should look alike to the discriminators' layers."""
     vgg_loss: bool = True
@@ -48,6 +58,14 @@ class LossOptions:
     """Weight of feature matching and of the VGG loss."""
     lambda_L1: Annotated[float, Range(0)] = 0.0
     """Weight of the mean absolute difference of fake and real."""
+    lambda_kld: Annotated[float, Range(0)] = 0.05
+    """Weight of the divergence of --use_vae from N(0, 1)."""
+    crn_loss: bool = False
+    """CRN's perceptual loss, with VGG19 too, in place of pix2pixHD's; with --num_images its
+    diversity loss."""
+    crn_balance: str = "256p"
+    """What the layers of --crn_loss are divided by: 256p, 512p or gta, as published; measured:
+    their means over an epoch; or six numbers as a comma list, from the pixels to conv5_2."""
     lambda_mix: Annotated[float, Range(0)] = 10.0
     """Weight of LabelMix, the consistency of --netD segmentation on mixtures of fake and real."""
     diffaug: str = ""
@@ -78,6 +96,10 @@ class ScheduleOptions:
     """Momentum of Adam; less than 1."""
     beta2: Annotated[float, Range(0)] = 0.999
     """Decay of Adam's second moment; less than 1."""
+    update_order: Literal["together", "D_first", "G_first"] = "together"
+    """together: generator and discriminators learn from the same images before either is updated
+    (pix2pixHD). D_first: the generator through discriminators just updated (pix2pix). G_first: then
+    the discriminators from images made anew (SPADE)."""
     ema_half_life: Annotated[float, Range(0)] = 0.0
     """Images after which a weight counts half in an average of the generator's (and the encoder's),
     which is saved as *_net_G_ema.pth and renders; 0: no average."""

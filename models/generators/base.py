@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +33,10 @@ class Generator(nn.Module):
     noise_dim: int = 0
     # Names begin so of the parameters that train alone during --niter_fix_global, if any do.
     outermost_prefixes: tuple[str, ...] = ()
+
+    def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A state dict of the published layout as one of this network; any other as it is."""
+        return weights
 
 
 BuildGenerator = Callable[["ModelOptions", int, int], Generator]
