@@ -7,6 +7,7 @@ GENERATORS, and its name (with options of its own, if any) in `options/base_opti
 from __future__ import annotations
 
 from pix2pixhd.models.generators.base import BuildGenerator, Generator, joined
+from pix2pixhd.models.generators.crn import CRN, build_crn
 from pix2pixhd.models.generators.global_generator import GlobalGenerator, build_global
 from pix2pixhd.models.generators.local_enhancer import LocalEnhancer, build_local
 from pix2pixhd.models.generators.unet import UNet, build_unet
@@ -15,6 +16,7 @@ GENERATORS: dict[str, BuildGenerator] = {
     "global": build_global,
     "local": build_local,
     "unet": build_unet,
+    "crn": build_crn,
 }
 
-__all__ = ["GENERATORS", "Generator", "GlobalGenerator", "LocalEnhancer", "UNet", "joined"]
+__all__ = ["CRN", "GENERATORS", "Generator", "GlobalGenerator", "LocalEnhancer", "UNet", "joined"]
