@@ -161,7 +161,8 @@ class Pix2PixHDModel(nn.Module):
             scale: will multiply the losses; the perceptual loss needs it for its own gradient.
         """
         assert batch.image is not None, "no photograph to learn from"
-        assert self.loss_weights["G_L1"].minimised or self.adversary or self.vgg, "for rendering"
+        has_loss = self.adversary is not None or self.vgg is not None
+        assert has_loss or self.loss_weights["G_L1"].minimised, "built for rendering"
         maps, real = self._condition(batch), image_to_float(batch.image)
         if earlier is not None:
             fakes, encoded = earlier.fake, earlier.encoded
