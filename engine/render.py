@@ -161,6 +161,7 @@ def render(
     batch: Batch,
     features: Tensor | None = None,
     noise: Tensor | None = None,
+    number: int = 0,
 ) -> Tensor:
     """Synthesise without gradient and without dropout, [N, output_nc, H, W] in [-1, 1].
 
@@ -168,7 +169,7 @@ def render(
     no random state is touched.
     """
     with evaluating(model):
-        return model.generate(batch, features, noise=noise)
+        return model.generate(batch, features, noise=noise, number=number)
 
 
 @contextlib.contextmanager

@@ -73,7 +73,8 @@ class Renderer:
             extra: the further input image of a run with extra_nc, as an image for `label`.
             image: a photograph of the same scene, whose features are taken.
             features: [H, W, feat_num] or [feat_num, H, W], such as `encode` returns.
-            style: number of the draw from the clusters, or of noise, 0 or more.
+            style: number of the draw from the clusters, or of noise, 0 or more; or of the image,
+                of a run that makes several.
             name: of the image; draws are of it, as in test.py.
 
         Returns:
@@ -90,7 +91,8 @@ class Renderer:
             if uses_features(self.options.model) and features is None and image is None:
                 given = self._clusters(batch, [name], style)
             noise = draw_noise(self.model, [name], style, self.options.run.seed)
-            fake = render(self.model, batch, given, noise)
+            number = style % self.model.netG.num_images
+            fake = render(self.model, batch, given, noise, number)
         bits, channels = self.options.data.output_bits or 8, fake.shape[1]
         if bits == 8 and channels in (1, 3):
             labels = label_set(self.options.model.label_nc)
@@ -161,8 +163,12 @@ class Renderer:
         if given and not uses_features(self.options.model):
             raise UserError(f"{given[0]}: the run was trained without features; leave it out")
         given += ["style"] * (style != 0)
+        images = self.model.netG.num_images
         if style and not (uses_features(self.options.model) or self.model.netG.noise_dim):
-            raise UserError("style: the run was trained without features; leave it out")
+            if images == 1:
+                raise UserError("style: the run was trained without features; leave it out")
+            if style >= images:
+                raise UserError(f"style: {style}, expected 0 to {images - 1}, the run's images")
         if len(given) > 1:
             listed = " and ".join(given)
             raise UserError(f"{listed}: features come from one source; leave one out")

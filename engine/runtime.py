@@ -226,7 +226,8 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
         advice |= dict.fromkeys(("num_D", "n_layers_D", "gan_loss"), why)
     else:
         advice["lambda_mix"] = "; LabelMix is of --netD segmentation"
-    if not (options.loss.ganFeat_loss or options.loss.vgg_loss):
+    matches = options.loss.ganFeat_loss and not options.loss.no_gan_loss
+    if not (matches or (options.loss.vgg_loss and not options.loss.crn_loss)):
         advice["lambda_feat"] = "; feature matching and the VGG loss are off"
     if options.model.netG == "crn":
         why = "; --netG crn is built as published"

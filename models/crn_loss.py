@@ -33,7 +33,7 @@ class CRNLoss(VGGPerceptualLoss):
     The authors' VGG19 takes pixels from 0 to 255 less their mean, torchvision's takes them divided
     by their deviation, too, and has weights of its own. Differences of its activations are
     multiplied by that deviation, so that all are in levels of 8 bits: on blurred photographs they
-    then are to each other as the published divisors are, within a factor of two.
+    then are to each other as the published divisors are, but for a factor of about two.
 
     Of several images of a label map, each label is left to the image that suits it best.
     """

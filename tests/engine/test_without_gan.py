@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
@@ -14,16 +15,21 @@ from torch import nn
 
 from pix2pixhd.engine import training
 from pix2pixhd.engine.collapse import LOSSES
-from pix2pixhd.engine.compiled import why_eager
+from pix2pixhd.engine.compiled import CompiledGradients, why_eager
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.renderer import Renderer
+from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.state import Progress, TrainingState
-from pix2pixhd.engine.step import PIX2PIXHD, train_step
+from pix2pixhd.engine.step import PIX2PIXHD, compute_gradients, train_step
 from pix2pixhd.models.crn_loss import CRNLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.fields import replaced
+from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.checkpoint import load_tensors, save_tensors
+from pix2pixhd.util.errors import UserError
 
+COMPILES = Runtime(torch.device("cpu"), compiles=True)
 FLAGS: dict[str, Any] = {"no_gan_loss": True, "lambda_L1": 100.0}
 CRN: dict[str, Any] = {"netG": "crn", "crn_height": 8, "ngf": 1}
 
@@ -154,3 +160,30 @@ def test_through_the_command_line(tmp_path: Path) -> None:
     assert {name.partition(".")[0] for name in changed} == {"module8"}
     outcome = run_test(*where, "--results_dir", tmp_path / "results", "--gpu_ids", "-1")
     assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_images", [1, 2])
+def test_the_step_is_compiled_whole(num_images: int, weights: dict[str, torch.Tensor]) -> None:
+    vgg = CRNLoss(weights, num_images=num_images)
+    model = new_model(vgg=vgg, **CRN, num_images=num_images, lambda_L1=0.0)
+    compute = CompiledGradients(model, COMPILES, backend="aot_eager")
+    for seed in range(2):
+        batch = tiny_batch(seed=seed)
+        with torch.compiler.set_stance("fail_on_recompile" if seed else "default"):
+            found = compute(batch)
+        expected = compute_gradients(model, CPU, batch)
+        torch.testing.assert_close(found.terms, expected.terms)
+        torch.testing.assert_close(found.image, expected.image)
+
+
+def test_any_of_its_images_from_python() -> None:
+    options = replaced(TestOptions(), {**CRN, "label_nc": 4, "num_images": 2})
+    model = new_model(**CRN, num_images=2)
+    renderer = Renderer(model.eval(), options, CPU)
+    batch = tiny_batch(count=1)
+    maps = batch.label[0, 0].numpy(), batch.inst[0, 0].numpy()
+    images = [renderer(*maps, style=style) for style in range(2)]
+    assert not np.array_equal(*images)
+    with pytest.raises(UserError, match="style: 2, expected 0 to 1"):
+        renderer(*maps, style=2)
