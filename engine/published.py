@@ -14,6 +14,7 @@ from torch import Tensor
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.models import uses_features
 from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.models.generators.crn import COARSEST, NGF, published_width, under_own_names
 from pix2pixhd.options.base_options import ModelOptions, TrainedRunOptions
 from pix2pixhd.options.fields import changed, flat, replaced
 from pix2pixhd.options.flags import as_words
@@ -94,6 +95,7 @@ def read_architecture(
     Raises:
         UserError: the input's channels can be one thing or another; lists the flags that say which.
     """
+    weights_G = under_own_names(weights_G)
     read = _read_generator(_convolutions(weights_G), weights_G)
     if not read or model.netG not in (DEFAULT.netG, read["netG"]):
         return model, []
@@ -130,6 +132,8 @@ def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any
     """
     if "first.0" in shapes and "last.1" in shapes:
         return _read_unet(shapes, weights)
+    if "module4.conv1" in shapes:
+        return _read_crn(shapes)
     enhancers = max((int(n) for n in _numbers(shapes, r"model(\d+)_1\.1")), default=0)
     outermost = (f"model{enhancers}_1", f"model{enhancers}_2") if enhancers else ("model", "model")
     first, last = f"{outermost[0]}.1", _last(shapes, outermost[1])
@@ -163,6 +167,21 @@ def _read_unet(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any]:
         "n_blocks_global": len(_numbers(shapes, r"blocks\.(\d+)\.conv_block\.1")),
         "norm": "batch" if "first.1.weight" in weights else "instance",
         "upsample": "resize" if any(map(_narrows, doubling)) else "deconv",
+    }
+
+
+def _read_crn(shapes: Shapes) -> dict[str, Any]:
+    rows = max(int(n) for n in _numbers(shapes, r"module(\d+)\.conv1"))
+    width, channels, *_ = shapes["module4.conv1"]
+    outputs = shapes[f"output{rows}"][0]
+    images = outputs // 3 if outputs % 3 == 0 else 1  # of three colours, if it can be
+    return {
+        "netG": "crn",
+        "ngf": width * NGF // published_width(COARSEST),
+        "crn_height": rows,
+        "channels": channels,
+        "output_nc": outputs // images,
+        "num_images": images,
     }
 
 

@@ -89,19 +89,7 @@ class CRN(Generator):
             return F.conv2d(x.float(), output.weight.float(), output.bias.float())
 
     def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A state dict under the names of the published TensorFlow checkpoints, whose kernels are
-        [height, width, in, out], as one of this network; any other as it is."""
-        if not any(re.fullmatch(PUBLISHED, name) for name in map(str, weights)):
-            return weights
-        found = {}
-        for name, value in weights.items():
-            if match := re.fullmatch(PUBLISHED, str(name)):  # else an optimizer's
-                rows, number, what = match.groups()
-                kind, parameter = PARTS[what]
-                part = f"output{rows}" if number == "100" else f"module{rows}.{kind}{number}"
-                is_kernel = isinstance(value, Tensor) and value.dim() == 4
-                found[f"{part}.{parameter}"] = value.permute(3, 2, 0, 1) if is_kernel else value
-        return found
+        return under_own_names(weights)
 
 
 PUBLISHED = r"g_(\d+)_conv(1|2|100)/(weights|biases|LayerNorm/beta|LayerNorm/gamma)(?::0)?"
@@ -111,6 +99,22 @@ PARTS = {
     "LayerNorm/gamma": ("norm", "weight"),
     "LayerNorm/beta": ("norm", "bias"),
 }
+
+
+def under_own_names(weights: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A state dict under the names of the published TensorFlow checkpoints, whose kernels are
+    [height, width, in, out], as one of a `CRN`; any other as it is."""
+    if not any(re.fullmatch(PUBLISHED, name) for name in map(str, weights)):
+        return weights
+    found = {}
+    for name, value in weights.items():
+        if match := re.fullmatch(PUBLISHED, str(name)):  # else an optimizer's
+            rows, number, what = match.groups()
+            kind, parameter = PARTS[what]
+            part = f"output{rows}" if number == "100" else f"module{rows}.{kind}{number}"
+            is_kernel = isinstance(value, Tensor) and value.dim() == 4
+            found[f"{part}.{parameter}"] = value.permute(3, 2, 0, 1) if is_kernel else value
+    return found
 
 
 def layer_norm(channels: int) -> nn.GroupNorm:

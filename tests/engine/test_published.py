@@ -84,6 +84,23 @@ def test_published_networks_are_those_of_their_flags(name: str) -> None:
     assert all(word in line for word in recorded["flags"].split())
 
 
+@pytest.mark.parametrize(
+    "line", ["--num_images 9", "--crn_height 16 --ngf 3", "--crn_height 64 --output_nc 1"]
+)
+def test_crn_is_read_back(line: str) -> None:
+    model = flags(f"--netG crn {line}")
+    assert read_architecture(*weights(model), DEFAULT)[0] == model
+
+
+def test_published_weights_of_crn() -> None:
+    file = shared("reference", "baselines", "state_dict_keys_crn.json")
+    shapes = json.loads(file.read_text())["result_512p"]["state_dict"]
+    state = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    found, [line] = read_architecture(state, None, flags("--no_instance"))
+    assert found == flags("--netG crn --crn_height 512 --label_nc 20 --no_instance")
+    assert line.endswith("; 20 input channels: 20 labels")
+
+
 INPUTS = [
     # what the run is, what is said, what else follows
     ("", "", ""),
@@ -127,13 +144,13 @@ AMBIGUOUS = [
         "--label_nc 12 --extra_nc 2",
         "--label_nc 12",
         "15",
-        "--extra_nc 2, or --z_dim 2, or --extra_nc 3 --no_instance, or --no_instance --z_dim 3, or "
+        "--extra_nc 2, or --z_dim 2, or --extra_nc 3 --no_instance, or --z_dim 3 --no_instance, or "
         "--no_instance --label_feat",
     ),
     # One reading of maps alone, but noise makes as many channels.
     ("--no_instance --z_dim 16", "--no_instance", "51", "--label_nc 51, or --z_dim 16"),
     (
-        *("--label_nc 12 --no_instance --z_dim 4", "--label_nc 12 --no_instance"),
+        *("--label_nc 12 --z_dim 4 --no_instance", "--label_nc 12 --no_instance"),
         *("16", "--extra_nc 4, or --z_dim 4"),
     ),
     (
@@ -146,12 +163,12 @@ AMBIGUOUS_FEATURES = [
     (
         *("", "39"),
         "--label_nc 38, or --z_dim 3, or --instance_feat, or --label_nc 39 --no_instance, or "
-        "--no_instance --z_dim 4",
+        "--z_dim 4 --no_instance",
     ),
     (
         *("--label_nc 12", "16"),
         "--extra_nc 3, or --z_dim 3, or --instance_feat, or --extra_nc 4 --no_instance, or "
-        "--no_instance --z_dim 4",
+        "--z_dim 4 --no_instance",
     ),
 ]
 
