@@ -136,9 +136,10 @@ def recipe_of(options: TrainOptions) -> Recipe:
 
 def watch_of(options: TrainOptions) -> CollapseWatch:
     """For a collapse; of PatchGANs, what is usual of their losses is known."""
-    is_patch = options.discriminator.netD == "multiscale"
-    loss = options.loss.gan_loss if is_patch else options.discriminator.netD
-    return CollapseWatch(loss, options.discriminator.num_D)
+    netD, loss = options.discriminator.netD, options.loss
+    is_summed = netD == "multiscale" and loss.scale_reduction == "sum"
+    known = loss.gan_loss if netD != "segmentation" else netD
+    return CollapseWatch(known, options.discriminator.num_D if is_summed else 1)
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:

@@ -19,6 +19,7 @@ from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
 from pix2pixhd.models.generators.base import layers_of
 from pix2pixhd.models.initialisation import NORMAL, Init, initialise
+from pix2pixhd.models.patch_discriminators import PatchDiscriminator, PixelDiscriminator
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
@@ -48,9 +49,15 @@ def create_discriminator(
     if discriminator.netD == "segmentation":
         sizes = model.output_nc, model.label_nc, discriminator.ndf
         return initialise(SegmentationDiscriminator(*sizes), init)
-    conditions = _condition_channels(model)
+    channels = _condition_channels(model) + model.output_nc
+    norm = model.norm if discriminator.norm_D == "same" else discriminator.norm_D
+    if discriminator.netD == "pixel":
+        return initialise(PixelDiscriminator(channels, discriminator.ndf, norm), init)
+    if discriminator.netD in ("basic", "n_layers"):
+        n_layers = 3 if discriminator.netD == "basic" else discriminator.n_layers_D
+        return initialise(PatchDiscriminator(channels, discriminator.ndf, n_layers, norm), init)
     network = MultiscaleDiscriminator(
-        in_channels=conditions + model.output_nc,
+        in_channels=channels,
         ndf=discriminator.ndf,
         n_layers=discriminator.n_layers_D,
         num_D=discriminator.num_D,
