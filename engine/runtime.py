@@ -259,6 +259,8 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
             advice["eval"] = f"; --netG {options.model.netG} renders so in any case"
     else:
         advice |= _of_training(options)
+    if not options.model.label_color:
+        advice["label_colors"] = "; labels enter the networks as colours with --label_color"
     if not uses_features(options.model):
         advice["cluster_path"] = "; the run was trained without features"
     if options.run.data_type == 8:

@@ -51,8 +51,10 @@ class GeneratorOptions:
     published, or reflection, which some bright blobs do not survive. Weights do not tell: say it
     where they come without the run's options.json."""
     label_color: bool = False
-    """Labels enter the networks as the colours of --label_names, in three channels, in place of a
-    channel for each."""
+    """Labels enter the networks as colours, in three channels, in place of a channel for each."""
+    label_colors: str = ""
+    """Those colours, RRGGBB of one label after the other; by default those of --label_names, or of
+    the pictures of label maps. A run keeps the ones that it was trained with."""
     z_dim: Annotated[int, Range(0, 4096)] = 0
     """Numbers of noise for each image as further input, for runs without features: test.py --styles
     draws several; 0: none."""
