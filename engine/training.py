@@ -19,6 +19,7 @@ from pix2pixhd.engine.batch_norm import synchronise_batch_norm
 from pix2pixhd.engine.collapse import CollapseWatch
 from pix2pixhd.engine.compiled import CompiledGradients, compiled_step
 from pix2pixhd.engine.distributed import Vote, barrier, broadcast
+from pix2pixhd.engine.label_colours import with_label_colours
 from pix2pixhd.engine.memory import TRAINING, require_memory
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import validate_once
@@ -77,6 +78,7 @@ def build(options: TrainOptions) -> Run:
         require_tensorboard()
     runtime = choose_runtime(options)
     labels = label_set(options.model.label_nc, options.data.label_names)
+    options = with_label_colours(options)
     # What one process found when it started, such as a state to go on from, another may not have.
     options = broadcast(options, runtime.world)
     if options.run.precision == "auto":  # what was measured now holds when the run goes on
@@ -136,9 +138,10 @@ def recipe_of(options: TrainOptions) -> Recipe:
 
 def watch_of(options: TrainOptions) -> CollapseWatch:
     """For a collapse; of PatchGANs, what is usual of their losses is known."""
-    is_patch = options.discriminator.netD == "multiscale"
-    loss = options.loss.gan_loss if is_patch else options.discriminator.netD
-    return CollapseWatch(loss, options.discriminator.num_D)
+    netD, loss = options.discriminator.netD, options.loss
+    is_summed = netD == "multiscale" and loss.scale_reduction == "sum"
+    known = loss.gan_loss if netD != "segmentation" else netD
+    return CollapseWatch(known, options.discriminator.num_D if is_summed else 1)
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:

@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pix2pixhd.models.adversary import Adversary, PatchAdversary
 from pix2pixhd.models.blocks import ResnetBlock
-from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.models.conditioning import condition_channels, image_to_float
 from pix2pixhd.models.diffaug import augmentation
 from pix2pixhd.models.discriminators import MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
@@ -19,12 +19,14 @@ from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
 from pix2pixhd.models.generators.base import layers_of
 from pix2pixhd.models.initialisation import NORMAL, Init, initialise
+from pix2pixhd.models.patch_discriminators import PatchDiscriminator, PixelDiscriminator
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
 from pix2pixhd.models.segmentation_discriminator import SegmentationDiscriminator
 from pix2pixhd.models.spectral import normalise_spectrally
 from pix2pixhd.util.image_pool import ImagePool
+from pix2pixhd.util.labels import IGNORED, label_palette
 
 if TYPE_CHECKING:
     from pix2pixhd.options.base_options import ModelOptions
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 def create_generator(model: ModelOptions, init: Init = NORMAL) -> Generator:
     """The generator that the options describe, with fresh weights."""
-    maps = _condition_channels(model)
+    maps = map_channels(model)
     features = model.feat_num if uses_features(model) else 0
     return initialise(GENERATORS[model.netG](model, maps, features), init)
 
@@ -48,9 +50,15 @@ def create_discriminator(
     if discriminator.netD == "segmentation":
         sizes = model.output_nc, model.label_nc, discriminator.ndf
         return initialise(SegmentationDiscriminator(*sizes), init)
-    conditions = _condition_channels(model)
+    channels = map_channels(model) + model.output_nc
+    norm = model.norm if discriminator.norm_D == "same" else discriminator.norm_D
+    if discriminator.netD == "pixel":
+        return initialise(PixelDiscriminator(channels, discriminator.ndf, norm), init)
+    if discriminator.netD in ("basic", "n_layers"):
+        n_layers = 3 if discriminator.netD == "basic" else discriminator.n_layers_D
+        return initialise(PatchDiscriminator(channels, discriminator.ndf, n_layers, norm), init)
     network = MultiscaleDiscriminator(
-        in_channels=conditions + model.output_nc,
+        in_channels=channels,
         ndf=discriminator.ndf,
         n_layers=discriminator.n_layers_D,
         num_D=discriminator.num_D,
@@ -78,8 +86,19 @@ def create_adversary(
     )
 
 
-def _condition_channels(model: ModelOptions) -> int:
-    return condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
+def map_channels(model: ModelOptions) -> int:
+    """Channels of the maps that the networks see."""
+    labels = 3 if model.label_color else model.label_nc
+    return condition_channels(labels, model.input_nc, model.instance, model.extra_nc)
+
+
+def palette_of(model: ModelOptions) -> Tensor | None:
+    """The colours in which labels are seen, as `coloured` takes them; None: not in colours."""
+    if not model.label_color:
+        return None
+    colours = bytes.fromhex(model.label_colors) or label_palette(model.label_nc).tobytes()
+    table = torch.tensor([*colours, *IGNORED], dtype=torch.uint8, device="cpu")  # never on meta
+    return image_to_float(table.view(-1, 3))
 
 
 def create_encoder(model: ModelOptions, init: Init = NORMAL) -> Encoder:
@@ -124,6 +143,7 @@ def create_model(
         use_instance=model.instance,
         use_features=uses_features(model),
         features_per_label=model.label_feat,
+        palette=palette_of(model),
     )
     if discriminator is None or loss is None:
         return for_rendering()

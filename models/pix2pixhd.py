@@ -61,12 +61,15 @@ class Pix2PixHDModel(nn.Module):
         vgg: VGGPerceptualLoss | None = None,  # None: no perceptual loss
         lambda_feat: float = 10.0,  # weight of feature matching and of the perceptual loss
         lambda_L1: float = 0.0,  # weight of the mean of |fake - real|
+        palette: Tensor | None = None,  # of `coloured`: labels are seen as colours
     ) -> None:
         super().__init__()
         self.netG, self.netE, self.netD = netG, netE, netD
         # Such as biases that a normalisation takes away again.
         self._untrained = {n for n, p in netG.named_parameters() if not p.requires_grad}
         self.label_nc, self.use_instance = label_nc, use_instance
+        self.palette: Tensor | None
+        self.register_buffer("palette", palette, persistent=False)
         self.use_features, self.features_per_label = use_features, features_per_label
         self.adversary, self.augment, self.vgg = adversary, augment, vgg
         self.loss_weights = {
@@ -237,16 +240,17 @@ class Pix2PixHDModel(nn.Module):
         half = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
         weight = next(weight for weight in self.netG.parameters() if weight.dim() == 4)
         format = memory_format_of(weight)
-        return condition(batch.label, inst, self.label_nc, batch.extra, half, format)
+        return condition(batch.label, inst, self.label_nc, batch.extra, half, format, self.palette)
 
     def _generate(
         self, maps: Tensor, features: Tensor | None, noise: Tensor | None = None
     ) -> Tensor:
-        (height, width), stride = maps.shape[-2:], self.netG.stride
+        height, width = maps.shape[-2:]
+        sides = self.netG.stride, self.netG.least_strides
         if self.netG.noise_dim and noise is None:
             # New in each training step, the same for each rendering, which can be made again then.
             fixed = None if self.training else torch.Generator(maps.device).manual_seed(0)
             size = len(maps), self.netG.noise_dim
             noise = torch.randn(size, generator=fixed, device=maps.device)
-        padded = None if features is None else pad_to_stride(features, stride)
-        return self._network("G")(pad_to_stride(maps, stride), padded, noise)[..., :height, :width]
+        padded = None if features is None else pad_to_stride(features, *sides)
+        return self._network("G")(pad_to_stride(maps, *sides), padded, noise)[..., :height, :width]

@@ -249,6 +249,12 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
         yield f"--instance_feat with --no_instance: instances need their maps; {remedy}"
     if per_label and model.label_nc == 0:
         yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
+    if model.label_color and model.label_nc == 0:
+        yield "--label_color with --label_nc 0: the input is an image already; drop --label_color"
+    colours, digits = model.label_colors, 6 * model.label_nc
+    if colours and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", colours):
+        shown = colours if len(colours) <= 12 else f"{colours[:12]}..."
+        yield f"--label_colors {shown}: must be {digits} hexadecimal digits, 6 for each label"
     if model.z_dim and (per_instance or per_label):
         kind = "instance_feat" if per_instance else "label_feat"
         yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"

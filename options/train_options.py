@@ -22,9 +22,9 @@ class DiscriminatorOptions:
     segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake.
     By default it goes with --spectral_norm D, --init xavier, --no_ganFeat_loss, --no_vgg_loss."""
     num_D: Annotated[int, Range(1, 10)] = 2
-    """Discriminators, each at half the resolution of the one before."""
+    """Discriminators of --netD multiscale, each at half the resolution of the one before."""
     n_layers_D: Annotated[int, Range(1, 12)] = 3
-    """Convolutions in a discriminator before its last two."""
+    """Convolutions in a discriminator before its last two; 3 in --netD basic."""
     ndf: Filters = 64
     """Filters in a discriminator's first layer; --netD segmentation has twice as many there."""
     norm_D: Literal["same", "instance", "batch", "none", "spectralinstance"] = "same"
@@ -204,7 +204,13 @@ class TrainOptions(ProgramOptions):
         for name in self.loss.augmentations:
             if name not in known:
                 yield f"--diffaug {name}: must be a comma list of {', '.join(known)}"
-        if self.discriminator.netD != "segmentation":
+        netD = self.discriminator.netD
+        if netD in ("basic", "n_layers", "pixel") and (
+            self.discriminator.norm_D == "spectralinstance"
+        ):
+            both = f"--norm_D spectralinstance with --netD {netD}"
+            yield f"{both}: it is of --netD multiscale; take --norm_D instance --spectral_norm D"
+        if netD != "segmentation":
             return
         told = "--netD segmentation with"
         if self.model.label_nc == 0:
@@ -230,7 +236,7 @@ def defaults_beside(options: TrainOptions) -> TrainOptions:
 
     The segmentation discriminator has no normalisation: from N(0, 0.02) it would hardly learn.
     """
-    if options.discriminator.netD == "multiscale":
+    if options.discriminator.netD != "segmentation":
         return TrainOptions()
     off = {"ganFeat_loss": False, "vgg_loss": options.loss.vgg_weights is not None}
     return replaced(TrainOptions(), off | {"spectral_norm": "D", "init": "xavier"})

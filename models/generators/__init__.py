@@ -9,12 +9,27 @@ from __future__ import annotations
 from pix2pixhd.models.generators.base import BuildGenerator, Generator, joined
 from pix2pixhd.models.generators.global_generator import GlobalGenerator, build_global
 from pix2pixhd.models.generators.local_enhancer import LocalEnhancer, build_local
+from pix2pixhd.models.generators.pix2pix_unet import (
+    Pix2PixUNet,
+    build_unet_128,
+    build_unet_256,
+)
 from pix2pixhd.models.generators.unet import UNet, build_unet
 
 GENERATORS: dict[str, BuildGenerator] = {
     "global": build_global,
     "local": build_local,
     "unet": build_unet,
+    "unet_256": build_unet_256,
+    "unet_128": build_unet_128,
 }
 
-__all__ = ["GENERATORS", "Generator", "GlobalGenerator", "LocalEnhancer", "UNet", "joined"]
+__all__ = [
+    "GENERATORS",
+    "Generator",
+    "GlobalGenerator",
+    "LocalEnhancer",
+    "Pix2PixUNet",
+    "UNet",
+    "joined",
+]
