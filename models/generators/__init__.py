@@ -9,12 +9,24 @@ from __future__ import annotations
 from pix2pixhd.models.generators.base import BuildGenerator, Generator, joined
 from pix2pixhd.models.generators.global_generator import GlobalGenerator, build_global
 from pix2pixhd.models.generators.local_enhancer import LocalEnhancer, build_local
+from pix2pixhd.models.generators.oasis import build_oasis
+from pix2pixhd.models.generators.spade import SpadeGenerator, build_spade
 from pix2pixhd.models.generators.unet import UNet, build_unet
 
 GENERATORS: dict[str, BuildGenerator] = {
     "global": build_global,
     "local": build_local,
     "unet": build_unet,
+    "spade": build_spade,
+    "oasis": build_oasis,
 }
 
-__all__ = ["GENERATORS", "Generator", "GlobalGenerator", "LocalEnhancer", "UNet", "joined"]
+__all__ = [
+    "GENERATORS",
+    "Generator",
+    "GlobalGenerator",
+    "LocalEnhancer",
+    "SpadeGenerator",
+    "UNet",
+    "joined",
+]
