@@ -39,6 +39,7 @@ from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import RunOptions
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.saved import options_texts, saved_options
+from pix2pixhd.options.spade_options import SPADE, parse_norm_G
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet, label_set
@@ -98,8 +99,10 @@ def build(options: TrainOptions) -> Run:
     if options.run.verbose:
         runtime.print_rank0(str(model))
     runtime.prepare(model)
-    if runtime.world.size > 1 and options.model.norm == "batch":
-        synchronise_batch_norm(model)
+    if runtime.world.size > 1:
+        for name, network in model.trained_networks().items():
+            if shares_statistics(options, name):
+                synchronise_batch_norm(network)
     if options.schedule.ema_half_life:
         begin_averages(model)
     if not runtime.world.is_main:
@@ -128,6 +131,15 @@ def build(options: TrainOptions) -> Run:
         watch=watch_of(options),
         recipe=recipe,
     )
+
+
+def shares_statistics(options: TrainOptions, network: str) -> bool:
+    """Whether batch norms of a network (G, D, E) take statistics over all processes."""
+    if network == "G" and options.model.netG in SPADE:
+        return parse_norm_G(options.model.norm_G).kind == "syncbatch"
+    norm_D = options.discriminator.norm_D
+    own = norm_D if network == "D" and norm_D != "same" else options.model.norm
+    return own == "batch"
 
 
 def recipe_of(options: TrainOptions) -> Recipe:

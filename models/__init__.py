@@ -24,7 +24,8 @@ from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
 from pix2pixhd.models.segmentation_discriminator import SegmentationDiscriminator
-from pix2pixhd.models.spectral import normalise_spectrally
+from pix2pixhd.models.spectral import normalise_as_published, normalise_spectrally
+from pix2pixhd.models.vae_encoder import VAEEncoder
 from pix2pixhd.util.image_pool import ImagePool
 from pix2pixhd.util.labels import IGNORED, label_palette
 
@@ -62,7 +63,7 @@ def create_discriminator(
         ndf=discriminator.ndf,
         n_layers=discriminator.n_layers_D,
         num_D=discriminator.num_D,
-        norm=model.norm,
+        norm=model.norm if discriminator.norm_D == "same" else discriminator.norm_D,
         return_features=return_features,
     )
     return initialise(network, init)
@@ -83,6 +84,7 @@ def create_adversary(
         matches_features=loss.ganFeat_loss,
         scale_reduction=loss.scale_reduction,
         pool=ImagePool(loss.pool_size, seed),
+        in_one_batch=discriminator.norm_D == "spectralinstance",
     )
 
 
@@ -105,6 +107,11 @@ def create_encoder(model: ModelOptions, init: Init = NORMAL) -> Encoder:
     """The encoder that the options describe, with fresh weights."""
     sizes = model.feat_num, model.nef, model.n_downsample_E
     return initialise(Encoder(model.output_nc, *sizes, layers=layers_of(model)), init)
+
+
+def create_vae_encoder(model: ModelOptions, init: Init = NORMAL) -> VAEEncoder:
+    """The encoder of --use_vae, with fresh weights."""
+    return initialise(VAEEncoder(model.output_nc, model.ngf, model.z_dim), init)
 
 
 def uses_features(model: ModelOptions) -> bool:
@@ -149,12 +156,16 @@ def create_model(
         return for_rendering()
     netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init)
     encodes = uses_features(model) and not model.load_features
-    netE = create_encoder(model, init) if encodes else None
+    netE: Encoder | VAEEncoder | None = create_encoder(model, init) if encodes else None
+    if model.use_vae:
+        netE = create_vae_encoder(model, init)
     # Last of all: it draws random numbers, and the weights are to be those of training without it.
     if discriminator.spectral_norm != "none":
         normalise_spectrally(netD, but_output=discriminator.netD == "segmentation")
     if discriminator.spectral_norm == "GD":
         normalise_spectrally(generator, but_output=True)
+    for network in (generator, netD, *([netE] if netE else [])):
+        normalise_as_published(network)
     return for_rendering(
         netE=netE,
         netD=netD,
@@ -163,4 +174,5 @@ def create_model(
         vgg=vgg,
         lambda_feat=loss.lambda_feat,
         lambda_L1=loss.lambda_L1,
+        lambda_kld=loss.lambda_kld,
     )

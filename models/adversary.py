@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from pix2pixhd.models.discriminators import Activations
@@ -94,19 +95,25 @@ class PatchAdversary(Adversary[Judgement]):
         matches_features: bool = True,
         scale_reduction: ScaleReduction = "sum",  # of the losses of the discriminators' scales
         pool: ImagePool | None = None,
+        in_one_batch: bool = False,  # fake and real are shown as one, as SPADE does: a step of the
+        # power method and statistics of a batch are then of both
     ) -> None:
         super().__init__(matches_features, pool)
-        self.gan, self.scale_reduction = gan, scale_reduction
+        self.gan, self.scale_reduction, self.in_one_batch = gan, scale_reduction, in_one_batch
         self.loss_weights = {"G_GAN": LossWeight(1.0)}
         half = LossWeight(0.5 if scale_reduction == "sum" else 1.0)
         self.loss_weights |= {"D_real": half, "D_fake": half}
 
     def judge(self, netD: nn.Module, seen: Seen) -> Judgement:
-        fake_pair = joined(seen.maps, seen.fake)
-        pred_fake = netD(fake_pair)
+        fake_pair, real_pair = joined(seen.maps, seen.fake), joined(seen.maps, seen.real)
+        if self.in_one_batch:
+            both = netD(torch.cat([fake_pair, real_pair]))
+            pred_fake, pred_real = ([[x.chunk(2)[n] for x in one] for one in both] for n in (0, 1))
+        else:
+            pred_fake, pred_real = netD(fake_pair), netD(real_pair)
         return Judgement(
             pred_fake=pred_fake,
-            pred_real=netD(joined(seen.maps, seen.real)),
+            pred_real=pred_real,
             pred_pool=netD(self.pool.query(fake_pair)) if self.pool.size else pred_fake,
         )
 

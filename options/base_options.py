@@ -25,6 +25,7 @@ from pix2pixhd.options.generator_options import (
     Natural,
     Pixels,
 )
+from pix2pixhd.options.spade_options import default_noise, spade_problems
 
 ValueRange = tuple[float, float]
 
@@ -189,13 +190,15 @@ class ProgramOptions:
 
     def resolved(self) -> Self:
         """The same, but where several flags say one thing, one field has the answer: that is
-        `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`."""
-        run = self.run
+        `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`. And
+        `model.z_dim` is that of the generator where nothing else was said."""
+        run, model = self.run, self.model
         asks_fp16 = run.precision == "auto" and (run.fp16 or run.data_type == 16)
         if asks_fp16 or run.precision == "fp16":
             # Later nobody asks --fp16, but tools that read the reference's opt.txt do.
-            return replace(self, run=replace(run, precision="fp16", fp16=True))
-        return self
+            run = replace(run, precision="fp16", fp16=True)
+        model = replace(model, z_dim=model.z_dim or default_noise(model))
+        return replace(self, run=run, model=model)
 
     def problems(self) -> Iterator[str]:
         """Values out of range and contradictions between flags, one line each; none if sound."""
@@ -255,7 +258,8 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
     if colours and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", colours):
         shown = colours if len(colours) <= 12 else f"{colours[:12]}..."
         yield f"--label_colors {shown}: must be {digits} hexadecimal digits, 6 for each label"
-    if model.z_dim and (per_instance or per_label):
+    yield from spade_problems(model)
+    if model.z_dim and not model.use_vae and (per_instance or per_label):
         kind = "instance_feat" if per_instance else "label_feat"
         yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"
     if model.load_features and not (per_instance or per_label):

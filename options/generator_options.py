@@ -57,12 +57,12 @@ class GeneratorOptions:
     the pictures of label maps. A run keeps the ones that it was trained with."""
     z_dim: Annotated[int, Range(0, 4096)] = 0
     """Numbers of noise for each image as further input, for runs without features: test.py --styles
-    draws several; 0: none."""
+    draws several; 0: none, but 64 of --netG oasis."""
     num_upsampling_layers: Literal["normal", "more", "most"] = "normal"
     """Times --netG spade doubles the resolution: 5, 6 or 7."""
     norm_G: str = "spectralspadesyncbatch3x3"
-    """Of --netG spade: `spectral` or nothing, `spade`, how it normalises (`syncbatch`, `batch` or
-    `instance`), and the size of the kernels that see the labels, such as `3x3`."""
+    """Of --netG spade and oasis: `spectral` or nothing, `spade`, how it normalises (`syncbatch`,
+    `batch` or `instance`), and the size of the kernels that see the labels, such as `3x3`."""
     use_vae: bool = False
     """An encoder of --netG spade draws --z_dim numbers (by default 256) from the real image;
     test.py draws them from N(0, 1)."""

@@ -10,6 +10,7 @@ from pix2pixhd.options.base_options import ProgramOptions
 from pix2pixhd.options.fields import Range, replaced
 from pix2pixhd.options.generator_options import Count, Filters, Natural
 from pix2pixhd.options.metric_options import MetricOptions
+from pix2pixhd.options.spade_options import spade_training_problems
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ class TrainOptions(ProgramOptions):
             yield f"{both}: blocks that are computed twice would be normalised twice; drop one"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
+        yield from spade_training_problems(self)
         yield from self._discriminator_problems()
         yield from self._log_problems()
         yield from self.metric.problems()

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pix2pixhd.models.generators.base import BuildGenerator, Generator, joined
 from pix2pixhd.models.generators.global_generator import GlobalGenerator, build_global
 from pix2pixhd.models.generators.local_enhancer import LocalEnhancer, build_local
+from pix2pixhd.models.generators.oasis import build_oasis
 from pix2pixhd.models.generators.pix2pix_unet import (
     Pix2PixUNet,
     build_unet_128,
     build_unet_256,
 )
+from pix2pixhd.models.generators.spade import SpadeGenerator, build_spade
 from pix2pixhd.models.generators.unet import UNet, build_unet
 
 GENERATORS: dict[str, BuildGenerator] = {
@@ -22,6 +24,8 @@ GENERATORS: dict[str, BuildGenerator] = {
     "unet": build_unet,
     "unet_256": build_unet_256,
     "unet_128": build_unet_128,
+    "spade": build_spade,
+    "oasis": build_oasis,
 }
 
 __all__ = [
@@ -30,6 +34,7 @@ __all__ = [
     "GlobalGenerator",
     "LocalEnhancer",
     "Pix2PixUNet",
+    "SpadeGenerator",
     "UNet",
     "joined",
 ]
