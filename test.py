@@ -85,7 +85,9 @@ def render_gallery(options: TestOptions, *, keeps: bool = False) -> ResultsGalle
         for style in range(results.styles):
             features = features_of(batch, names, style)
             noise = draw_noise(model, names, style, options.run.seed)
-            fakes.append(render_in_tiles(model, batch, features, tile or sys.maxsize, noise))
+            number = style % model.netG.num_images
+            fake = render_in_tiles(model, batch, features, tile or sys.maxsize, noise, number)
+            fakes.append(fake)
         return Rendering(batch, *fakes)
 
     def save(batch: Batch, rendering: Rendering) -> None:

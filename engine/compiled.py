@@ -49,6 +49,8 @@ def why_eager(model: Pix2PixHDModel, recipe: Recipe) -> str | None:
         return "as one network is updated before the gradients of the other are taken"
     if model.adversary is not None and (size := model.adversary.pool.size):
         return f"as --pool_size {size} draws images on the host"
+    if model.vgg is not None and model.vgg.measured is not None:
+        return "as --crn_balance measured changes the loss from step to step"
     if any(isinstance(module, nn.SyncBatchNorm | SharedBatchNorm) for module in model.modules()):
         return "as with --norm batch the processes exchange statistics within the networks"
     return None

@@ -23,7 +23,12 @@ def learning_rate(epoch: int, lr: float, niter: int, niter_decay: int) -> float:
 
 
 class Optimizers:
-    """One Adam for generator and encoder, one for the discriminators, and the gradient scaler."""
+    """One Adam for generator and encoder, one for the discriminators if there are any, and the
+    gradient scaler.
+
+    Attributes:
+        adams: "G" and "D".
+    """
 
     def __init__(
         self,
@@ -34,19 +39,20 @@ class Optimizers:
         scale_gradients: bool = False,  # scale the losses so that float16 gradients do not vanish
         fused: bool | None = None,  # all of Adam in one kernel; None: wherever PyTorch has that
     ) -> None:
-        assert model.netD is not None, "this model was built for rendering"
-        parameters_D = list(model.netD.parameters())
         # Frozen ones too: they have no gradient until they are trained, and Adam passes them by.
         parameters_G = list(model.netG.parameters())
         if model.netE is not None:
             parameters_G += model.netE.parameters()
-        device = parameters_D[0].device
+        device = parameters_G[0].device
         # Apple's GPUs have it too, but it was not tried there.
         fused = device.type in ("cuda", "cpu") if fused is None else fused
-        self.G, self.D = (
-            torch.optim.Adam(parameters, lr=lr, betas=(beta1, beta2), fused=fused)
-            for parameters in (parameters_G, parameters_D)
-        )
+        parameters = {"G": parameters_G}
+        if model.netD is not None:
+            parameters["D"] = list(model.netD.parameters())
+        self.adams = {
+            name: torch.optim.Adam(those, lr=lr, betas=(beta1, beta2), fused=fused)
+            for name, those in parameters.items()
+        }
         self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)
         self._one = torch.ones((), device=device)
         self._warned = False
@@ -54,13 +60,13 @@ class Optimizers:
     @property
     def learning_rate(self) -> float:
         """Of generator and encoder."""
-        return self.G.param_groups[0]["lr"]
+        return self.adams["G"].param_groups[0]["lr"]
 
     def set_learning_rate(self, lr: float, lr_D: float | None = None) -> None:
         """`lr_D`: the discriminators', where it is another one."""
-        for adam, rate in ((self.G, lr), (self.D, lr if lr_D is None else lr_D)):
+        for name, adam in self.adams.items():
             for group in adam.param_groups:
-                group["lr"] = rate
+                group["lr"] = lr if name == "G" or lr_D is None else lr_D
 
     def scale(self) -> Tensor | None:
         """What multiplies the losses, a scalar on the device; None where gradients need none."""
@@ -86,7 +92,7 @@ class Optimizers:
             ends_step: whether no other update of this step follows, so that the scale may change.
         """
         for name, found in gradients.items():
-            adam = {"G": self.G, "D": self.D}[name]
+            adam = self.adams[name]
             for parameter, gradient in found.items():
                 parameter.grad = _laid_out_as(parameter, gradient)
             self.scaler.step(adam)
@@ -95,14 +101,11 @@ class Optimizers:
             self.scaler.update()
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "G": self.G.state_dict(),
-            "D": self.D.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
+        adams = {name: adam.state_dict() for name, adam in self.adams.items()}
+        return adams | {"scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for adam, name in ((self.G, "G"), (self.D, "D")):
+        for name, adam in self.adams.items():
             # Betas given to the resumed run win, and it may be on another device.
             own = {key: adam.param_groups[0][key] for key in ("betas", "fused", "foreach")}
             groups = [group | own for group in state[name]["param_groups"]]

@@ -106,8 +106,7 @@ class TrainingState:
         self.wait()
         owns: list[dict[str, Any]] = []
         if "latest" in epochs:
-            own = {"pool": self._pool.state_dict(), "random": random_states()}
-            owns = gather(own, self.world)
+            owns = gather(self._own(), self.world)
         if not self.world.is_main:
             return
         saved, state = self.model.saved_networks(), None
@@ -230,10 +229,15 @@ class TrainingState:
     def _file(self) -> Path:
         return self.folder / STATE
 
+    def _own(self) -> dict[str, Any]:
+        """What each process has of its own."""
+        measured = None if self.model.vgg is None else self.model.vgg.measured
+        own = {} if measured is None else {"measured": measured.to("cpu", copy=True)}
+        return own | {"pool": self._pool.state_dict(), "random": random_states()}
+
     @property
     def _pool(self) -> ImagePool:
-        assert self.model.adversary is not None, "this model was built for rendering"
-        return self.model.adversary.pool
+        return ImagePool(0) if self.model.adversary is None else self.model.adversary.pool
 
     def _begin_average(self, name: str, source: str) -> str:
         """Let an average begin with the weights that it is of; returns the line that says so."""
@@ -295,6 +299,8 @@ class TrainingState:
             own = owns[self.world.rank]
             device = next(self.model.netG.parameters()).device
             self._pool.load_state_dict(own["pool"], device)
+            if self.model.vgg is not None and self.model.vgg.measured is not None:
+                self.model.vgg.measured.copy_(own.get("measured", self.model.vgg.measured))
             set_random_states(own["random"])
 
     def _read_progress(self) -> Progress:

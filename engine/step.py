@@ -146,6 +146,7 @@ def gradients_of(
     gradients: dict[str, Gradients] = {}
     losses: dict[str, Tensor] = {}
     observed: Terms = {}
+    networks = networks if model.adversary is not None else "G"
     with runtime.autocast():
         for network, terms_of in (("G", model.generator_terms), ("D", model.discriminator_terms)):
             if network in networks:

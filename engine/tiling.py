@@ -43,9 +43,13 @@ def render_in_tiles(
     features: Tensor | None,
     tile: int,
     noise: Tensor | None = None,
+    number: int = 0,
 ) -> Tensor:
     """As `engine.render.render`, of a batch in host memory, in windows of at most `tile` pixels:
-    [N, output_nc, H, W] in [-1, 1], where `blended` leaves it."""
+    [N, output_nc, H, W] in [-1, 1], where `blended` leaves it.
+
+    `number`: of the image, of a generator that makes several.
+    """
     device = next(model.parameters()).device
     if features is None and model.use_features:
         features = features_in_tiles(model, batch, tile)
@@ -58,7 +62,7 @@ def render_in_tiles(
         given = None if features is None else features[..., rows, columns].to(device)
         inner_rows = slice(rows.start - top, rows.stop - top)
         inner_columns = slice(columns.start - left, columns.stop - left)
-        return model.generate(part, given, (inner_rows, inner_columns), noise)
+        return model.generate(part, given, (inner_rows, inner_columns), noise, number)
 
     with evaluating(model):
         return blended(generate, batch.label.shape[-2:], tile, model.netG.stride)

@@ -33,6 +33,7 @@ from pix2pixhd.engine.validation import Validation, open_validation
 from pix2pixhd.engine.vgg import load_vgg_weights
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
+from pix2pixhd.models.crn_loss import BALANCES, CRNLoss
 from pix2pixhd.models.initialisation import Init
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -94,7 +95,8 @@ def build(options: TrainOptions) -> Run:
     order = loader.batch_sampler
     assert isinstance(order, EpochSampler)
     validation = open_validation(options, runtime)
-    model = build_model(options, perceptual_loss(options.loss, runtime.world))
+    vgg = perceptual_loss(options.loss, runtime.world, options.model.num_images)
+    model = build_model(options, vgg)
     require_outermost(options, model)
     if options.run.verbose:
         runtime.print_rank0(str(model))
@@ -152,7 +154,7 @@ def watch_of(options: TrainOptions) -> CollapseWatch:
     """For a collapse; of PatchGANs, what is usual of their losses is known."""
     netD, loss = options.discriminator.netD, options.loss
     is_summed = netD == "multiscale" and loss.scale_reduction == "sum"
-    known = loss.gan_loss if netD != "segmentation" else netD
+    known = loss.gan_loss if netD != "segmentation" and not loss.no_gan_loss else netD
     return CollapseWatch(known, options.discriminator.num_D if is_summed else 1)
 
 
@@ -189,12 +191,18 @@ def require_outermost(options: TrainOptions, model: Pix2PixHDModel) -> None:
     if options.run.niter_fix_global > 0 and not model.netG.outermost_prefixes:
         raise UserError(
             f"--niter_fix_global {options.run.niter_fix_global} with --netG {options.model.netG}: "
-            "only a local enhancer can be trained alone; add --netG local or leave it out"
+            "only a local enhancer, or the last modules of --netG crn, can be trained alone; add "
+            "--netG local or leave it out"
         )
 
 
-def perceptual_loss(loss: LossOptions, world: World | None = None) -> VGGPerceptualLoss | None:
+def perceptual_loss(
+    loss: LossOptions, world: World | None = None, num_images: int = 1
+) -> VGGPerceptualLoss | None:
     """The perceptual loss that the options ask for.
+
+    Args:
+        num_images: that the generator makes of a label map.
 
     Raises:
         UserError: the VGG19 weights cannot be had.
@@ -207,7 +215,14 @@ def perceptual_loss(loss: LossOptions, world: World | None = None) -> VGGPercept
     weights = load_vgg_weights(loss.vgg_weights)
     if world.is_main:
         barrier(world)
-    return VGGPerceptualLoss(weights, source=loss.vgg_weights or "torchvision's VGG19")
+    source = loss.vgg_weights or "torchvision's VGG19"
+    if not loss.crn_loss:
+        return VGGPerceptualLoss(weights, source)
+    balance = loss.balance if isinstance(loss.balance, tuple) else BALANCES.get(loss.balance)
+    vgg = CRNLoss(weights, source, balance, num_images)
+    if vgg.layers == CRNLoss.SHORTER and world.is_main:
+        print(f"{source}: ends at conv5_1, which --crn_loss takes in the place of conv5_2")
+    return vgg
 
 
 def open_data(options: TrainOptions, runtime: Runtime) -> tuple[AlignedDataset, Loader]:

@@ -154,22 +154,24 @@ def create_model(
     )
     if discriminator is None or loss is None:
         return for_rendering()
-    netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init)
+    has_gan = not loss.no_gan_loss
+    netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init) if has_gan else None
     encodes = uses_features(model) and not model.load_features
     netE: Encoder | VAEEncoder | None = create_encoder(model, init) if encodes else None
     if model.use_vae:
         netE = create_vae_encoder(model, init)
     # Last of all: it draws random numbers, and the weights are to be those of training without it.
-    if discriminator.spectral_norm != "none":
+    if netD is not None and discriminator.spectral_norm != "none":
         normalise_spectrally(netD, but_output=discriminator.netD == "segmentation")
     if discriminator.spectral_norm == "GD":
         normalise_spectrally(generator, but_output=True)
-    for network in (generator, netD, *([netE] if netE else [])):
-        normalise_as_published(network)
+    for network in (generator, netD, netE):
+        if network is not None:
+            normalise_as_published(network)
     return for_rendering(
         netE=netE,
         netD=netD,
-        adversary=create_adversary(model, discriminator, loss, seed),
+        adversary=create_adversary(model, discriminator, loss, seed) if has_gan else None,
         augment=augmentation(loss.augmentations),
         vgg=vgg,
         lambda_feat=loss.lambda_feat,

@@ -12,6 +12,7 @@ Network = TypeVar("Network", bound=nn.Module)
 INITS: dict[str, tuple[Callable[..., Tensor], float]] = {  # and their gains
     "normal": (lambda weight, gain: nn.init.normal_(weight, 0.0, gain), 0.02),
     "xavier": (nn.init.xavier_normal_, 1.0),  # Glorot and Bengio 2010
+    "xavier_uniform": (nn.init.xavier_uniform_, 1.0),
     "orthogonal": (nn.init.orthogonal_, 1.0),  # Saxe et al. 2014
 }
 

@@ -26,20 +26,25 @@ class VGGPerceptualLoss(nn.Module):
     """
 
     # Positions in torchvision's `vgg19().features` of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
-    LAYERS = (1, 6, 11, 20, 29)
+    LAYERS: tuple[int, ...] = (1, 6, 11, 20, 29)
     WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+    term = "G_VGG"  # its name in logs
+    measured: Tensor | None  # of a training, which goes on with it; of this loss nothing
 
     def __init__(
         self,
         weights: dict[str, Tensor],  # under torchvision's names: features.N.weight, features.N.bias
         source: str = "VGG19 weights",  # where they are from, for the message if they do not fit
+        layers: tuple[int, ...] | None = None,  # in the place of LAYERS
     ) -> None:
         super().__init__()
+        self.layers = layers or self.LAYERS
+        self.register_buffer("measured", None)
         from torchvision.models import vgg19
 
         with torch.device("meta"):
             # The classifier alone is 0.5 GB: nothing is allocated before the weights are there.
-            features = vgg19().features[: self.LAYERS[-1] + 1]
+            features = vgg19().features[: self.layers[-1] + 1]
         found = {name: weights.get(f"features.{name}") for name in features.state_dict()}
         needed = {name: w.float() for name, w in found.items() if isinstance(w, Tensor)}
         if differing := differing_tensors(features.state_dict(), needed):
@@ -50,10 +55,22 @@ class VGGPerceptualLoss(nn.Module):
         features.load_state_dict(needed, assign=True)
         self.features = features.requires_grad_(False).eval()
 
-    def forward(self, fake: Tensor, real: Tensor, scale: Tensor | None = None) -> Tensor:
-        """`scale`, a scalar, keeps gradients on their way in float16 from vanishing; the result's
-        gradient is without it. It is the gradient scaler's, which learns what overflows here."""
-        loss = self._loss(fake, real)
+    def forward(
+        self,
+        fake: Tensor,
+        real: Tensor,
+        scale: Tensor | None = None,
+        classes: Tensor | None = None,
+    ) -> Tensor:
+        """
+        Args:
+            fake: with the graph of the generator behind it.
+            scale: a scalar that keeps gradients on their way in float16 from vanishing; the
+                result's gradient is without it. It is the gradient scaler's, which learns what
+                overflows here.
+            classes: one-hot labels [N, C, H, W], for a loss of several images of a label map.
+        """
+        loss = self._loss(fake, real, classes)
         if not (fake.requires_grad and torch.is_grad_enabled()):
             return loss
         (gradient,) = torch.autograd.grad(loss if scale is None else loss * scale, fake)
@@ -61,7 +78,7 @@ class VGGPerceptualLoss(nn.Module):
         found: Tensor = _WithGradient.apply(fake, loss.detach(), gradient)
         return found
 
-    def _loss(self, fake: Tensor, real: Tensor) -> Tensor:
+    def _loss(self, fake: Tensor, real: Tensor, classes: Tensor | None) -> Tensor:
         with torch.no_grad():
             real_activations = self._activations(real)
         layers = zip(self.WEIGHTS, self._activations(fake), real_activations, strict=True)
@@ -77,7 +94,7 @@ class VGGPerceptualLoss(nn.Module):
         activations = []
         for index, layer in enumerate(self.features):
             x = layer(x)
-            if index in self.LAYERS:
+            if index in self.layers:
                 activations.append(x)
         return activations
 

@@ -14,6 +14,7 @@ from pix2pixhd.models.conditioning import (
     condition,
     image_to_float,
     memory_format_of,
+    one_hot,
     pad_to_stride,
 )
 from pix2pixhd.models.encoder import Encoder
@@ -33,7 +34,7 @@ class StepOutputs:
     real: Tensor  # the photographs, likewise
     encoded: Tensor | None  # features made by E, [N, feat_num, H, W], with E's graph behind them
     perceptual: Tensor | None  # the perceptual loss, a scalar
-    judgement: Judgement  # of the discriminators
+    judgement: Judgement | None  # of the discriminators, where there are any
     latent: tuple[Tensor, Tensor] | None = None  # what a `VAEEncoder` returns, with its graph
 
 
@@ -79,6 +80,7 @@ class Pix2PixHDModel(nn.Module):
         self.loss_weights = {
             "G_GAN_Feat": LossWeight(lambda_feat, logged=lambda_feat),
             "G_VGG": LossWeight(lambda_feat, logged=lambda_feat),
+            "G_CRN": LossWeight(1.0),
             "G_L1": LossWeight(lambda_L1, logged=lambda_L1),
             "G_KLD": LossWeight(lambda_kld, logged=lambda_kld),
         }
@@ -110,6 +112,7 @@ class Pix2PixHDModel(nn.Module):
         features: Tensor | None = None,  # [N, feat_num, H, W] to take in place of the batch's own
         inner: tuple[slice, slice] | None = None,  # rows and columns to render, if not all
         noise: Tensor | None = None,  # [N, noise_dim], for a generator that takes some
+        number: int = 0,  # of the image, of a generator that makes several
     ) -> Tensor:
         """The synthesised image, [N, output_nc, H, W] in [-1, 1], as large as the label map.
 
@@ -122,7 +125,7 @@ class Pix2PixHDModel(nn.Module):
             maps = maps[..., *inner]
         if features is None and self.use_features:
             features = self.features(batch)
-        return self._generate(maps, features, noise)
+        return self.netG.image(self._generate(maps, features, noise), number)
 
     def features(self, batch: Batch) -> Tensor:
         """The batch's own features, [N, feat_num, H, W]: precomputed, or of its real image."""
@@ -168,35 +171,38 @@ class Pix2PixHDModel(nn.Module):
             scale: will multiply the losses; the perceptual loss needs it for its own gradient.
             keeps_graph: False where nobody will ask the gradients of the synthesis.
         """
-        assert self.netD is not None and self.adversary is not None, "built for rendering"
         assert batch.image is not None, "no photograph to learn from"
         maps, real = self._condition(batch), image_to_float(batch.image)
         if earlier is not None:
-            fake, encoded, latent = earlier.fake, earlier.encoded, earlier.latent
+            fakes, encoded, latent = earlier.fake, earlier.encoded, earlier.latent
         else:
             with torch.set_grad_enabled(keeps_graph and torch.is_grad_enabled()):
                 features = self.features(batch) if self.use_features else None
                 encoded = features if self.netE is not None else None
                 latent = self._network("E")(real) if isinstance(self.netE, VAEEncoder) else None
-                fake = self._generate(maps, features, sampled(*latent) if latent else None)
+                fakes = self._generate(maps, features, sampled(*latent) if latent else None)
+        fake = self.netG.image(fakes)
         # Before the discriminators look: what this needs is free again by then.
         perceptual = None
         if self.vgg is not None and "G" in networks:
-            perceptual = self.vgg(fake, real, scale)
-        seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
-        if self.augment is not None:
-            seen = self.augment(seen)
-        # DDP waits for the gradients of whatever was computed through it.
-        netD = self._network("D") if "D" in networks else self.netD
-        judgement = self.adversary.judge(netD, seen)
+            has_classes = self.netG.num_images > 1
+            classes = one_hot(batch.label, self.label_nc) if has_classes else None
+            perceptual = self.vgg(fakes, real, scale, classes)
+        judgement = None
+        if self.adversary is not None and self.netD is not None:
+            # DDP waits for the gradients of whatever was computed through it.
+            netD = self._network("D") if "D" in networks else self.netD
+            seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
+            judgement = self.adversary.judge(netD, self.augment(seen) if self.augment else seen)
         return StepOutputs(fake, real, encoded, perceptual, judgement, latent)
 
     def generator_terms(self, outputs: StepOutputs) -> Terms:
         """The terms of the loss of generator and encoder."""
-        assert self.adversary is not None
-        terms = self.adversary.generator_terms(outputs.judgement)
-        if outputs.perceptual is not None:
-            terms["G_VGG"] = outputs.perceptual
+        terms: Terms = {}
+        if self.adversary is not None:
+            terms = self.adversary.generator_terms(outputs.judgement)
+        if self.vgg is not None and outputs.perceptual is not None:
+            terms[self.vgg.term] = outputs.perceptual
         if self.loss_weights["G_L1"].minimised:
             terms["G_L1"] = l1_distance(outputs.fake.float(), outputs.real)
         if outputs.latent is not None:

@@ -73,7 +73,8 @@ class RunOptions:
     verbose: bool = False
     """Print the networks, layer by layer."""
     niter_fix_global: Natural = 0
-    """Epochs at the start that train only the outermost local enhancer (--netG local)."""
+    """Epochs at the start that train only the outermost local enhancer (--netG local), or the last
+    two modules (--netG crn)."""
 
     @property
     def flags(self) -> str:
@@ -262,5 +263,12 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
     if model.z_dim and not model.use_vae and (per_instance or per_label):
         kind = "instance_feat" if per_instance else "label_feat"
         yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"
+    if (images := model.num_images) > 1:
+        if model.netG != "crn":
+            both = f"--num_images {images} with --netG {model.netG}"
+            yield f"{both}: only --netG crn makes several images at once; drop --num_images"
+        if model.label_nc == 0:
+            both = f"--num_images {images} with --label_nc 0"
+            yield f"{both}: each label is left to one image, and there are none; drop --num_images"
     if model.load_features and not (per_instance or per_label):
         yield "--load_features: the networks take no features; add --instance_feat or --label_feat"

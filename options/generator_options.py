@@ -69,5 +69,8 @@ class GeneratorOptions:
     crop_size: str = ""
     """WIDTHxHEIGHT, or one number for squares: the images that --use_vae is for, whose first layer
     is made for one size."""
+    crn_height: Literal[8, 16, 32, 64, 128, 256, 512, 1024, 2048] = 256
+    """Rows of the images that --netG crn is made for: it starts from a grid of 4 rows, and doubles
+    that up to here. Its widths are the published ones with --ngf 64, else in proportion."""
     num_images: Annotated[int, Range(1, 64)] = 1
     """Images that --netG crn makes of a label map at once (its diversity loss)."""

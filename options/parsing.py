@@ -43,7 +43,7 @@ _LEARNED = {"value_range", "input_range"}
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
 
 # How weights begin would change nothing in a run that goes on.
-_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED | {"netD"}
+_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED | {"netD", "no_gan_loss"}
 _FIXED |= {"init", "init_gain"}
 
 # What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
@@ -55,6 +55,9 @@ _OF_ONE_CALL = {
 
 # Flags that say one thing: if one of them is given, a resumed run inherits none of them.
 _SAY_ONE_THING = ({"precision", "fp16", "data_type"}, {"gan_loss", "lsgan"})
+
+# Names that begin as those of booleans that are switched off.
+_NEGATIVE = {name for name in types_of(TrainOptions) if name.startswith("no_")}
 
 # What a run saved for a part that argv switches off; and to give it switches the part on.
 _SERVES = {"vgg_weights": "vgg_loss"}
@@ -177,7 +180,8 @@ def refuse(problems: Iterable[str]) -> None:
 def given_flags(argv: Sequence[str]) -> set[str]:
     """The names of the flags in a command line, those of negative booleans without their `no_`."""
     flags = (word[2:].partition("=")[0] for word in argv if word.startswith("--"))
-    return {flag.replace("-", "_").removeprefix("no_") for flag in flags}
+    names = (flag.replace("-", "_") for flag in flags)
+    return {name if name in _NEGATIVE else name.removeprefix("no_") for name in names}
 
 
 def uncropped(data: DataOptions) -> DataOptions:

@@ -147,9 +147,10 @@ def _read_opt_txt(text: str) -> dict[str, Any]:
     for name, word in re.findall(r"^(\w+): (.*?)\s*$", text, flags=re.MULTILINE):
         if name == "gpu_ids" and word.startswith("["):  # the reference prints [0, 1], [] for CPU
             word = word.strip("[]").replace(" ", "") or "-1"
-        value = _from_word(word, types.get(name.removeprefix("no_"), str))
-        is_negated = name.startswith("no_") and isinstance(value, bool)
-        values[name.removeprefix("no_")] = not value if is_negated else value
+        plain = name if name in types else name.removeprefix("no_")
+        value = _from_word(word, types.get(plain, str))
+        is_negated = plain != name and isinstance(value, bool)
+        values[plain] = not value if is_negated else value
     return values
 
 

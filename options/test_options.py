@@ -40,7 +40,8 @@ class ResultOptions:
     """Render in blended tiles of so many pixels a side: for images too large for the memory.
     Statistics are those of each tile, so that colours differ a little from the whole."""
     styles: Count = 1
-    """Renderings of each image side by side, with other features, or noise, drawn for each."""
+    """Renderings of each image side by side, with other features, or noise, drawn for each; or, of
+    the --num_images of --netG crn, so many."""
     style_from: str | None = None
     """Take the features, label by label, from this photograph; its maps are found beside it."""
 
@@ -79,10 +80,13 @@ class TestOptions(TrainedRunOptions):
                 yield f"--{name}: this version does not have that part yet; leave the flag out"
 
     def run_problems(self) -> Iterator[str]:
+        styles, images = self.results.styles, self.model.num_images
+        if styles > images > 1 and not self.model.z_dim:
+            yield f"--styles {styles}: the run makes {images} images of a label map; lower it"
         asked = {
             "--use_encoded_image": self.results.use_encoded_image,
             f"--style_from {self.results.style_from}": self.results.style_from is not None,
-            f"--styles {self.results.styles}": self.results.styles > 1 and not self.model.z_dim,
+            f"--styles {styles}": styles > 1 and not self.model.z_dim and images == 1,
         }
         given = [flag for flag, is_given in asked.items() if is_given]
         if not (self.model.instance_feat or self.model.label_feat):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
 from pix2pixhd.options.base_options import ProgramOptions
-from pix2pixhd.options.fields import Range, replaced
+from pix2pixhd.options.fields import Range, flat, replaced, types_of
+from pix2pixhd.options.flags import as_flag
 from pix2pixhd.options.generator_options import Count, Filters, Natural
 from pix2pixhd.options.metric_options import MetricOptions
 from pix2pixhd.options.spade_options import spade_training_problems
@@ -62,11 +64,12 @@ class LossOptions:
     lambda_kld: Annotated[float, Range(0)] = 0.05
     """Weight of the divergence of --use_vae from N(0, 1)."""
     crn_loss: bool = False
-    """CRN's perceptual loss, with VGG19 too, in place of pix2pixHD's; with --num_images its
-    diversity loss."""
+    """CRN's perceptual loss, with VGG19 too, in the place of pix2pixHD's; with --num_images its
+    loss for several images."""
     crn_balance: str = "256p"
-    """What the layers of --crn_loss are divided by: 256p, 512p or gta, as published; measured:
-    their means over an epoch; or six numbers as a comma list, from the pixels to conv5_2."""
+    """What the terms of --crn_loss are divided by: 256p, 512p or gta, as published; measured: as
+    large as they are, on average over some 1000 images, conv5_2 a tenth; or six numbers as a comma
+    list, from the pixels to conv5_2."""
     lambda_mix: Annotated[float, Range(0)] = 10.0
     """Weight of LabelMix, the consistency of --netD segmentation on mixtures of fake and real."""
     diffaug: str = ""
@@ -74,6 +77,16 @@ class LossOptions:
     of color, translation, cutout. For small data sets."""
     pool_size: Natural = 0
     """Size of a buffer of earlier fakes that the discriminators are shown; 0 for none."""
+
+    @property
+    def balance(self) -> str | tuple[float, ...]:
+        """--crn_balance: a name, or six numbers; ValueError where it is neither."""
+        if self.crn_balance in ("256p", "512p", "gta", "measured"):
+            return self.crn_balance
+        found = tuple(float(word) for word in self.crn_balance.split(","))
+        if len(found) != 6 or not all(0 < number < math.inf for number in found):
+            raise ValueError(self.crn_balance)
+        return found
 
     @property
     def augmentations(self) -> list[str]:
@@ -104,9 +117,9 @@ class ScheduleOptions:
     ema_half_life: Annotated[float, Range(0)] = 0.0
     """Images after which a weight counts half in an average of the generator's (and the encoder's),
     which is saved as *_net_G_ema.pth and renders; 0: no average."""
-    init: Literal["normal", "xavier", "orthogonal"] = "normal"
+    init: Literal["normal", "xavier", "xavier_uniform", "orthogonal"] = "normal"
     """How the convolutions' weights begin: normally distributed, by Glorot and Bengio's rule
-    (normal, too), or orthogonal."""
+    (normal, too; or uniform, as CRN's), or orthogonal."""
     init_gain: Annotated[float, Range(0)] | None = None
     """Deviation for normal, by default 0.02; factor for the others, by default 1."""
     continue_train: bool = False
@@ -194,6 +207,7 @@ class TrainOptions(ProgramOptions):
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
         yield from spade_training_problems(self)
         yield from self._discriminator_problems()
+        yield from self._crn_problems()
         yield from self._log_problems()
         yield from self.metric.problems()
         most, batch = data.max_dataset_size, data.batchSize
@@ -222,6 +236,30 @@ class TrainOptions(ProgramOptions):
             remedy = "drop --pool_size"
             yield f"{told} --pool_size {size}: earlier fakes have labels of their own; {remedy}"
 
+    def _crn_problems(self) -> Iterator[str]:
+        loss, images, channels = self.loss, self.model.num_images, self.model.output_nc
+        if loss.no_gan_loss:
+            defaults, without = flat(TrainOptions()), "--no_gan_loss: there are no discriminators"
+            for name, value in flat(self).items():
+                if name in _OF_GAN and value != defaults[name]:
+                    yield f"{as_flag(name, value)} with {without}; drop one"
+            if not (loss.lambda_L1 or (loss.vgg_loss and channels in (1, 3))):
+                why = "no loss is left, as there is no perceptual loss either"
+                yield f"--no_gan_loss: {why}; drop it, or add --lambda_L1 100"
+        if loss.crn_loss and not (loss.vgg_loss and channels in (1, 3)):
+            other = f"--output_nc {channels}" if loss.vgg_loss else "--no_vgg_loss"
+            yield f"--crn_loss with {other}: VGG19 cannot look at the images; drop one"
+        if images > 1 and (not (loss.no_gan_loss and loss.crn_loss) or loss.lambda_L1):
+            alone = "needs --no_gan_loss and --crn_loss alone, which leaves no image without a loss"
+            yield f"--num_images {images}: {alone}; add these, and drop --lambda_L1"
+        try:
+            _ = loss.balance
+        except ValueError:
+            names = (
+                "256p, 512p, gta, measured, or six numbers above 0 such as 1,1.6,2.3,1.8,2.8,.08"
+            )
+            yield f"--crn_balance {loss.crn_balance}: must be {names}"
+
     def _log_problems(self) -> Iterator[str]:
         log = self.log
         if log.best_metric is None:
@@ -233,6 +271,12 @@ class TrainOptions(ProgramOptions):
             yield f"--best_metric {log.best_metric}: must be one of --metrics {log.metrics}; add it"
 
 
+# The options of a training with discriminators.
+_OF_GAN = types_of(DiscriminatorOptions).keys() | {
+    *("gan_loss", "scale_reduction", "diffaug", "pool_size", "lr_D", "update_order")
+}
+
+
 def defaults_beside(options: TrainOptions) -> TrainOptions:
     """The defaults that go with the options' discriminator.
 
@@ -240,5 +284,6 @@ def defaults_beside(options: TrainOptions) -> TrainOptions:
     """
     if options.discriminator.netD != "segmentation":
         return TrainOptions()
-    off = {"ganFeat_loss": False, "vgg_loss": options.loss.vgg_weights is not None}
+    has_vgg = options.loss.vgg_weights is not None or options.loss.crn_loss
+    off = {"ganFeat_loss": False, "vgg_loss": has_vgg}
     return replaced(TrainOptions(), off | {"spectral_norm": "D", "init": "xavier"})

@@ -39,7 +39,7 @@ def tiny_model(seed: int = 0, **changes: Any) -> Pix2PixHDModel:
 
 def model_of(options: TrainOptions, seed: int = 0, **more: Any) -> Pix2PixHDModel:
     """The model that the options describe, perceptual loss included."""
-    vgg = perceptual_loss(options.loss)
+    vgg = perceptual_loss(options.loss, num_images=options.model.num_images)
     return create_model(options.model, options.discriminator, options.loss, seed, vgg=vgg, **more)
 
 

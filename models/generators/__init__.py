@@ -7,6 +7,7 @@ GENERATORS, and its name (with options of its own, if any) in `options/base_opti
 from __future__ import annotations
 
 from pix2pixhd.models.generators.base import BuildGenerator, Generator, joined
+from pix2pixhd.models.generators.crn import CRN, build_crn
 from pix2pixhd.models.generators.global_generator import GlobalGenerator, build_global
 from pix2pixhd.models.generators.local_enhancer import LocalEnhancer, build_local
 from pix2pixhd.models.generators.oasis import build_oasis
@@ -24,11 +25,13 @@ GENERATORS: dict[str, BuildGenerator] = {
     "unet": build_unet,
     "unet_256": build_unet_256,
     "unet_128": build_unet_128,
+    "crn": build_crn,
     "spade": build_spade,
     "oasis": build_oasis,
 }
 
 __all__ = [
+    "CRN",
     "GENERATORS",
     "Generator",
     "GlobalGenerator",

@@ -34,6 +34,8 @@ class Generator(nn.Module):
     fixed_size: tuple[int, int] | None = None
     # Numbers of noise for each image; the model draws them.
     noise_dim: int = 0
+    # Of each input; they come in one tensor, see `image`.
+    num_images: int = 1
     # Names begin so of the parameters that train alone during --niter_fix_global, if any do.
     outermost_prefixes: tuple[str, ...] = ()
     # Whether rendering is evaluation as usual in a generator that would render as it trains.
@@ -42,6 +44,11 @@ class Generator(nn.Module):
     def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
         """A state dict of the published layout as one of this network; any other as it is."""
         return weights
+
+    def image(self, outputs: Tensor, number: int = 0) -> Tensor:
+        """One of the images that `forward` returns: where there are several, their channels are
+        grouped by colour, [N, out_channels * num_images, H, W]."""
+        return outputs if self.num_images == 1 else outputs[:, number :: self.num_images]
 
 
 BuildGenerator = Callable[["ModelOptions", int, int], Generator]
