@@ -71,3 +71,12 @@ def test_published_weights_tell_which_u_net_they_are(tmp_path: Path) -> None:
         x = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
         expected = (network.eval()(x)[0].permute(1, 2, 0) + 1) * 127.5
     assert np.abs(renderer(image) - expected.numpy()).max() < 0.52
+
+
+def test_weights_alone_see_labels_in_the_colours_of_a_file(tmp_path: Path) -> None:
+    torch.save(Pix2PixUNet(in_channels=3, ngf=1).state_dict(), tmp_path / "latest_net_G.pth")
+    (tmp_path / "names.txt").write_text("255 0 0 one\n0 0 255 other\n")
+    how = {"label_color": True, "label_nc": 2, "instance": False, "device": "cpu"}
+    renderer = load(tmp_path / "latest_net_G.pth", label_names=str(tmp_path / "names.txt"), **how)
+    assert renderer.options.model.netG == "unet_256"
+    assert renderer.model.palette[:2].tolist() == [[1, -1, -1], [-1, -1, 1]]
