@@ -81,8 +81,8 @@ def read_architecture(
 
     Options that are not at their defaults stay as they are, even if the weights contradict them:
     loading then lists the tensors that differ. Dropout leaves no trace, nor does it change what is
-    rendered; `pad_down` leaves none either, and stays what the user says. Of a generator of an
-    unknown kind, all is left as it is.
+    rendered, but by pix2pix's U-Nets; `pad_down` leaves none either: both stay what the user says.
+    Of a generator of an unknown kind, all is left as it is.
 
     Args:
         weights_G: the generator's state dict, without "module." before its names.

@@ -236,7 +236,8 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
         advice["lambda_feat"] = "; feature matching and the VGG loss are off"
     if netG in PIX2PIX:
         why = f"; --netG {netG} is built as published"
-        advice |= dict.fromkeys(("n_downsample_global", "n_blocks_global"), why)
+        own = ("n_downsample_global", "n_blocks_global", "checkpoint_activations")
+        advice |= dict.fromkeys(own, why)
         if not uses_features(options.model):
             advice |= dict.fromkeys(("upsample", "pad_down"), why)
     if netG != "local":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -256,7 +257,7 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
     if model.label_color and model.label_nc == 0:
         yield "--label_color with --label_nc 0: the input is an image already; drop --label_color"
     colours, digits = model.label_colors, 6 * model.label_nc
-    if colours and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", colours):
+    if colours and (len(colours) != digits or set(colours) - set(string.hexdigits)):
         shown = colours if len(colours) <= 12 else f"{colours[:12]}..."
         yield f"--label_colors {shown}: must be {digits} hexadecimal digits, 6 for each label"
     yield from spade_problems(model)

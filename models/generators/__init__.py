@@ -1,7 +1,7 @@
 """Generators: from label maps to an image.
 
 To add one: a file here with a class and the function that builds it from the options, a row in
-GENERATORS, and its name (with options of its own, if any) in `options/base_options.py`.
+GENERATORS, and its name (with options of its own, if any) in `options/generator_options.py`.
 """
 
 from __future__ import annotations

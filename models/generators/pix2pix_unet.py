@@ -131,9 +131,9 @@ class Pix2PixUNet(Generator):
 
     def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
         """With counts of batches, which files of PyTorch before 0.4.1 lack; nothing uses them."""
-        count = ".num_batches_tracked"
-        lost = [n for n in self.state_dict() if n.endswith(count) and n not in weights]
-        return {**weights, **{name: torch.tensor(0) for name in lost}}
+        means = [name for name in weights if name.endswith(".running_mean")]
+        counts = (name.replace("running_mean", "num_batches_tracked") for name in means)
+        return {**{name: torch.tensor(0) for name in counts}, **weights}
 
 
 def _builder(n_downsample: int) -> BuildGenerator:

@@ -66,3 +66,6 @@ def test_files_of_old_lack_counts_of_batches() -> None:
     assert len(old) < len(network.state_dict())
     unet(seed=1).load_state_dict(network.renamed(old))
     assert network.renamed(old).keys() == network.state_dict().keys()
+    counted = {name: torch.tensor(3) for name in network.state_dict() if "num_batches" in name}
+    assert network.renamed(counted | old) == counted | old
+    assert network.renamed({"other": torch.tensor(1)}) == {"other": torch.tensor(1)}

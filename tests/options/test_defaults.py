@@ -194,6 +194,15 @@ def test_flags_without_effect_say_so() -> None:
     assert [line.split(":")[0] for line in lines] == [
         *("--lambda_feat 5.0", "--n_local_enhancers 2", "--n_blocks_local 1")
     ]
+    line = "--netG unet_256 --netD basic --upsample resize --n_layers_D 5 --label_nc 1"
+    line += " --label_colors 00ff00"
+    lines = ineffective_flags(parse_train(line.split()))
+    assert sorted(line.split(":")[0] for line in lines) == [
+        *("--label_colors 00ff00", "--n_layers_D 5", "--upsample resize")
+    ]
+    assert ineffective_flags(parse_test(["--netG", "unet_128", "--eval"])) == []
+    [line] = ineffective_flags(parse_test(["--eval"]))
+    assert line == "--eval True: it has no effect; --netG global renders so in any case"
     line = "--lambda_feat 5 --no_vgg_loss --netG local --n_local_enhancers 2"
     assert ineffective_flags(parse_train(line.split())) == []
 
