@@ -27,7 +27,8 @@ class Optimizers:
     gradient scaler.
 
     Attributes:
-        adams: "G" and "D".
+        G, D: those two.
+        adams: the same by name.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Optimizers:
             name: torch.optim.Adam(those, lr=lr, betas=(beta1, beta2), fused=fused)
             for name, those in parameters.items()
         }
+        self.G, self.D = self.adams["G"], self.adams.get("D")
         self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)
         self._one = torch.ones((), device=device)
         self._warned = False
@@ -60,7 +62,7 @@ class Optimizers:
     @property
     def learning_rate(self) -> float:
         """Of generator and encoder."""
-        return self.adams["G"].param_groups[0]["lr"]
+        return self.G.param_groups[0]["lr"]
 
     def set_learning_rate(self, lr: float, lr_D: float | None = None) -> None:
         """`lr_D`: the discriminators', where it is another one."""

@@ -240,7 +240,14 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
         advice |= dict.fromkeys(own, why)
         if not uses_features(options.model):
             advice |= dict.fromkeys(("upsample", "pad_down"), why)
-    if netG != "local":
+    if options.model.netG == "crn":
+        why = "; --netG crn is built as published"
+        advice |= dict.fromkeys(("n_downsample_global", "n_blocks_global", "use_dropout"), why)
+    else:
+        advice["crn_height"] = "; it is of --netG crn"
+    if not options.loss.crn_loss:
+        advice["crn_balance"] = "; it is of --crn_loss"
+    if options.model.netG != "local":
         why = "; local enhancers are of --netG local"
         advice |= dict.fromkeys(("n_local_enhancers", "n_blocks_local"), why)
     return advice

@@ -38,6 +38,7 @@ from pix2pixhd.models.initialisation import Init
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import RunOptions
+from pix2pixhd.options.crn_options import parse_balance
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.saved import options_texts, saved_options
 from pix2pixhd.options.spade_options import SPADE, parse_norm_G
@@ -218,8 +219,9 @@ def perceptual_loss(
     source = loss.vgg_weights or "torchvision's VGG19"
     if not loss.crn_loss:
         return VGGPerceptualLoss(weights, source)
-    balance = loss.balance if isinstance(loss.balance, tuple) else BALANCES.get(loss.balance)
-    vgg = CRNLoss(weights, source, balance, num_images)
+    balance = parse_balance(loss.crn_balance)
+    divisors = BALANCES.get(balance) if isinstance(balance, str) else balance
+    vgg = CRNLoss(weights, source, divisors, num_images)
     if vgg.layers == CRNLoss.SHORTER and world.is_main:
         print(f"{source}: ends at conv5_1, which --crn_loss takes in the place of conv5_2")
     return vgg

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from pix2pixhd.options.crn_options import crn_problems
 from pix2pixhd.options.fields import Range, expected, fits, flat, types_of
 from pix2pixhd.options.flags import as_flag
 from pix2pixhd.options.generator_options import (
@@ -264,12 +265,6 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
     if model.z_dim and not model.use_vae and (per_instance or per_label):
         kind = "instance_feat" if per_instance else "label_feat"
         yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"
-    if (images := model.num_images) > 1:
-        if model.netG != "crn":
-            both = f"--num_images {images} with --netG {model.netG}"
-            yield f"{both}: only --netG crn makes several images at once; drop --num_images"
-        if model.label_nc == 0:
-            both = f"--num_images {images} with --label_nc 0"
-            yield f"{both}: each label is left to one image, and there are none; drop --num_images"
+    yield from crn_problems(model)
     if model.load_features and not (per_instance or per_label):
         yield "--load_features: the networks take no features; add --instance_feat or --label_feat"

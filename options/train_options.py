@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Self
 
 from pix2pixhd.options.base_options import ProgramOptions
-from pix2pixhd.options.fields import Range, flat, replaced, types_of
-from pix2pixhd.options.flags import as_flag
+from pix2pixhd.options.crn_options import crn_training_problems
+from pix2pixhd.options.fields import Range, replaced
 from pix2pixhd.options.generator_options import Count, Filters, Natural
 from pix2pixhd.options.metric_options import MetricOptions
 from pix2pixhd.options.spade_options import spade_training_problems
@@ -77,16 +76,6 @@ class LossOptions:
     of color, translation, cutout. For small data sets."""
     pool_size: Natural = 0
     """Size of a buffer of earlier fakes that the discriminators are shown; 0 for none."""
-
-    @property
-    def balance(self) -> str | tuple[float, ...]:
-        """--crn_balance: a name, or six numbers; ValueError where it is neither."""
-        if self.crn_balance in ("256p", "512p", "gta", "measured"):
-            return self.crn_balance
-        found = tuple(float(word) for word in self.crn_balance.split(","))
-        if len(found) != 6 or not all(0 < number < math.inf for number in found):
-            raise ValueError(self.crn_balance)
-        return found
 
     @property
     def augmentations(self) -> list[str]:
@@ -207,7 +196,7 @@ class TrainOptions(ProgramOptions):
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
         yield from spade_training_problems(self)
         yield from self._discriminator_problems()
-        yield from self._crn_problems()
+        yield from crn_training_problems(self)
         yield from self._log_problems()
         yield from self.metric.problems()
         most, batch = data.max_dataset_size, data.batchSize
@@ -236,30 +225,6 @@ class TrainOptions(ProgramOptions):
             remedy = "drop --pool_size"
             yield f"{told} --pool_size {size}: earlier fakes have labels of their own; {remedy}"
 
-    def _crn_problems(self) -> Iterator[str]:
-        loss, images, channels = self.loss, self.model.num_images, self.model.output_nc
-        if loss.no_gan_loss:
-            defaults, without = flat(TrainOptions()), "--no_gan_loss: there are no discriminators"
-            for name, value in flat(self).items():
-                if name in _OF_GAN and value != defaults[name]:
-                    yield f"{as_flag(name, value)} with {without}; drop one"
-            if not (loss.lambda_L1 or (loss.vgg_loss and channels in (1, 3))):
-                why = "no loss is left, as there is no perceptual loss either"
-                yield f"--no_gan_loss: {why}; drop it, or add --lambda_L1 100"
-        if loss.crn_loss and not (loss.vgg_loss and channels in (1, 3)):
-            other = f"--output_nc {channels}" if loss.vgg_loss else "--no_vgg_loss"
-            yield f"--crn_loss with {other}: VGG19 cannot look at the images; drop one"
-        if images > 1 and (not (loss.no_gan_loss and loss.crn_loss) or loss.lambda_L1):
-            alone = "needs --no_gan_loss and --crn_loss alone, which leaves no image without a loss"
-            yield f"--num_images {images}: {alone}; add these, and drop --lambda_L1"
-        try:
-            _ = loss.balance
-        except ValueError:
-            names = (
-                "256p, 512p, gta, measured, or six numbers above 0 such as 1,1.6,2.3,1.8,2.8,.08"
-            )
-            yield f"--crn_balance {loss.crn_balance}: must be {names}"
-
     def _log_problems(self) -> Iterator[str]:
         log = self.log
         if log.best_metric is None:
@@ -269,12 +234,6 @@ class TrainOptions(ProgramOptions):
             yield f"{both}: nothing is measured; add --eval_freq 1, or drop --best_metric"
         if log.best_metric not in (name.strip() for name in log.metrics.split(",")):
             yield f"--best_metric {log.best_metric}: must be one of --metrics {log.metrics}; add it"
-
-
-# The options of a training with discriminators.
-_OF_GAN = types_of(DiscriminatorOptions).keys() | {
-    *("gan_loss", "scale_reduction", "diffaug", "pool_size", "lr_D", "update_order")
-}
 
 
 def defaults_beside(options: TrainOptions) -> TrainOptions:

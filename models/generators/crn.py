@@ -57,7 +57,7 @@ class CRN(Generator):
     ) -> None:
         super().__init__()
         self.stride, self.noise_dim = 2 ** (len(widths) - 1), noise_dim
-        self.num_images = num_images
+        self.num_images, self.least_strides = num_images, 1
         self.rows = [COARSEST * 2**level for level in range(len(widths))]
         in_channels, below = in_channels + noise_dim, 0
         for rows, width in zip(self.rows, widths, strict=True):

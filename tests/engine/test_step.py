@@ -78,8 +78,8 @@ def watched(model: Pix2PixHDModel, adams: PlainStep | Optimizers) -> Gradients:
                     torch.zeros_like(parameter) if gradient is None else gradient.clone()
                 )
 
-    adams.adams["G"].register_step_pre_hook(lambda *_: note("GE"))
-    adams.adams["D"].register_step_pre_hook(lambda *_: note("D"))
+    adams.G.register_step_pre_hook(lambda *_: note("GE"))
+    adams.D.register_step_pre_hook(lambda *_: note("D"))
     return gradients
 
 

@@ -126,7 +126,7 @@ def test_the_discriminators_alone_see_what_is_changed() -> None:
     model, batch = tiny_model(diffaug=ALL, pool_size=2), tiny_batch()
     shown, judged = list[Tensor](), list[tuple[Tensor, Tensor]]()
     model.netD.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
-    model.vgg = lambda fake, real, scale: judged.append((fake, real))  # type: ignore[assignment]
+    model.vgg = lambda fake, real, *_: judged.append((fake, real))  # type: ignore[assignment]
     torch.manual_seed(1)
     outputs = model(batch)
     raw = Seen(condition(batch.label, batch.inst, 4), outputs.fake, batch.image, batch.label)

@@ -113,7 +113,8 @@ def test_lambda_feat_weighs_feature_matching() -> None:
 
 def test_perceptual_loss_sees_fake_and_real_and_is_weighted() -> None:
     model, batch = tiny_model(lambda_feat=5.0), tiny_batch()
-    model.vgg = lambda fake, real, scale: (fake - 2 * real).mean()
+    model.vgg = lambda fake, real, scale, classes: (fake - 2 * real).mean()
+    model.vgg.term = "G_VGG"
     outputs = model(batch)
     expected = 5.0 * (model.generate(batch) - 2 * batch.image).mean().item()
     terms = logged(model.generator_terms(outputs), model.loss_weights)
