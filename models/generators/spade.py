@@ -96,6 +96,8 @@ class SpadeGenerator(Generator):
     With noise and without `latent_size`, noise is joined to the maps wherever these are seen.
     """
 
+    least_strides = 1
+
     def __init__(
         self,
         map_channels: int,  # of maps and features together
@@ -108,10 +110,10 @@ class SpadeGenerator(Generator):
         # generator makes whose first layer sees noise alone
     ) -> None:
         super().__init__()
-        self.stride, self.least = 2 ** sum(stage.doubles for stage in stages), 1
+        self.stride = 2 ** sum(stage.doubles for stage in stages)
         self.noise_dim, self.fixed_size = noise_dim, latent_size
         self.stages = stages
-        first = round(stages[0].inputs * ngf)
+        first = _filters(stages[0].inputs, ngf)
         self.first_channels = first
         if latent_size is None:
             map_channels += noise_dim
@@ -120,9 +122,9 @@ class SpadeGenerator(Generator):
             pixels = math.prod(side // self.stride for side in latent_size)
             self.fc = nn.Linear(noise_dim, first * pixels)
         for stage in stages:
-            sizes = round(stage.inputs * ngf), round(stage.outputs * ngf)
+            sizes = _filters(stage.inputs, ngf), _filters(stage.outputs, ngf)
             self.add_module(stage.name, SpadeBlock(*sizes, map_channels, norm))
-        last = round(stages[-1].outputs * ngf)
+        last = _filters(stages[-1].outputs, ngf)
         self.conv_img = Convolution(last, out_channels, kernel_size=3, padding=1)
         self.tanh = Float32Tanh()
         zero_biases(self)
@@ -165,6 +167,10 @@ class SpadeGenerator(Generator):
 
     def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
         return folded(weights)
+
+
+def _filters(width: float, ngf: int) -> int:
+    return max(1, int(width * ngf))
 
 
 def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:
