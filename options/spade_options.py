@@ -33,8 +33,10 @@ def parse_norm_G(text: str) -> SpadeNorm:
 
 def parse_crop_size(text: str) -> tuple[int, int]:
     """Width and height of WIDTHxHEIGHT, or of a square's side; ValueError where it is neither."""
-    width, _, height = text.partition("x")
-    return int(width), int(height or width)
+    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if found is None:
+        raise ValueError(text)
+    return int(found[1]), int(found[2] or found[1])
 
 
 def default_noise(model: ModelOptions) -> int:

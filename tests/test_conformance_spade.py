@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import render
+from pix2pixhd.engine.renderer import load
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.training import build_model, recipe_of
 from pix2pixhd.models import create_generator
@@ -184,3 +186,14 @@ def test_training(kind: str) -> None:
     with torch.no_grad():
         image = model.netG.eval()(semantics()[:1])
     torch.testing.assert_close(image[..., ::4, ::4], after[f"{kind}_G_eval_s4"], rtol=0, atol=2e-2)
+
+
+def test_a_file_of_the_published_layout_renders(tmp_path: Path) -> None:
+    """By the flags that it was trained with, as it comes without options."""
+    file = tmp_path / "latest_net_G.pth"
+    torch.save(arrays("G_init"), file)
+    renderer = load(file, netG="spade", label_nc=5, ngf=8, device="cpu", precision="fp32")
+    rows = batch(0)
+    image = renderer(rows.label[0, 0].numpy(), rows.inst[0, 0].numpy())
+    expected = (arrays("forward")["G_eval"][0].permute(1, 2, 0).numpy() + 1) * 127.5
+    assert np.abs(image - expected).max() < 0.52  # rounding
