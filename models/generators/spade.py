@@ -159,8 +159,9 @@ class SpadeGenerator(Generator):
         height, width = self.fixed_size
         if size != (height, width):
             raise UserError(
-                f"--crop_size {width}x{height}: --use_vae makes images of that size alone, and one "
-                f"is {size[1]}x{size[0]}; scale images to it (--resize_or_crop, --loadSize)"
+                f"--crop_size {width}x{height}: --use_vae makes images of that size alone, and one, "
+                f"filled up to multiples of {self.stride}, is {size[1]}x{size[0]}; scale images to "
+                "it (--resize_or_crop, --loadSize)"
             )
         rows, columns = (side // self.stride for side in self.fixed_size)
         return self.fc(noise).view(len(noise), self.first_channels, rows, columns)

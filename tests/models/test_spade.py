@@ -119,7 +119,7 @@ def test_rendering_in_tiles() -> None:
     model = tiny_model(**ROWS["vae"])
     with pytest.raises(UserError, match="--tile 128: --use_vae makes images of --crop_size alone"):
         require_tile(model, 128)
-    with pytest.raises(UserError, match=r"--crop_size 64x32: .* one is 96x32"):
+    with pytest.raises(UserError, match=r"--crop_size 64x32: .* one, .* is 96x32"):
         render(model, tiny_batch((32, 96)))
 
 
