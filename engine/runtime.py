@@ -15,6 +15,7 @@ from pix2pixhd.models.blocks import Convolution
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import ProgramOptions, RunOptions
 from pix2pixhd.options.fields import flat
+from pix2pixhd.options.spade_options import without_effect
 from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.errors import UserError
 
@@ -246,6 +247,7 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
         advice["tf_log"] = "; TensorBoard logs are of trainings"
     else:
         advice |= _of_training(options)
+    advice |= without_effect(options.model)
     if not uses_features(options.model):
         advice["cluster_path"] = "; the run was trained without features"
     if options.run.data_type == 8:

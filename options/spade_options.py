@@ -79,6 +79,23 @@ def spade_problems(model: ModelOptions) -> Iterator[str]:
         )
 
 
+def without_effect(model: ModelOptions) -> dict[str, str]:
+    """Flags that change nothing in such networks, and why, as `engine.runtime` tells it."""
+    advice: dict[str, str] = {}
+    if model.netG in SPADE:
+        names = ["n_downsample_global", "n_blocks_global", "use_dropout"]
+        if not (model.instance_feat or model.label_feat):  # of which an encoder would be made
+            names += ["upsample", "pad_down"]
+        advice |= dict.fromkeys(names, f"; --netG {model.netG} is built as published")
+    else:
+        advice["norm_G"] = "; it is of --netG spade and oasis"
+    if model.netG != "spade":
+        advice["num_upsampling_layers"] = "; it is of --netG spade"
+    if not model.use_vae:
+        advice |= dict.fromkeys(("crop_size", "lambda_kld"), "; it is of --use_vae")
+    return advice
+
+
 def spade_training_problems(options: TrainOptions) -> Iterator[str]:
     """Contradictions with how it is trained, one line each."""
     spectral, named = options.discriminator.spectral_norm, f"--netG {options.model.netG}"

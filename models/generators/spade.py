@@ -151,7 +151,7 @@ class SpadeGenerator(Generator):
         for stage in self.stages:
             if stage.doubles:
                 x = F.interpolate(x, scale_factor=2.0)
-            x = self.get_submodule(stage.name)(x, _resized(maps, x.shape[-2:]))
+            x = getattr(self, stage.name)(x, _resized(maps, x.shape[-2:]))
         return self.tanh(self.conv_img(F.leaky_relu(x, 0.2)))[..., : size[1]]
 
     def _from_latent(self, noise: Tensor, size: torch.Size) -> Tensor:
@@ -159,9 +159,9 @@ class SpadeGenerator(Generator):
         height, width = self.fixed_size
         if size != (height, width):
             raise UserError(
-                f"--crop_size {width}x{height}: --use_vae makes images of that size alone, and one, "
-                f"filled up to multiples of {self.stride}, is {size[1]}x{size[0]}; scale images to "
-                "it (--resize_or_crop, --loadSize)"
+                f"--crop_size {width}x{height}: --use_vae makes images of this size, and one, "
+                f"filled up to multiples of {self.stride}, is {size[1]}x{size[0]}; scale images "
+                "to it (--resize_or_crop, --loadSize)"
             )
         rows, columns = (side // self.stride for side in self.fixed_size)
         return self.fc(noise).view(len(noise), self.first_channels, rows, columns)

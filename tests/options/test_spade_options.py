@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pix2pixhd.engine.runtime import ineffective_flags
 from pix2pixhd.engine.training import shares_statistics
 from pix2pixhd.options.parsing import parse_test, parse_train
 from pix2pixhd.options.spade_options import SpadeNorm, parse_norm_G
@@ -41,6 +42,22 @@ def test_contradictions(flags: str, words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
         parse_train(flags.split())
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        ("--netG spade --n_blocks_global 3 --upsample resize", "n_blocks_global upsample"),
+        ("--netG spade --instance_feat --upsample resize", ""),
+        ("--netG oasis --num_upsampling_layers more --crop_size 64", "num_upsampling_layers crop"),
+        ("--norm_G spadebatch3x3 --lambda_kld 1", "norm_G lambda_kld"),
+    ],
+)
+def test_flags_without_effect(flags: str, names: str) -> None:
+    lines = ineffective_flags(parse_train(flags.split()))
+    assert len(lines) == len(names.split())
+    for name, line in zip(names.split(), lines, strict=True):
+        assert line.startswith(f"--{name}") and "it has no effect; " in line
 
 
 def test_numbers_of_noise() -> None:
