@@ -267,12 +267,12 @@ class Pix2PixHDModel(nn.Module):
     def _generate(
         self, maps: Tensor, features: Tensor | None, noise: Tensor | None = None
     ) -> Tensor:
-        (height, width), stride, least = maps.shape[-2:], self.netG.stride, self.netG.least
+        height, width = maps.shape[-2:]
+        sides = self.netG.stride, self.netG.least_strides
         if self.netG.noise_dim and noise is None:
             # New in each training step, the same for each rendering, which can be made again then.
             fixed = None if self.training else torch.Generator(maps.device).manual_seed(0)
             size = len(maps), self.netG.noise_dim
             noise = torch.randn(size, generator=fixed, device=maps.device)
-        maps = pad_to_stride(maps, stride, least)
-        padded = None if features is None else pad_to_stride(features, stride, least)
-        return self._network("G")(maps, padded, noise)[..., :height, :width]
+        padded = None if features is None else pad_to_stride(features, *sides)
+        return self._network("G")(pad_to_stride(maps, *sides), padded, noise)[..., :height, :width]

@@ -33,8 +33,10 @@ def parse_norm_G(text: str) -> SpadeNorm:
 
 def parse_crop_size(text: str) -> tuple[int, int]:
     """Width and height of WIDTHxHEIGHT, or of a square's side; ValueError where it is neither."""
-    width, _, height = text.partition("x")
-    return int(width), int(height or width)
+    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if found is None:
+        raise ValueError(text)
+    return int(found[1]), int(found[2] or found[1])
 
 
 def default_noise(model: ModelOptions) -> int:
@@ -90,7 +92,3 @@ def spade_training_problems(options: TrainOptions) -> Iterator[str]:
     if spectral != "none" and options.discriminator.norm_D == "spectralinstance":
         both = f"--spectral_norm {spectral} with --norm_D spectralinstance"
         yield f"{both}: weights would be divided twice; drop --spectral_norm"
-    if options.discriminator.norm_D == "spectralinstance":
-        netD = options.discriminator.netD
-        if netD != "multiscale":
-            yield f"--norm_D spectralinstance with --netD {netD}: it is for multiscale; drop one"

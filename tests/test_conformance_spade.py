@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import render
+from pix2pixhd.engine.renderer import load
+from pix2pixhd.engine.state import TrainingState
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.training import build_model, recipe_of
 from pix2pixhd.models import create_generator
@@ -184,3 +187,26 @@ def test_training(kind: str) -> None:
     with torch.no_grad():
         image = model.netG.eval()(semantics()[:1])
     torch.testing.assert_close(image[..., ::4, ::4], after[f"{kind}_G_eval_s4"], rtol=0, atol=2e-2)
+
+
+def test_training_starts_from_published_files(tmp_path: Path) -> None:
+    model = model_of()
+    state = TrainingState(tmp_path, model, Optimizers(model, 1e-4, beta1=0.0))
+    for letter in "GD":
+        torch.save(arrays(f"{letter}_init"), tmp_path / f"latest_net_{letter}.pth")
+    lines = state.start_from(tmp_path, "latest")
+    assert len(lines) == 2 and all(line.endswith("; 0 new") for line in lines)
+    # Singular vectors are sought anew, and are better ones than after the recorded twelve steps.
+    found = render(model, batch(0))
+    torch.testing.assert_close(found, arrays("forward")["G_eval"], rtol=0, atol=0.1)
+
+
+def test_a_file_of_the_published_layout_renders(tmp_path: Path) -> None:
+    """By the flags that it was trained with, as it comes without options."""
+    file = tmp_path / "latest_net_G.pth"
+    torch.save(arrays("G_init"), file)
+    renderer = load(file, netG="spade", label_nc=5, ngf=8, device="cpu", precision="fp32")
+    rows = batch(0)
+    image = renderer(rows.label[0, 0].numpy(), rows.inst[0, 0].numpy())
+    expected = (arrays("forward")["G_eval"][0].permute(1, 2, 0).numpy() + 1) * 127.5
+    assert np.abs(image - expected).max() < 0.52  # rounding

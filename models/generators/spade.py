@@ -96,6 +96,8 @@ class SpadeGenerator(Generator):
     With noise and without `latent_size`, noise is joined to the maps wherever these are seen.
     """
 
+    least_strides = 1
+
     def __init__(
         self,
         map_channels: int,  # of maps and features together
@@ -108,10 +110,10 @@ class SpadeGenerator(Generator):
         # generator makes whose first layer sees noise alone
     ) -> None:
         super().__init__()
-        self.stride, self.least = 2 ** sum(stage.doubles for stage in stages), 1
+        self.stride = 2 ** sum(stage.doubles for stage in stages)
         self.noise_dim, self.fixed_size = noise_dim, latent_size
         self.stages = stages
-        first = round(stages[0].inputs * ngf)
+        first = _filters(stages[0].inputs, ngf)
         self.first_channels = first
         if latent_size is None:
             map_channels += noise_dim
@@ -120,9 +122,9 @@ class SpadeGenerator(Generator):
             pixels = math.prod(side // self.stride for side in latent_size)
             self.fc = nn.Linear(noise_dim, first * pixels)
         for stage in stages:
-            sizes = round(stage.inputs * ngf), round(stage.outputs * ngf)
+            sizes = _filters(stage.inputs, ngf), _filters(stage.outputs, ngf)
             self.add_module(stage.name, SpadeBlock(*sizes, map_channels, norm))
-        last = round(stages[-1].outputs * ngf)
+        last = _filters(stages[-1].outputs, ngf)
         self.conv_img = Convolution(last, out_channels, kernel_size=3, padding=1)
         self.tanh = Float32Tanh()
         zero_biases(self)
@@ -149,7 +151,7 @@ class SpadeGenerator(Generator):
         for stage in self.stages:
             if stage.doubles:
                 x = F.interpolate(x, scale_factor=2.0)
-            x = self.get_submodule(stage.name)(x, _resized(maps, x.shape[-2:]))
+            x = getattr(self, stage.name)(x, _resized(maps, x.shape[-2:]))
         return self.tanh(self.conv_img(F.leaky_relu(x, 0.2)))[..., : size[1]]
 
     def _from_latent(self, noise: Tensor, size: torch.Size) -> Tensor:
@@ -157,14 +159,19 @@ class SpadeGenerator(Generator):
         height, width = self.fixed_size
         if size != (height, width):
             raise UserError(
-                f"--crop_size {width}x{height}: --use_vae makes images of that size alone, and one "
-                f"is {size[1]}x{size[0]}; scale images to it (--resize_or_crop, --loadSize)"
+                f"--crop_size {width}x{height}: --use_vae makes images of this size, and one, "
+                f"filled up to multiples of {self.stride}, is {size[1]}x{size[0]}; scale images "
+                "to it (--resize_or_crop, --loadSize)"
             )
         rows, columns = (side // self.stride for side in self.fixed_size)
         return self.fc(noise).view(len(noise), self.first_channels, rows, columns)
 
     def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
         return folded(weights)
+
+
+def _filters(width: float, ngf: int) -> int:
+    return max(1, int(width * ngf))
 
 
 def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:

@@ -43,7 +43,7 @@ def build(name: str, changes: dict[str, Any]) -> Generator:
 
 def inputs_for(generator: Generator) -> tuple[torch.Tensor, ...]:
     """Maps, features and noise, as small as they may be, and a little wider."""
-    rows = generator.least
+    rows = generator.least_strides
     height, width = rows * generator.stride, (rows + 1) * generator.stride
     maps, features = torch.rand(2, MAPS, height, width), torch.rand(2, FEATURES, height, width)
     return maps, features, torch.randn(2, generator.noise_dim)
