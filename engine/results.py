@@ -106,6 +106,8 @@ def ways_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
         ways["encoded"] = "features of the real images"
     elif uses_features(options.model) or options.model.z_dim:
         ways |= _features_apart(options, own)
+    elif results.styles > 1:
+        ways[f"{results.styles}images"] = f"{results.styles} images of each label map"
     return ways
 
 

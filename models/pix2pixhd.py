@@ -172,7 +172,8 @@ class Pix2PixHDModel(nn.Module):
             keeps_graph: False where nobody will ask the gradients of the synthesis.
         """
         assert batch.image is not None, "no photograph to learn from"
-        assert self.loss_weights["G_L1"].minimised or self.adversary or self.vgg, "for rendering"
+        has_loss = self.adversary is not None or self.vgg is not None
+        assert has_loss or self.loss_weights["G_L1"].minimised, "built for rendering"
         maps, real = self._condition(batch), image_to_float(batch.image)
         if earlier is not None:
             fakes, encoded, latent = earlier.fake, earlier.encoded, earlier.latent

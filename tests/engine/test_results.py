@@ -98,6 +98,11 @@ def test_draws_of_noise_have_folders_too() -> None:
     assert list(ways_apart(*drawn)) == ["2styles", "seed3"]
 
 
+def test_several_images_of_a_label_map_have_a_folder_too() -> None:
+    save_run("--netG", "crn", "--num_images", "3", "--no_gan_loss", "--crn_loss")
+    assert list(ways_apart(*options_of("--styles", "2", "--seed", "3"))) == ["2images"]
+
+
 def test_scripts_for_published_weights_keep_their_folder() -> None:
     """As `--resize_or_crop none` in test_1024p.sh, of weights without saved options."""
     ways = ways_apart(
