@@ -63,8 +63,13 @@ class Adversary(ABC, Generic[Said]):
         self.matches_features, self.pool = matches_features, pool or ImagePool(0)
 
     @abstractmethod
-    def judge(self, netD: nn.Module, seen: Seen) -> Said:
-        """Show the discriminators what there is; the fake once, for both losses."""
+    def judge(self, netD: nn.Module, seen: Seen, networks: str = "GD") -> Said:
+        """Show the discriminators what there is; the fake once, for both losses.
+
+        Args:
+            networks: whose losses are asked for, "G", "D" or both; without "D" earlier fakes are
+                left alone.
+        """
 
     @abstractmethod
     def gan_term(self, judgement: Said) -> Tensor:
@@ -104,7 +109,8 @@ class PatchAdversary(Adversary[Judgement]):
         half = LossWeight(0.5 if scale_reduction == "sum" else 1.0)
         self.loss_weights |= {"D_real": half, "D_fake": half}
 
-    def judge(self, netD: nn.Module, seen: Seen) -> Judgement:
+    def judge(self, netD: nn.Module, seen: Seen, networks: str = "GD") -> Judgement:
+        has_pool = self.pool.size > 0 and "D" in networks
         fake_pair, real_pair = joined(seen.maps, seen.fake), joined(seen.maps, seen.real)
         if self.in_one_batch:
             both = netD(torch.cat([fake_pair, real_pair]))
@@ -114,7 +120,7 @@ class PatchAdversary(Adversary[Judgement]):
         return Judgement(
             pred_fake=pred_fake,
             pred_real=pred_real,
-            pred_pool=netD(self.pool.query(fake_pair)) if self.pool.size else pred_fake,
+            pred_pool=netD(self.pool.query(fake_pair)) if has_pool else pred_fake,
         )
 
     def gan_term(self, judgement: Judgement) -> Tensor:

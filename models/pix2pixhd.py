@@ -195,7 +195,8 @@ class Pix2PixHDModel(nn.Module):
             # DDP waits for the gradients of whatever was computed through it.
             netD = self._network("D") if "D" in networks else self.netD
             seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
-            judgement = self.adversary.judge(netD, self.augment(seen) if self.augment else seen)
+            seen = self.augment(seen) if self.augment else seen
+            judgement = self.adversary.judge(netD, seen, networks)
         return StepOutputs(fake, real, encoded, perceptual, judgement, latent)
 
     def generator_terms(self, outputs: StepOutputs) -> Terms:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from shared_data import shared
-from tiny_models import CPU, TINY, model_of, tiny_batch
+from tiny_models import CPU, TINY, model_of, tiny_batch, tiny_model
 from torch import Tensor
 
 from pix2pixhd.engine.distributed import wrap_ddp
@@ -318,3 +318,11 @@ def test_scaled_losses_make_the_same_updates_in_any_order(order: UpdateOrder) ->
     assert optimizers.scaler.get_scale() == 2.0**8
     for name, weight in weights(model).items():
         assert torch.allclose(weights(scaled)[name], weight, rtol=0, atol=1e-2 * LR), name
+
+
+@pytest.mark.parametrize("order", ["together", "D_first", "G_first"])
+def test_a_step_asks_the_pool_once(order: UpdateOrder) -> None:
+    model = tiny_model(pool_size=5)
+    recipe = Recipe(order, generator_forwards=2 if order == "G_first" else 1)
+    train_step(model, Optimizers(model, LR, 0.5), CPU, tiny_batch(count=1), recipe)
+    assert len(model.adversary.pool.images) == 1

@@ -27,6 +27,9 @@ ROWS: dict[str, dict[str, Any]] = {  # flags that make the generator tiny, besid
     "unet": {},
     "unet_256": {"norm": "batch", "use_dropout": True},
     "unet_128": {"use_dropout": True},
+    "crn": {"crn_height": 16},
+    "spade": {},
+    "oasis": {},
 }
 every_row = pytest.mark.parametrize("row", ROWS)
 
