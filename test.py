@@ -138,6 +138,7 @@ def load_model(options: TestOptions, runtime: Runtime) -> Pix2PixHDModel:
     model = load_trained(
         options.model, folder, options.results.which_epoch, networks, ema=options.ema
     )
+    model.netG.evaluates = options.results.eval
     if options.results.tile is not None:
         require_tile(model, options.results.tile)
     if options.run.verbose:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from pix2pixhd.engine.label_colours import with_label_colours
 from pix2pixhd.engine.world import read_world
-from pix2pixhd.models import uses_features
-from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.models import map_channels, uses_features
 from pix2pixhd.models.generators.crn import COARSEST, NGF, published_width, under_own_names
 from pix2pixhd.options.base_options import ModelOptions, TrainedRunOptions
 from pix2pixhd.options.fields import changed, flat, replaced
@@ -28,6 +28,7 @@ Shapes = dict[str, tuple[int, ...]]  # of convolutions' weights, by name without
 Changes = list[dict[str, Any]]  # of options, by name
 
 DEFAULT = ModelOptions()
+PIX2PIX_UNETS = {16: "unet_256", 14: "unet_128"}  # by the number of convolutions
 COLOURS = (1, 3)  # channels of images, as a rule
 
 
@@ -69,7 +70,7 @@ def with_architecture(
         model, lines = read_architecture(weights_G, weights_E, options.model)
     except UserError as error:
         raise UserError(f"{generator}: {error}") from None
-    options = replace(options, model=model)
+    options = with_label_colours(replace(options, model=model))
     refuse([*options.problems(), *options.run_problems()])
     return options, lines
 
@@ -81,8 +82,8 @@ def read_architecture(
 
     Options that are not at their defaults stay as they are, even if the weights contradict them:
     loading then lists the tensors that differ. Dropout leaves no trace, nor does it change what is
-    rendered; `pad_down` leaves none either, and stays what the user says. Of a generator of an
-    unknown kind, all is left as it is.
+    rendered, but by pix2pix's U-Nets; `pad_down` leaves none either: both stay what the user says.
+    Of a generator of an unknown kind, all is left as it is.
 
     Args:
         weights_G: the generator's state dict, without "module." before its names.
@@ -134,6 +135,14 @@ def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any
         return _read_unet(shapes, weights)
     if "module4.conv1" in shapes:
         return _read_crn(shapes)
+    if {"model.model.0", "model.model.3"} <= shapes.keys() and len(shapes) in PIX2PIX_UNETS:
+        return {
+            "netG": PIX2PIX_UNETS[len(shapes)],
+            "ngf": shapes["model.model.0"][0],
+            "channels": shapes["model.model.0"][1],
+            "output_nc": shapes["model.model.3"][1],
+            "norm": "batch" if "model.model.1.model.2.weight" in weights else "instance",
+        }
     enhancers = max((int(n) for n in _numbers(shapes, r"model(\d+)_1\.1")), default=0)
     outermost = (f"model{enhancers}_1", f"model{enhancers}_2") if enhancers else ("model", "model")
     first, last = f"{outermost[0]}.1", _last(shapes, outermost[1])
@@ -222,8 +231,7 @@ def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptio
 
 def _channels(model: ModelOptions) -> int:
     """Of the generator's input."""
-    maps = condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
-    return maps + model.z_dim + (model.feat_num if uses_features(model) else 0)
+    return map_channels(model) + model.z_dim + (model.feat_num if uses_features(model) else 0)
 
 
 def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOptions:
@@ -265,6 +273,8 @@ def _as_labels_or_image(model: ModelOptions, rest: int) -> Iterator[dict[str, An
     has_default_image = model.input_nc == DEFAULT.input_nc
     if (model.label_nc or model.input_nc) == rest:
         yield {}
+    elif model.label_color:
+        return
     elif model.label_nc == 0 and has_default_image:
         yield {"input_nc": rest}
     elif model.label_nc == DEFAULT.label_nc:
@@ -279,8 +289,9 @@ def _as_labels_or_image(model: ModelOptions, rest: int) -> Iterator[dict[str, An
 
 def _in_words(model: ModelOptions) -> str:
     """What the channels of the input are."""
-    is_one_hot = model.label_nc > 0
-    parts = [f"{model.label_nc} labels" if is_one_hot else f"an image of {model.input_nc}"]
+    has_labels = model.label_nc > 0
+    labels = "the labels' colours" if model.label_color else f"{model.label_nc} labels"
+    parts = [labels if has_labels else f"an image of {model.input_nc}"]
     parts += ["the boundaries of instances"] if model.instance else []
     parts += [f"a further image of {model.extra_nc}"] if model.extra_nc else []
     parts += [f"{model.feat_num} features"] if uses_features(model) else []

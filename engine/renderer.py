@@ -240,6 +240,7 @@ def load(
     else:
         networks = networks_to_render(options.model, folder, str(epoch), ema)
         model = load_trained(options.model, folder, str(epoch), networks, ema=ema)
+    model.netG.evaluates = options.results.eval
     runtime, notes = _choose_runtime(options, device)
     if options.run.verbose:
         print(*lines, *notes, model, sep="\n")

@@ -17,6 +17,7 @@ from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import DataOptions, RunOptions
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.flags import changed_flags
+from pix2pixhd.options.generator_options import PIX2PIX
 from pix2pixhd.options.parsing import parse_test
 from pix2pixhd.options.saved import saved_options
 from pix2pixhd.options.test_options import ResultOptions, TestOptions
@@ -97,6 +98,8 @@ def ways_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
         ways["no_ema"] = "without the average of the weights"
     if options.model.pad_down != own.model.pad_down:  # of weights that come without options
         ways[f"pad_{options.model.pad_down}"] = f"padding {options.model.pad_down}"
+    if results.eval and options.model.netG in PIX2PIX:
+        ways["eval"] = "without dropout and statistics of the batch"
     if results.tile is not None:
         ways[f"tile{results.tile}"] = f"tiles of {results.tile} pixels"
     if results.use_encoded_image:

@@ -85,7 +85,9 @@ def what_is_next(run: Run, is_finished: bool) -> str:
     if not is_finished:
         return f"next: python train.py {flags} --continue_train"
     # Features of an encoder are first to be clustered.
-    return f"next: python {'encode_features' if run.model.netE else 'test'}.py {flags}"
+    encodes = run.model.use_features and run.model.netE
+    program = "encode_features" if encodes else "test"
+    return f"next: python {program}.py {flags}"
 
 
 def page_of(run: Run) -> Path:

@@ -10,12 +10,10 @@ from torch import nn
 
 from pix2pixhd.engine.distributed import broadcast, initialise
 from pix2pixhd.engine.world import World, read_world
-from pix2pixhd.models import uses_features
 from pix2pixhd.models.blocks import Convolution
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import ProgramOptions, RunOptions
-from pix2pixhd.options.fields import flat
-from pix2pixhd.options.train_options import TrainOptions
+from pix2pixhd.options.ineffective import ineffective_flags
 from pix2pixhd.util.errors import UserError
 
 ALONE = World()
@@ -216,50 +214,3 @@ def first_line(error: Exception) -> str:
     """What an error says, in a line."""
     lines = filter(str.strip, str(error).splitlines())
     return next(lines, type(error).__name__)[:200]
-
-
-def _of_training(options: TrainOptions) -> dict[str, str]:
-    """The flags that would change nothing in such a training, and why."""
-    advice: dict[str, str] = {}
-    if options.discriminator.netD == "segmentation":
-        why = "; --netD segmentation is one network with its own loss"
-        advice |= dict.fromkeys(("num_D", "n_layers_D", "gan_loss"), why)
-    else:
-        advice["lambda_mix"] = "; LabelMix is of --netD segmentation"
-    matches = options.loss.ganFeat_loss and not options.loss.no_gan_loss
-    if not (matches or (options.loss.vgg_loss and not options.loss.crn_loss)):
-        advice["lambda_feat"] = "; feature matching and the VGG loss are off"
-    if options.model.netG == "crn":
-        why = "; --netG crn is built as published"
-        advice |= dict.fromkeys(("n_downsample_global", "n_blocks_global", "use_dropout"), why)
-    else:
-        advice["crn_height"] = "; it is of --netG crn"
-    if not options.loss.crn_loss:
-        advice["crn_balance"] = "; it is of --crn_loss"
-    if options.model.netG != "local":
-        why = "; local enhancers are of --netG local"
-        advice |= dict.fromkeys(("n_local_enhancers", "n_blocks_local"), why)
-    return advice
-
-
-def ineffective_flags(options: ProgramOptions) -> list[str]:
-    """One line for each flag that was set and changes nothing."""
-    values, defaults = flat(options), flat(type(options)())
-    advice = {
-        "local_rank": "",
-        "ntest": "; --how_many limits the images",
-        "aspect_ratio": "; images keep the size of their label map",
-    }
-    if not isinstance(options, TrainOptions):
-        advice["tf_log"] = "; TensorBoard logs are of trainings"
-    else:
-        advice |= _of_training(options)
-    if not uses_features(options.model):
-        advice["cluster_path"] = "; the run was trained without features"
-    if options.run.data_type == 8:
-        advice["data_type"] = "; the networks compute in 32 bits"
-    return [
-        f"--{name} {values[name]}: it has no effect{more}"
-        for name, more in advice.items()
-        if values.get(name) != defaults.get(name)
-    ]

@@ -79,11 +79,13 @@ def train_step(
         optimizers.update(result.gradients)
         return result.image, result.terms
     first, second = "DG" if recipe.update_order == "D_first" else "GD"
-    outputs = forward(model, runtime, batch, first, scale=scale)
+    is_reused = recipe.generator_forwards == 1
+    keeps_graph = first == "G" or is_reused
+    outputs = forward(model, runtime, batch, first, scale=scale, keeps_graph=keeps_graph)
     before = gradients_of(model, runtime, outputs, first, scale)
     optimizers.update(before.gradients, ends_step=False)
-    earlier = outputs if recipe.generator_forwards == 1 else None
-    outputs = forward(model, runtime, batch, second, earlier, scale)
+    earlier = outputs if is_reused else None
+    outputs = forward(model, runtime, batch, second, earlier, scale, keeps_graph=second == "G")
     after = gradients_of(model, runtime, outputs, second, scale)
     optimizers.update(after.gradients)
     return before.image, before.terms | after.terms
@@ -113,15 +115,17 @@ def forward(
     networks: str = "GD",
     earlier: StepOutputs | None = None,
     scale: Tensor | None = None,
+    keeps_graph: bool = True,
 ) -> StepOutputs:
     """What the networks make of a batch, as the losses of these networks need it.
 
     Args:
         earlier: what was made of this batch, whose fake is to be shown to D again.
         scale: as in `compute_gradients`.
+        keeps_graph: False where nobody will ask the gradients of the synthesis.
     """
     with runtime.autocast():
-        outputs: StepOutputs = model(batch, earlier, "G" in networks, scale)
+        outputs: StepOutputs = model(batch, earlier, networks, scale, keeps_graph)
     return outputs
 
 

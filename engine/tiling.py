@@ -21,7 +21,12 @@ from pix2pixhd.util.errors import UserError
 
 
 def require_tile(model: Pix2PixHDModel, tile: int) -> None:
-    """Raise a UserError if the model's networks are too deep for tiles of so many pixels a side."""
+    """Raise a UserError if the model's networks are too deep for tiles of so many pixels a side, or
+    take no tiles at all."""
+    if model.netG.fixed_size is not None:
+        raise UserError(
+            f"--tile {tile}: --use_vae makes images of --crop_size alone; leave the flag out"
+        )
     of_encoder = model.netE.stride if model.netE else 1
     stride, network = max((model.netG.stride, "generator"), (of_encoder, "encoder"))
     least = 4 * stride  # two are what networks need, two are shared with neighbours

@@ -19,6 +19,7 @@ from pix2pixhd.engine.batch_norm import synchronise_batch_norm
 from pix2pixhd.engine.collapse import CollapseWatch
 from pix2pixhd.engine.compiled import CompiledGradients, compiled_step
 from pix2pixhd.engine.distributed import Vote, barrier, broadcast
+from pix2pixhd.engine.label_colours import with_label_colours
 from pix2pixhd.engine.memory import TRAINING, require_memory
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import validate_once
@@ -40,6 +41,7 @@ from pix2pixhd.options.base_options import RunOptions
 from pix2pixhd.options.crn_options import parse_balance
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.saved import options_texts, saved_options
+from pix2pixhd.options.spade_options import SPADE, parse_norm_G
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet, label_set
@@ -79,6 +81,7 @@ def build(options: TrainOptions) -> Run:
         require_tensorboard()
     runtime = choose_runtime(options)
     labels = label_set(options.model.label_nc, options.data.label_names)
+    options = with_label_colours(options)
     # What one process found when it started, such as a state to go on from, another may not have.
     options = broadcast(options, runtime.world)
     if options.run.precision == "auto":  # what was measured now holds when the run goes on
@@ -99,8 +102,10 @@ def build(options: TrainOptions) -> Run:
     if options.run.verbose:
         runtime.print_rank0(str(model))
     runtime.prepare(model)
-    if runtime.world.size > 1 and options.model.norm == "batch":
-        synchronise_batch_norm(model)
+    if runtime.world.size > 1:
+        for name, network in model.trained_networks().items():
+            if shares_statistics(options, name):
+                synchronise_batch_norm(network)
     if options.schedule.ema_half_life:
         begin_averages(model)
     if not runtime.world.is_main:
@@ -131,6 +136,15 @@ def build(options: TrainOptions) -> Run:
     )
 
 
+def shares_statistics(options: TrainOptions, network: str) -> bool:
+    """Whether batch norms of a network (G, D, E) take statistics over all processes."""
+    if network == "G" and options.model.netG in SPADE:
+        return parse_norm_G(options.model.norm_G).kind == "syncbatch"
+    norm_D = options.discriminator.norm_D
+    own = norm_D if network == "D" and norm_D != "same" else options.model.norm
+    return own == "batch"
+
+
 def recipe_of(options: TrainOptions) -> Recipe:
     """SPADE synthesises anew for the discriminators, pix2pix shows what it has."""
     order = options.schedule.update_order
@@ -139,9 +153,10 @@ def recipe_of(options: TrainOptions) -> Recipe:
 
 def watch_of(options: TrainOptions) -> CollapseWatch:
     """For a collapse; of PatchGANs, what is usual of their losses is known."""
-    is_patch = options.discriminator.netD == "multiscale" and not options.loss.no_gan_loss
-    loss = options.loss.gan_loss if is_patch else options.discriminator.netD
-    return CollapseWatch(loss, options.discriminator.num_D)
+    netD, loss = options.discriminator.netD, options.loss
+    is_summed = netD == "multiscale" and loss.scale_reduction == "sum"
+    known = loss.gan_loss if netD != "segmentation" and not loss.no_gan_loss else netD
+    return CollapseWatch(known, options.discriminator.num_D if is_summed else 1)
 
 
 def build_model(options: TrainOptions, vgg: VGGPerceptualLoss | None = None) -> Pix2PixHDModel:

@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pix2pixhd.models.adversary import Adversary, PatchAdversary
 from pix2pixhd.models.blocks import ResnetBlock
-from pix2pixhd.models.conditioning import condition_channels
+from pix2pixhd.models.conditioning import condition_channels, image_to_float
 from pix2pixhd.models.diffaug import augmentation
 from pix2pixhd.models.discriminators import MultiscaleDiscriminator
 from pix2pixhd.models.encoder import Encoder
@@ -19,12 +19,15 @@ from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.models.generators import GENERATORS, Generator
 from pix2pixhd.models.generators.base import layers_of
 from pix2pixhd.models.initialisation import NORMAL, Init, initialise
+from pix2pixhd.models.patch_discriminators import PatchDiscriminator, PixelDiscriminator
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.models.segmentation_adversary import SegmentationAdversary
 from pix2pixhd.models.segmentation_discriminator import SegmentationDiscriminator
-from pix2pixhd.models.spectral import normalise_spectrally
+from pix2pixhd.models.spectral import normalise_as_published, normalise_spectrally
+from pix2pixhd.models.vae_encoder import VAEEncoder
 from pix2pixhd.util.image_pool import ImagePool
+from pix2pixhd.util.labels import IGNORED, label_palette
 
 if TYPE_CHECKING:
     from pix2pixhd.options.base_options import ModelOptions
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 def create_generator(model: ModelOptions, init: Init = NORMAL) -> Generator:
     """The generator that the options describe, with fresh weights."""
-    maps = _condition_channels(model)
+    maps = map_channels(model)
     features = model.feat_num if uses_features(model) else 0
     return initialise(GENERATORS[model.netG](model, maps, features), init)
 
@@ -48,13 +51,19 @@ def create_discriminator(
     if discriminator.netD == "segmentation":
         sizes = model.output_nc, model.label_nc, discriminator.ndf
         return initialise(SegmentationDiscriminator(*sizes), init)
-    conditions = _condition_channels(model)
+    channels = map_channels(model) + model.output_nc
+    norm = model.norm if discriminator.norm_D == "same" else discriminator.norm_D
+    if discriminator.netD == "pixel":
+        return initialise(PixelDiscriminator(channels, discriminator.ndf, norm), init)
+    if discriminator.netD in ("basic", "n_layers"):
+        n_layers = 3 if discriminator.netD == "basic" else discriminator.n_layers_D
+        return initialise(PatchDiscriminator(channels, discriminator.ndf, n_layers, norm), init)
     network = MultiscaleDiscriminator(
-        in_channels=conditions + model.output_nc,
+        in_channels=channels,
         ndf=discriminator.ndf,
         n_layers=discriminator.n_layers_D,
         num_D=discriminator.num_D,
-        norm=model.norm,
+        norm=model.norm if discriminator.norm_D == "same" else discriminator.norm_D,
         return_features=return_features,
     )
     return initialise(network, init)
@@ -75,17 +84,34 @@ def create_adversary(
         matches_features=loss.ganFeat_loss,
         scale_reduction=loss.scale_reduction,
         pool=ImagePool(loss.pool_size, seed),
+        in_one_batch=discriminator.norm_D == "spectralinstance",
     )
 
 
-def _condition_channels(model: ModelOptions) -> int:
-    return condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
+def map_channels(model: ModelOptions) -> int:
+    """Channels of the maps that the networks see."""
+    labels = 3 if model.label_color else model.label_nc
+    return condition_channels(labels, model.input_nc, model.instance, model.extra_nc)
+
+
+def palette_of(model: ModelOptions) -> Tensor | None:
+    """The colours in which labels are seen, as `coloured` takes them; None: not in colours."""
+    if not model.label_color:
+        return None
+    colours = bytes.fromhex(model.label_colors) or label_palette(model.label_nc).tobytes()
+    table = torch.tensor([*colours, *IGNORED], dtype=torch.uint8, device="cpu")  # never on meta
+    return image_to_float(table.view(-1, 3))
 
 
 def create_encoder(model: ModelOptions, init: Init = NORMAL) -> Encoder:
     """The encoder that the options describe, with fresh weights."""
     sizes = model.feat_num, model.nef, model.n_downsample_E
     return initialise(Encoder(model.output_nc, *sizes, layers=layers_of(model)), init)
+
+
+def create_vae_encoder(model: ModelOptions, init: Init = NORMAL) -> VAEEncoder:
+    """The encoder of --use_vae, with fresh weights."""
+    return initialise(VAEEncoder(model.output_nc, model.ngf, model.z_dim), init)
 
 
 def uses_features(model: ModelOptions) -> bool:
@@ -124,18 +150,24 @@ def create_model(
         use_instance=model.instance,
         use_features=uses_features(model),
         features_per_label=model.label_feat,
+        palette=palette_of(model),
     )
     if discriminator is None or loss is None:
         return for_rendering()
     has_gan = not loss.no_gan_loss
     netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init) if has_gan else None
     encodes = uses_features(model) and not model.load_features
-    netE = create_encoder(model, init) if encodes else None
+    netE: Encoder | VAEEncoder | None = create_encoder(model, init) if encodes else None
+    if model.use_vae:
+        netE = create_vae_encoder(model, init)
     # Last of all: it draws random numbers, and the weights are to be those of training without it.
     if netD is not None and discriminator.spectral_norm != "none":
         normalise_spectrally(netD, but_output=discriminator.netD == "segmentation")
     if discriminator.spectral_norm == "GD":
         normalise_spectrally(generator, but_output=True)
+    for network in (generator, netD, netE):
+        if network is not None:
+            normalise_as_published(network)
     return for_rendering(
         netE=netE,
         netD=netD,
@@ -144,4 +176,5 @@ def create_model(
         vgg=vgg,
         lambda_feat=loss.lambda_feat,
         lambda_L1=loss.lambda_L1,
+        lambda_kld=loss.lambda_kld,
     )

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from pix2pixhd.models.discriminators import Activations
@@ -62,8 +63,13 @@ class Adversary(ABC, Generic[Said]):
         self.matches_features, self.pool = matches_features, pool or ImagePool(0)
 
     @abstractmethod
-    def judge(self, netD: nn.Module, seen: Seen) -> Said:
-        """Show the discriminators what there is; the fake once, for both losses."""
+    def judge(self, netD: nn.Module, seen: Seen, networks: str = "GD") -> Said:
+        """Show the discriminators what there is; the fake once, for both losses.
+
+        Args:
+            networks: whose losses are asked for, "G", "D" or both; without "D" earlier fakes are
+                left alone.
+        """
 
     @abstractmethod
     def gan_term(self, judgement: Said) -> Tensor:
@@ -94,20 +100,27 @@ class PatchAdversary(Adversary[Judgement]):
         matches_features: bool = True,
         scale_reduction: ScaleReduction = "sum",  # of the losses of the discriminators' scales
         pool: ImagePool | None = None,
+        in_one_batch: bool = False,  # fake and real are shown as one, as SPADE does: a step of the
+        # power method and statistics of a batch are then of both
     ) -> None:
         super().__init__(matches_features, pool)
-        self.gan, self.scale_reduction = gan, scale_reduction
+        self.gan, self.scale_reduction, self.in_one_batch = gan, scale_reduction, in_one_batch
         self.loss_weights = {"G_GAN": LossWeight(1.0)}
         half = LossWeight(0.5 if scale_reduction == "sum" else 1.0)
         self.loss_weights |= {"D_real": half, "D_fake": half}
 
-    def judge(self, netD: nn.Module, seen: Seen) -> Judgement:
-        fake_pair = joined(seen.maps, seen.fake)
-        pred_fake = netD(fake_pair)
+    def judge(self, netD: nn.Module, seen: Seen, networks: str = "GD") -> Judgement:
+        has_pool = self.pool.size > 0 and "D" in networks
+        fake_pair, real_pair = joined(seen.maps, seen.fake), joined(seen.maps, seen.real)
+        if self.in_one_batch:
+            both = netD(torch.cat([fake_pair, real_pair]))
+            pred_fake, pred_real = ([[x.chunk(2)[n] for x in one] for one in both] for n in (0, 1))
+        else:
+            pred_fake, pred_real = netD(fake_pair), netD(real_pair)
         return Judgement(
             pred_fake=pred_fake,
-            pred_real=netD(joined(seen.maps, seen.real)),
-            pred_pool=netD(self.pool.query(fake_pair)) if self.pool.size else pred_fake,
+            pred_real=pred_real,
+            pred_pool=netD(self.pool.query(fake_pair)) if has_pool else pred_fake,
         )
 
     def gan_term(self, judgement: Judgement) -> Tensor:

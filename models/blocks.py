@@ -114,6 +114,11 @@ class Convolution(nn.Conv2d):
         return convolve(input, self._arranged[1], bias, *how, "none", [], "")
 
 
+class SpectralConvolution(Convolution):
+    """A convolution whose weight is divided by its spectral norm while its network trains, by
+    `spectral.normalise_as_published`; for a network of which that is a part, not an option."""
+
+
 class ReflectedConvolution(Convolution):
     """A 3x3 convolution with reflection padding of [N, C, H, W], which it may enlarge before."""
 
@@ -168,9 +173,9 @@ def normalised(convolution: AnyConvolution, norm_layer: NormLayer) -> list[nn.Mo
     """
     norm = norm_layer(convolution.out_channels)
     if isinstance(norm, InstanceNorm):
-        assert convolution.bias is not None
         convolution.adds_bias = False
-        convolution.bias.requires_grad_(False)
+        if convolution.bias is not None:
+            convolution.bias.requires_grad_(False)
     return [convolution, norm]
 
 

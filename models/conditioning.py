@@ -53,6 +53,17 @@ def one_hot(
     return maps.scatter_(1, label.where(inside, 0).long(), inside.to(dtype))
 
 
+def coloured(label: Tensor, palette: Tensor) -> Tensor:
+    """Label maps as pictures: integers [N, 1, H, W] to [N, 3, H, W] in [-1, 1].
+
+    Args:
+        palette: [n + 1, 3] in [-1, 1], of the labels 0 to n - 1 and of all other values.
+    """
+    label, count = label[:, 0].to(torch.int32), len(palette) - 1
+    rows = label.where((label >= 0) & (label < count), count)
+    return F.embedding(rows, palette).permute(0, 3, 1, 2)
+
+
 def instance_boundaries(inst: Tensor) -> Tensor:
     """Where a pixel's instance id differs from any of its 4 neighbours' (paper, section 3.3).
 
@@ -75,6 +86,7 @@ def condition(
     extra: Tensor | None = None,
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.contiguous_format,
+    palette: Tensor | None = None,
 ) -> Tensor:
     """The maps that the networks see, [N, C, H, W]: labels (or an image), boundaries, and the
     further image.
@@ -87,15 +99,16 @@ def condition(
         label_nc: number of labels, or 0.
         extra: an image as `image_to_float` takes it, or None.
         dtype, memory_format: of what is returned; all is written there at once.
+        palette: of `coloured`, for labels as colours; None: a channel for each.
     """
-    given = label_nc or label.shape[1]
+    given = 3 if palette is not None else label_nc or label.shape[1]
     channels = given + int(inst is not None) + (0 if extra is None else extra.shape[1])
-    if label_nc:
+    if label_nc and palette is None:
         maps = one_hot(label, label_nc, channels, dtype, memory_format)
     else:
         shape = len(label), channels, *label.shape[2:]
         maps = torch.empty(shape, dtype=dtype, device=label.device, memory_format=memory_format)
-        maps[:, :given] = image_to_float(label)
+        maps[:, :given] = image_to_float(label) if palette is None else coloured(label, palette)
     if inst is not None:
         maps[:, given : given + 1] = instance_boundaries(inst)
     if extra is not None:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pix2pixhd.models.blocks import NORM_LAYERS, Convolution, NormLayer, average_pool, normalised
+from pix2pixhd.models.blocks import (
+    NORM_LAYERS,
+    Convolution,
+    InstanceNorm,
+    NormLayer,
+    SpectralConvolution,
+    average_pool,
+    normalised,
+)
+from pix2pixhd.models.initialisation import zero_biases
+from pix2pixhd.models.spectral import folded
 
 MAX_FILTERS = 512
 
@@ -21,6 +34,7 @@ def patch_layers(
     ndf: int,  # filters of the first layer
     n_layers: int,  # convolutions of the front, of which all but the last have stride 2
     norm_layer: NormLayer,
+    is_spectral: bool = False,  # inner convolutions have spectral normalisation, and no bias
 ) -> list[list[nn.Module]]:
     """The layers of a PatchGAN: C64-C128-C256-C512 and a convolution to one channel.
 
@@ -29,11 +43,13 @@ def patch_layers(
     """
     convolution = partial(Convolution, kernel_size=4, padding=2)
     activation = partial(nn.LeakyReLU, 0.2, inplace=True)
+    inner = partial(SpectralConvolution, bias=False) if is_spectral else Convolution
     layers: list[list[nn.Module]] = [[convolution(in_channels, ndf, stride=2), activation()]]
     filters = ndf
     for n in range(1, n_layers + 1):
         inputs, filters = filters, min(filters * 2, MAX_FILTERS)
-        middle = convolution(inputs, filters, stride=2 if n < n_layers else 1)
+        stride = 2 if n < n_layers else 1
+        middle = inner(inputs, filters, kernel_size=4, stride=stride, padding=2)
         layers.append([*normalised(middle, norm_layer), activation()])
     return [*layers, [convolution(filters, 1, stride=1)]]
 
@@ -51,16 +67,18 @@ class MultiscaleDiscriminator(nn.Module):
         ndf: int = 64,  # filters of the first layer
         n_layers: int = 3,  # convolutions of the front
         num_D: int = 2,  # scales
-        norm: str = "instance",  # a row of NORM_LAYERS
+        norm: str = "instance",  # a row of NORM_LAYERS, or spectralinstance: SPADE's
         return_features: bool = True,  # every layer's activations, for feature matching
     ) -> None:
         super().__init__()
         self.num_D = num_D
         self.n_layers = n_layers
         self.return_features = return_features
+        is_spectral = norm == "spectralinstance"
+        norm_layer = InstanceNorm if is_spectral else NORM_LAYERS[norm]
         # Two kinds of names in published checkpoints: layer by layer, or one for each scale.
         for scale in range(num_D):
-            layers = patch_layers(in_channels, ndf, n_layers, NORM_LAYERS[norm])
+            layers = patch_layers(in_channels, ndf, n_layers, norm_layer, is_spectral)
             if return_features:
                 for index, layer in enumerate(layers):
                     self.add_module(f"scale{scale}_layer{index}", nn.Sequential(*layer))
@@ -68,6 +86,8 @@ class MultiscaleDiscriminator(nn.Module):
                 flat = [module for layer in layers for module in layer]
                 self.add_module(f"layer{scale}", nn.Sequential(*flat))
         self.downsample = average_pool()
+        if is_spectral:
+            zero_biases(self)
 
     def forward(self, pair: Tensor) -> list[Activations]:
         results = []
@@ -76,6 +96,19 @@ class MultiscaleDiscriminator(nn.Module):
             if scale > 0:
                 pair = self.downsample(pair)
         return results
+
+    def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A state dict of SPADE's layout as one of this network; any other as it is. There, scale 0
+        is the finest."""
+
+        def ours(found: re.Match[str]) -> str:
+            scale, layer = self.num_D - 1 - int(found[1]), int(found[2])
+            if self.return_features:
+                return f"scale{scale}_layer{layer}.0."
+            return f"layer{scale}.{max(0, 3 * layer - 1)}."
+
+        pattern = re.compile(r"discriminator_(\d+)\.model(\d+)\.0\.(?:0\.)?")
+        return folded({pattern.sub(ours, name): value for name, value in weights.items()})
 
     def _one_scale(self, scale: int, pair: Tensor) -> Activations:
         if pair.shape[-2:] == (1, 1):

@@ -28,18 +28,28 @@ NORMAL = Init()
 
 
 def initialise(network: Network, init: Init = NORMAL) -> Network:
-    """The network, weights of convolutions drawn anew, scales of batch norms from N(1, 0.02).
+    """The network, weights of convolutions and linear layers drawn anew, scales of batch norms from
+    N(1, 0.02).
 
-    Biases of convolutions keep PyTorch's initialisation, as in the reference.
+    Biases of convolutions keep PyTorch's initialisation, as in the reference, or are what the
+    network has made of them.
     """
     if next(network.parameters()).is_meta:  # PyTorch would load its compiler for it: a second
         return network
     draw, default = INITS[init.kind]
     gain = default if init.gain is None else init.gain
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             draw(module.weight, gain)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
     return network
+
+
+def zero_biases(network: nn.Module) -> None:
+    """Let the biases of convolutions and linear layers begin at 0."""
+    for module in network.modules():
+        bias = module.bias if isinstance(module, nn.Conv2d | nn.Linear) else None
+        if bias is not None and not bias.is_meta:
+            nn.init.zeros_(bias)

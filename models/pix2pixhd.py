@@ -22,6 +22,7 @@ from pix2pixhd.models.gan_losses import l1_distance
 from pix2pixhd.models.generators import Generator
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.segments import instance_average
+from pix2pixhd.models.vae_encoder import VAEEncoder, divergence, sampled
 from pix2pixhd.util.batch import Batch
 
 
@@ -34,13 +35,15 @@ class StepOutputs:
     encoded: Tensor | None  # features made by E, [N, feat_num, H, W], with E's graph behind them
     perceptual: Tensor | None  # the perceptual loss, a scalar
     judgement: Judgement | None  # of the discriminators, where there are any
+    latent: tuple[Tensor, Tensor] | None = None  # what a `VAEEncoder` returns, with its graph
 
 
 class Pix2PixHDModel(nn.Module):
     """Generator, discriminators and encoder, and the losses between them.
 
     For rendering, only the generator is needed. A generator that takes features is given those of
-    the batch (`feat`), or what the encoder makes of the real image.
+    the batch (`feat`), or what the encoder makes of the real image. One that takes noise may be
+    trained with a `VAEEncoder`, of which it then is; rendering takes noise from N(0, 1).
 
     To add a loss: a term in `generator_terms` or `discriminator_terms`, and its row in
     `loss_weights`; those of a kind of discriminators are its `Adversary`'s. A term may depend on
@@ -54,7 +57,7 @@ class Pix2PixHDModel(nn.Module):
         label_nc: int,  # number of labels; 0: the input is an image
         use_instance: bool,  # boundaries of instances are part of the condition
         use_features: bool = False,  # the generator takes features as well
-        netE: Encoder | None = None,  # makes those features
+        netE: Encoder | VAEEncoder | None = None,  # makes those features, or the noise
         features_per_label: bool = False,  # pools them per label, not per instance
         netD: nn.Module | None = None,
         adversary: Adversary[Any] | None = None,  # what netD is trained for
@@ -62,12 +65,16 @@ class Pix2PixHDModel(nn.Module):
         vgg: VGGPerceptualLoss | None = None,  # None: no perceptual loss
         lambda_feat: float = 10.0,  # weight of feature matching and of the perceptual loss
         lambda_L1: float = 0.0,  # weight of the mean of |fake - real|
+        palette: Tensor | None = None,  # of `coloured`: labels are seen as colours
+        lambda_kld: float = 0.05,  # weight of the noise's divergence from N(0, 1)
     ) -> None:
         super().__init__()
         self.netG, self.netE, self.netD = netG, netE, netD
         # Such as biases that a normalisation takes away again.
         self._untrained = {n for n, p in netG.named_parameters() if not p.requires_grad}
         self.label_nc, self.use_instance = label_nc, use_instance
+        self.palette: Tensor | None
+        self.register_buffer("palette", palette, persistent=False)
         self.use_features, self.features_per_label = use_features, features_per_label
         self.adversary, self.augment, self.vgg = adversary, augment, vgg
         self.loss_weights = {
@@ -75,6 +82,7 @@ class Pix2PixHDModel(nn.Module):
             "G_VGG": LossWeight(lambda_feat, logged=lambda_feat),
             "G_CRN": LossWeight(1.0),
             "G_L1": LossWeight(lambda_L1, logged=lambda_L1),
+            "G_KLD": LossWeight(lambda_kld, logged=lambda_kld),
         }
         if adversary is not None:
             self.loss_weights |= adversary.loss_weights
@@ -131,7 +139,7 @@ class Pix2PixHDModel(nn.Module):
 
     def encode_pixels(self, image: Tensor) -> Tensor:
         """Features of each pixel, not pooled yet: [N, feat_num, H, W], of a batch's photographs."""
-        assert self.netE is not None, "this model was built without an encoder"
+        assert isinstance(self.netE, Encoder), "this model was built without an encoder"
         height, width = image.shape[-2:]
         padded = pad_to_stride(image_to_float(image), self.netE.stride)
         return self._network("E")(padded)[..., :height, :width]
@@ -146,8 +154,9 @@ class Pix2PixHDModel(nn.Module):
         self,
         batch: Batch,
         earlier: StepOutputs | None = None,
-        for_generator: bool = True,
+        networks: str = "GD",
         scale: Tensor | None = None,
+        keeps_graph: bool = True,
     ) -> StepOutputs:
         """Synthesise a training batch and show fake and real to the discriminators.
 
@@ -157,37 +166,38 @@ class Pix2PixHDModel(nn.Module):
         Args:
             batch: with `image`.
             earlier: of this batch, whose fake is to be judged again.
-            for_generator: also what its loss alone needs, the perceptual loss.
+            networks: whose losses are asked for, "G", "D" or both; without "G" the perceptual loss
+                is left out.
             scale: will multiply the losses; the perceptual loss needs it for its own gradient.
+            keeps_graph: False where nobody will ask the gradients of the synthesis.
         """
         assert batch.image is not None, "no photograph to learn from"
         has_loss = self.adversary is not None or self.vgg is not None
         assert has_loss or self.loss_weights["G_L1"].minimised, "built for rendering"
         maps, real = self._condition(batch), image_to_float(batch.image)
         if earlier is not None:
-            fakes, encoded = earlier.fake, earlier.encoded
+            fakes, encoded, latent = earlier.fake, earlier.encoded, earlier.latent
         else:
-            features = self.features(batch) if self.use_features else None
-            encoded = features if self.netE is not None else None
-            fakes = self._generate(maps, features)
+            with torch.set_grad_enabled(keeps_graph and torch.is_grad_enabled()):
+                features = self.features(batch) if self.use_features else None
+                encoded = features if self.netE is not None else None
+                latent = self._network("E")(real) if isinstance(self.netE, VAEEncoder) else None
+                fakes = self._generate(maps, features, sampled(*latent) if latent else None)
         fake = self.netG.image(fakes)
         # Before the discriminators look: what this needs is free again by then.
         perceptual = None
-        if self.vgg is not None and for_generator:
+        if self.vgg is not None and "G" in networks:
             has_classes = self.netG.num_images > 1
             classes = one_hot(batch.label, self.label_nc) if has_classes else None
             perceptual = self.vgg(fakes, real, scale, classes)
-        judgement = None if self.adversary is None else self._judge(maps, fake, real, batch)
-        return StepOutputs(fake, real, encoded, perceptual, judgement)
-
-    def _judge(self, maps: Tensor, fake: Tensor, real: Tensor, batch: Batch) -> Judgement:
-        """What the discriminators say of fake and real."""
-        assert self.adversary is not None
-        seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
-        if self.augment is not None:
-            seen = self.augment(seen)
-        judgement: Judgement = self.adversary.judge(self._network("D"), seen)
-        return judgement
+        judgement = None
+        if self.adversary is not None and self.netD is not None:
+            # DDP waits for the gradients of whatever was computed through it.
+            netD = self._network("D") if "D" in networks else self.netD
+            seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
+            seen = self.augment(seen) if self.augment else seen
+            judgement = self.adversary.judge(netD, seen, networks)
+        return StepOutputs(fake, real, encoded, perceptual, judgement, latent)
 
     def generator_terms(self, outputs: StepOutputs) -> Terms:
         """The terms of the loss of generator and encoder."""
@@ -198,6 +208,8 @@ class Pix2PixHDModel(nn.Module):
             terms[self.vgg.term] = outputs.perceptual
         if self.loss_weights["G_L1"].minimised:
             terms["G_L1"] = l1_distance(outputs.fake.float(), outputs.real)
+        if outputs.latent is not None:
+            terms["G_KLD"] = divergence(*outputs.latent)
         return terms
 
     def discriminator_terms(self, outputs: StepOutputs) -> Terms:
@@ -239,10 +251,11 @@ class Pix2PixHDModel(nn.Module):
         return bool(self._wrapped)
 
     def _network(self, name: str) -> nn.Module:
-        """The network as wrapped where gradients are recorded, else what renders in its place."""
+        """The network as wrapped where gradients are recorded; without, the network itself in
+        training, else what renders in its place."""
         if torch.is_grad_enabled():
             return self._wrapped.get(name, self.trained_networks()[name])
-        return self.rendering_network(name)
+        return self.trained_networks()[name] if self.training else self.rendering_network(name)
 
     def _condition(self, batch: Batch) -> Tensor:
         """In the precision that the networks run in, and in their memory format: it is the largest
@@ -251,16 +264,17 @@ class Pix2PixHDModel(nn.Module):
         half = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
         weight = next(weight for weight in self.netG.parameters() if weight.dim() == 4)
         format = memory_format_of(weight)
-        return condition(batch.label, inst, self.label_nc, batch.extra, half, format)
+        return condition(batch.label, inst, self.label_nc, batch.extra, half, format, self.palette)
 
     def _generate(
         self, maps: Tensor, features: Tensor | None, noise: Tensor | None = None
     ) -> Tensor:
-        (height, width), stride = maps.shape[-2:], self.netG.stride
+        height, width = maps.shape[-2:]
+        sides = self.netG.stride, self.netG.least_strides
         if self.netG.noise_dim and noise is None:
             # New in each training step, the same for each rendering, which can be made again then.
             fixed = None if self.training else torch.Generator(maps.device).manual_seed(0)
             size = len(maps), self.netG.noise_dim
             noise = torch.randn(size, generator=fixed, device=maps.device)
-        padded = None if features is None else pad_to_stride(features, stride)
-        return self._network("G")(pad_to_stride(maps, stride), padded, noise)[..., :height, :width]
+        padded = None if features is None else pad_to_stride(features, *sides)
+        return self._network("G")(pad_to_stride(maps, *sides), padded, noise)[..., :height, :width]

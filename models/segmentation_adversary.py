@@ -50,11 +50,11 @@ class SegmentationAdversary(Adversary[SegmentationJudgement]):
         self.loss_weights = {name: LossWeight(1.0) for name in ("G_GAN", "D_real", "D_fake")}
         self.loss_weights["D_mix"] = LossWeight(lambda_mix, logged=lambda_mix)
 
-    def judge(self, netD: nn.Module, seen: Seen) -> SegmentationJudgement:
+    def judge(self, netD: nn.Module, seen: Seen, networks: str = "GD") -> SegmentationJudgement:
         assert seen.label is not None, "an adversary of label maps"
         classes = classes_of(seen.label, self.label_nc)
         pred_fake, mixture = netD(seen.fake), None
-        if self.lambda_mix:
+        if self.lambda_mix and "D" in networks:
             # A coin for each label, and one for all pixels without.
             coins = torch.rand(self.label_nc + 1, device=classes.device) < 0.5
             is_real = coins[classes][:, None]

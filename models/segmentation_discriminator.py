@@ -4,8 +4,10 @@ is synthesised."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from torch.nn import functional as F
 from pix2pixhd.models.blocks import Convolution
 from pix2pixhd.models.conditioning import pad_to_stride
 from pix2pixhd.models.discriminators import Activations
+from pix2pixhd.models.spectral import folded
 
 WIDTHS = (2, 2, 4, 4, 8, 8)  # filters of the blocks that go down, in units of ndf
 
@@ -51,6 +54,15 @@ class SegmentationDiscriminator(nn.Module):
             x = block(torch.cat([downs[-1 - number], x], dim=1) if number else x)
             ups.append(x)
         return [[*downs, *ups, self.logits(x)[..., :height, :width]]]
+
+    def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A state dict of the published layout as one of this network; any other as it is."""
+        named = {}
+        for name, value in weights.items():
+            name = re.sub(r"^body_(up|down)\.(\d+)\.(conv[12])\.\d+\.", r"\1.\2.\3.", name)
+            name = re.sub(r"^body_(up|down)\.(\d+)\.conv_s\.", r"\1.\2.shortcut.", name)
+            named[name.replace("layer_up_last.", "logits.")] = value
+        return folded(named)
 
 
 class ResidualBlock(nn.Module):

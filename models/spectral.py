@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrize
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import _SpectralNorm, spectral_norm
+
+from pix2pixhd.models.blocks import SpectralConvolution
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -35,6 +38,27 @@ class InFloat32(nn.Module):
         return normalised
 
 
+class OfOldOrder(_SpectralNorm):
+    """With the order of the power method's step in `torch.nn.utils.spectral_norm`, which networks
+    of SPADE were trained with: v first, then u. Rendering is the same with either."""
+
+    @torch.no_grad()
+    def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
+        for _ in range(n_power_iterations):  # in place, as in PyTorch's
+            F.normalize(weight_mat.T @ self._u, dim=0, eps=self.eps, out=self._v)
+            F.normalize(weight_mat @ self._v, dim=0, eps=self.eps, out=self._u)
+
+
+def normalise_as_published(network: nn.Module) -> None:
+    """Normalise the convolutions of which it is a part of the architecture, in place."""
+    if next(network.parameters()).is_meta:
+        return
+    for module in network.modules():
+        if isinstance(module, SpectralConvolution):
+            _normalise(module)
+            _parametrisations(module)[0].parametrisation.__class__ = OfOldOrder
+
+
 def normalise_spectrally(network: nn.Module, *, but_output: bool = False) -> None:
     """Normalise all convolutions of a network, whose weights are initialised, in place.
 
@@ -46,9 +70,13 @@ def normalise_spectrally(network: nn.Module, *, but_output: bool = False) -> Non
         return
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     for module in convolutions[: -1 if but_output else None]:
-        spectral_norm(module)
-        parametrisations = _parametrisations(module)
-        parametrisations[0] = InFloat32(parametrisations[0])
+        _normalise(module)
+
+
+def _normalise(module: nn.Module) -> None:
+    spectral_norm(module)
+    parametrisations = _parametrisations(module)
+    parametrisations[0] = InFloat32(parametrisations[0])
 
 
 def is_normalised(network: nn.Module) -> bool:
@@ -77,6 +105,21 @@ def plain_state_dict(network: nn.Module) -> dict[str, Tensor]:
             state[f"{owner}.weight"] = _divided(network.get_submodule(owner))
         elif not part:
             state[name] = value
+    return state
+
+
+def folded(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """A state dict of which the layers with `torch.nn.utils.spectral_norm` have plain weights: what
+    they compute with in evaluation, W / (u W v)."""
+    state = {}
+    for name, value in weights.items():
+        owner, _, part = name.rpartition(".weight_")
+        vectors = [weights.get(f"{owner}.weight_{one}") for one in "uv"]
+        if not (owner and all(isinstance(one, Tensor) for one in [value, *vectors])):
+            state[name] = value
+        elif part == "orig":
+            u, v = vectors
+            state[f"{owner}.weight"] = value / (u @ (value.flatten(1) @ v))
     return state
 
 

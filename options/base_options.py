@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from pix2pixhd.options.generator_options import (
     Natural,
     Pixels,
 )
+from pix2pixhd.options.spade_options import default_noise, spade_problems
 
 ValueRange = tuple[float, float]
 
@@ -191,13 +193,15 @@ class ProgramOptions:
 
     def resolved(self) -> Self:
         """The same, but where several flags say one thing, one field has the answer: that is
-        `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`."""
-        run = self.run
+        `run.precision` for --fp16 and --data_type 16. Contradictions stay, for `problems`. And
+        `model.z_dim` is that of the generator where nothing else was said."""
+        run, model = self.run, self.model
         asks_fp16 = run.precision == "auto" and (run.fp16 or run.data_type == 16)
         if asks_fp16 or run.precision == "fp16":
             # Later nobody asks --fp16, but tools that read the reference's opt.txt do.
-            return replace(self, run=replace(run, precision="fp16", fp16=True))
-        return self
+            run = replace(run, precision="fp16", fp16=True)
+        model = replace(model, z_dim=model.z_dim or default_noise(model))
+        return replace(self, run=run, model=model)
 
     def problems(self) -> Iterator[str]:
         """Values out of range and contradictions between flags, one line each; none if sound."""
@@ -251,7 +255,14 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
         yield f"--instance_feat with --no_instance: instances need their maps; {remedy}"
     if per_label and model.label_nc == 0:
         yield "--label_feat with --label_nc 0: there are no labels; take --instance_feat"
-    if model.z_dim and (per_instance or per_label):
+    if model.label_color and model.label_nc == 0:
+        yield "--label_color with --label_nc 0: the input is an image already; drop --label_color"
+    colours, digits = model.label_colors, 6 * model.label_nc
+    if colours and (len(colours) != digits or set(colours) - set(string.hexdigits)):
+        shown = colours if len(colours) <= 12 else f"{colours[:12]}..."
+        yield f"--label_colors {shown}: must be {digits} hexadecimal digits, 6 for each label"
+    yield from spade_problems(model)
+    if model.z_dim and not model.use_vae and (per_instance or per_label):
         kind = "instance_feat" if per_instance else "label_feat"
         yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"
     yield from crn_problems(model)

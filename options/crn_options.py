@@ -60,8 +60,7 @@ def crn_training_problems(options: TrainOptions) -> Iterator[str]:
 
 
 def _without_gan(options: TrainOptions) -> Iterator[str]:
-    names = {"gan_loss", "scale_reduction", "diffaug", "pool_size", "lr_D", "update_order"}
-    names |= flat(options.discriminator).keys()
+    names = {"netD", "spectral_norm", "gan_loss", "diffaug", "pool_size", "update_order"}
     defaults = flat(type(options)())
     for name, value in flat(options).items():
         if name in names and value != defaults[name]:

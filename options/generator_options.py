@@ -15,6 +15,8 @@ Blocks = Annotated[int, Range(0, 1000)]
 Channels = Annotated[int, Range(1, 512)]
 Halvings = Annotated[int, Range(1, 12)]  # the last one leaves a pixel of 4096
 
+PIX2PIX = ("unet_256", "unet_128")  # generators that render as they train
+
 
 @dataclass(frozen=True)
 class GeneratorOptions:
@@ -39,7 +41,8 @@ class GeneratorOptions:
     norm: Literal["instance", "batch"] = "instance"
     """Normalisation after the convolutions."""
     use_dropout: bool = False
-    """Dropout of 0.5 in the residual blocks."""
+    """Dropout of 0.5 in the residual blocks; in three blocks of --netG unet_256 (two of unet_128),
+    whose only noise it is."""
     upsample: Literal["deconv", "resize"] = "deconv"
     """How generator and encoder double the resolution. deconv: a transposed convolution, as
     published; resize: the nearest pixel repeated, then a convolution, which leaves no grid."""
@@ -48,16 +51,18 @@ class GeneratorOptions:
     published, or reflection, which some bright blobs do not survive. Weights do not tell: say it
     where they come without the run's options.json."""
     label_color: bool = False
-    """Labels enter the networks as the colours of --label_names, in three channels, in place of a
-    channel for each."""
+    """Labels enter the networks as colours, in three channels, in place of a channel for each."""
+    label_colors: str = ""
+    """Those colours, RRGGBB of one label after the other; by default those of --label_names, or of
+    the pictures of label maps. A run keeps the ones that it was trained with."""
     z_dim: Annotated[int, Range(0, 4096)] = 0
     """Numbers of noise for each image as further input, for runs without features: test.py --styles
-    draws several; 0: none."""
+    draws several; 0: none, but 64 of --netG oasis."""
     num_upsampling_layers: Literal["normal", "more", "most"] = "normal"
     """Times --netG spade doubles the resolution: 5, 6 or 7."""
     norm_G: str = "spectralspadesyncbatch3x3"
-    """Of --netG spade: `spectral` or nothing, `spade`, how it normalises (`syncbatch`, `batch` or
-    `instance`), and the size of the kernels that see the labels, such as `3x3`."""
+    """Of --netG spade and oasis: `spectral` or nothing, `spade`, how it normalises (`syncbatch`,
+    `batch` or `instance`), and the size of the kernels that see the labels, such as `3x3`."""
     use_vae: bool = False
     """An encoder of --netG spade draws --z_dim numbers (by default 256) from the real image;
     test.py draws them from N(0, 1)."""

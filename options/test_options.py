@@ -23,6 +23,9 @@ class ResultOptions:
     results_dir: str = "./results/"
     """The gallery is written to <results_dir>/<name>/<phase>_<which_epoch>/index.html; where flags
     change how images are rendered, the folder's name says so, as in test_latest_3styles."""
+    eval: bool = False
+    """--netG unet_256 and unet_128 without dropout, and with the batch statistics of training: else
+    they render as they train, with units dropped by a fixed seed."""
     image_format: Literal["png", "jpg"] = "png"
     """Format of the images: png keeps every value, jpg is about a tenth of the size."""
     plain_folders: bool = False

@@ -11,6 +11,7 @@ from pix2pixhd.options.crn_options import crn_training_problems
 from pix2pixhd.options.fields import Range, replaced
 from pix2pixhd.options.generator_options import Count, Filters, Natural
 from pix2pixhd.options.metric_options import MetricOptions
+from pix2pixhd.options.spade_options import spade_training_problems
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class DiscriminatorOptions:
     segmentation: one U-Net that tells the label of each pixel of an image, or that it is fake.
     By default it goes with --spectral_norm D, --init xavier, --no_ganFeat_loss, --no_vgg_loss."""
     num_D: Annotated[int, Range(1, 10)] = 2
-    """Discriminators, each at half the resolution of the one before."""
+    """Discriminators of --netD multiscale, each at half the resolution of the one before."""
     n_layers_D: Annotated[int, Range(1, 12)] = 3
-    """Convolutions in a discriminator before its last two."""
+    """Convolutions in a discriminator before its last two; 3 in --netD basic."""
     ndf: Filters = 64
     """Filters in a discriminator's first layer; --netD segmentation has twice as many there."""
     norm_D: Literal["same", "instance", "batch", "none", "spectralinstance"] = "same"
@@ -193,6 +194,7 @@ class TrainOptions(ProgramOptions):
             yield f"{both}: blocks that are computed twice would be normalised twice; drop one"
         if loss.vgg_weights and not loss.vgg_loss:
             yield "--vgg_weights with --no_vgg_loss: the weights would not be used; drop one"
+        yield from spade_training_problems(self)
         yield from self._discriminator_problems()
         yield from crn_training_problems(self)
         yield from self._log_problems()
@@ -207,7 +209,13 @@ class TrainOptions(ProgramOptions):
         for name in self.loss.augmentations:
             if name not in known:
                 yield f"--diffaug {name}: must be a comma list of {', '.join(known)}"
-        if self.discriminator.netD != "segmentation":
+        netD = self.discriminator.netD
+        if netD in ("basic", "n_layers", "pixel") and (
+            self.discriminator.norm_D == "spectralinstance"
+        ):
+            both = f"--norm_D spectralinstance with --netD {netD}"
+            yield f"{both}: it is of --netD multiscale; take --norm_D instance --spectral_norm D"
+        if netD != "segmentation":
             return
         told = "--netD segmentation with"
         if self.model.label_nc == 0:
@@ -233,7 +241,7 @@ def defaults_beside(options: TrainOptions) -> TrainOptions:
 
     The segmentation discriminator has no normalisation: from N(0, 0.02) it would hardly learn.
     """
-    if options.discriminator.netD == "multiscale":
+    if options.discriminator.netD != "segmentation":
         return TrainOptions()
     has_vgg = options.loss.vgg_weights is not None or options.loss.crn_loss
     off = {"ganFeat_loss": False, "vgg_loss": has_vgg}

@@ -56,7 +56,7 @@ def test_the_ablations_end_with_a_page(tmp_path: Path) -> None:
     assert [options[v]["num_D"] for v in VARIANTS] == [2, 2, 1, 2]
     assert [options[v]["instance"] for v in VARIANTS] == [True, True, True, False]
     table = done.stdout.splitlines()[-6:]
-    assert table[0] == "| run | l1 | mean_iou | ms an image |"
+    assert table[0] == "| run | l1 | mean_iou | ms a step | parameters | ms an image |"
     assert [line.split("_0 |")[0] for line in table[2:]] == [f"| ablate_{v}" for v in VARIANTS]
-    page = (copy / "results/ablation_0/index.html").read_text()
+    page = (copy / "results/ablate_0/index.html").read_text()
     assert all(f"ablate_{variant}_0" in page for variant in VARIANTS)

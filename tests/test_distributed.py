@@ -32,6 +32,21 @@ CASES: dict[str, tuple[str, ...]] = {
         *(*LOCAL, *FEATURES, "--niter", "2", "--niter_decay", "0", "--norm", "batch"),
         *("--spectral_norm", "GD"),
     ),
+    "pix2pix": (
+        *(
+            "--netG",
+            "unet_128",
+            "--ngf",
+            "1",
+            "--norm",
+            "batch",
+            "--netD",
+            "basic",
+            "--label_color",
+        ),
+        *("--update_order", "D_first", "--no_ganFeat_loss", "--lambda_L1", "10"),
+        *("--niter", "1", "--niter_decay", "0"),
+    ),
 }
 
 
@@ -69,13 +84,15 @@ def expect_equal_runs(one: Path, other: Path, rel: float) -> None:
                 torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", ["global", "local", pytest.param("pix2pix", marks=pytest.mark.slow)]
+)
 def test_two_processes_of_one_image_are_one_of_two(case: str, tmp_path: Path) -> None:
-    write_tiny_data(tmp_path, count=8 if case == "global" else 4)
+    write_tiny_data(tmp_path, count={"global": 8, "local": 4, "pix2pix": 6}[case])
     flags = (*BATCHES_OF_TWO, *CASES[case])
     assert run_train(*tiny_run(tmp_path, "one"), *flags).code == 0
     out = finish(python("train.py", *tiny_run(tmp_path, "two"), *flags, *TWO))
-    assert len(metrics(tmp_path / "ck/two")) == (3 if case == "global" else 4)
+    assert len(metrics(tmp_path / "ck/two")) == (4 if case == "local" else 3)
     expect_equal_runs(tmp_path / "ck/two", tmp_path / "ck/one", rel=1e-5)
     assert out.count("(epoch: 1, iters: 2,") == 1  # one of them prints
 

@@ -130,7 +130,8 @@ def _check_records(path: Path) -> None:
 
 
 def load_network(network: nn.Module, path: Path) -> None:
-    """Load weights of exactly this architecture, or none.
+    """Load weights of exactly this architecture, or none; of the published layout, too, if the
+    network knows it.
 
     Raises UserError where the file cannot be read, or tensors differ: it lists the first few.
     """
@@ -139,7 +140,7 @@ def load_network(network: nn.Module, path: Path) -> None:
 
 def fill_network(network: nn.Module, state: Mapping[str, Any], source: str) -> None:
     """As `load_network`, from a state dict; `source` names where it is from."""
-    state = without_legacy_statistics(network, state)
+    state = without_legacy_statistics(network, renamed(network, state))
     differing = differing_tensors(network.state_dict(), state)
     if differing and not network.state_dict().keys() & state.keys():
         raise UserError(
@@ -164,7 +165,8 @@ def load_matching(network: nn.Module, path: Path) -> tuple[list[str], list[str]]
     Raises:
         UserError: the file cannot be read.
     """
-    state = without_legacy_statistics(network, load_tensors(path, "--load_pretrain"))
+    found_there = renamed(network, load_tensors(path, "--load_pretrain"))
+    state = without_legacy_statistics(network, found_there)
     own, found = _shapes(network.state_dict()), _shapes(state)
     taken = [name for name in own if own[name] == found.get(name)]
     network.load_state_dict({name: state[name] for name in taken}, strict=False)
@@ -188,6 +190,13 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, str]:
         name: str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
         for name, value in state.items()
     }
+
+
+def renamed(network: nn.Module, state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The state as the network names it, which may know the layout of published files."""
+    rename = getattr(network, "renamed", None)
+    found: Mapping[str, Any] = rename(state) if rename else state
+    return found
 
 
 def without_legacy_statistics(network: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:

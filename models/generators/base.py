@@ -24,17 +24,22 @@ class Generator(nn.Module):
     - features: [N, feat_num, H, W] in [-1, 1], or None in a run without features;
     - noise: [N, noise_dim] from N(0, 1), or None where `noise_dim` is 0.
 
-    H and W must be multiples of `stride`, and at least twice as large. All buffers must be
+    H and W must be multiples of `stride`, and `least_strides` of them at least. All buffers must be
     persistent: a trained generator is built without values, which its file then gives.
     """
 
     stride: int
+    least_strides: int = 2  # reflection padding at the lowest resolution needs two pixels
+    # Rows and columns of the only images that it makes, if there are such.
+    fixed_size: tuple[int, int] | None = None
     # Numbers of noise for each image; the model draws them.
     noise_dim: int = 0
     # Of each input; they come in one tensor, see `image`.
     num_images: int = 1
     # Names begin so of the parameters that train alone during --niter_fix_global, if any do.
     outermost_prefixes: tuple[str, ...] = ()
+    # Whether rendering is evaluation as usual in a generator that would render as it trains.
+    evaluates: bool = False
 
     def renamed(self, weights: Mapping[str, Any]) -> Mapping[str, Any]:
         """A state dict of the published layout as one of this network; any other as it is."""

@@ -31,6 +31,11 @@ def options_of(*flags: str) -> tuple[TestOptions, TestOptions]:
     return parse_test(["--name", "street", *flags]), parse_test(["--name", "street"])
 
 
+def test_a_rendering_without_pix2pix_s_dropout_has_a_folder_of_its_own() -> None:
+    save_run("--netG", "unet_256")
+    assert list(ways_apart(*options_of("--eval", "--seed", "3"))) == ["eval"]
+
+
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from shared_data import shared
-from tiny_models import CPU, TINY, model_of, tiny_batch
+from tiny_models import CPU, TINY, model_of, tiny_batch, tiny_model
 from torch import Tensor
 
 from pix2pixhd.engine.distributed import wrap_ddp
@@ -300,3 +300,29 @@ def test_a_term_on_features_is_there_in_any_order(order: UpdateOrder) -> None:
     assert terms["E_norm"] > 0
     moved = {name[0] for name, weight in weights(model).items() if (weight - before[name]).any()}
     assert moved == {"G", "E", "D"}
+
+
+@pytest.mark.parametrize("order", ["D_first", "G_first"])
+def test_scaled_losses_make_the_same_updates_in_any_order(order: UpdateOrder) -> None:
+    """And the scale changes once a step, though there are two updates."""
+    model, batch = model_of(options_of({}), seed=3), tiny_batch(size=(32, 48), count=1)
+    scaled = deepcopy(model)
+    for one, is_scaled in ((model, False), (scaled, True)):
+        optimizers = Optimizers(one, LR, beta1=0.5, scale_gradients=is_scaled)
+        if is_scaled:
+            optimizers.scale()  # there is none before it is asked for
+            optimizers.scaler.update(2.0**7)
+            optimizers.scaler.set_growth_interval(2)
+        for _ in range(2):
+            train_step(one, optimizers, CPU, batch, Recipe(order))
+    assert optimizers.scaler.get_scale() == 2.0**8
+    for name, weight in weights(model).items():
+        assert torch.allclose(weights(scaled)[name], weight, rtol=0, atol=1e-2 * LR), name
+
+
+@pytest.mark.parametrize("order", ["together", "D_first", "G_first"])
+def test_a_step_asks_the_pool_once(order: UpdateOrder) -> None:
+    model = tiny_model(pool_size=5)
+    recipe = Recipe(order, generator_forwards=2 if order == "G_first" else 1)
+    train_step(model, Optimizers(model, LR, 0.5), CPU, tiny_batch(count=1), recipe)
+    assert len(model.adversary.pool.images) == 1

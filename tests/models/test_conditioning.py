@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from pix2pixhd.models import map_channels, palette_of
 from pix2pixhd.models.conditioning import (
     condition,
     condition_channels,
@@ -17,6 +18,10 @@ from pix2pixhd.models.conditioning import (
     one_hot,
     pad_to_stride,
 )
+from pix2pixhd.options.base_options import ModelOptions
+from pix2pixhd.options.fields import replaced
+from pix2pixhd.util.image import label_to_image
+from pix2pixhd.util.labels import label_palette
 
 formats = pytest.mark.parametrize(
     "memory_format", [torch.contiguous_format, torch.channels_last], ids=["first", "last"]
@@ -126,3 +131,23 @@ def test_pad_to_stride(size: tuple[int, int], stride: int, padded: tuple[int, in
     rows = torch.arange(padded[0]).clamp(max=size[0] - 1)
     columns = torch.arange(padded[1]).clamp(max=size[1] - 1)
     assert torch.equal(y, x[:, :, rows][..., columns])  # the last row and column repeated
+
+
+def test_labels_as_colours_are_the_picture_of_the_label_map() -> None:
+    label = torch.tensor([[[[0, 2, 255], [3, 4, 1]]]], dtype=torch.uint8)
+    options = replaced(ModelOptions(), {"label_nc": 4, "label_color": True})
+    palette = palette_of(options)
+    drawn = label_to_image(label[0], label_palette(4))  # uint8 [H, W, 3]
+    expected = image_to_float(torch.from_numpy(drawn).permute(2, 0, 1)[None])
+    inst = torch.tensor([[[[0, 0, 1], [0, 0, 1]]]])
+    for dtype in (torch.float32, torch.bfloat16):
+        maps = condition(label, inst, 4, None, dtype, torch.channels_last, palette)
+        assert maps.shape[1] == map_channels(options)
+        assert torch.equal(maps[:, :3], expected.to(dtype))
+        assert torch.equal(maps[:, 3:], instance_boundaries(inst).to(dtype))
+    given = replaced(options, {"label_colors": "ff0000" * 3 + "0000ff"})
+    assert palette_of(given).tolist() == [
+        *[[1, -1, -1]] * 3,
+        [-1, -1, 1],
+        pytest.approx([0.00392] * 3, abs=1e-4),
+    ]

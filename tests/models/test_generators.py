@@ -41,9 +41,10 @@ def build(name: str, changes: dict[str, Any]) -> Generator:
     return generator
 
 
-def inputs_for(generator: Generator, rows: int = 2, columns: int = 3) -> tuple[torch.Tensor, ...]:
-    """Maps, features and noise, of so many strides."""
-    height, width = rows * generator.stride, columns * generator.stride
+def inputs_for(generator: Generator) -> tuple[torch.Tensor, ...]:
+    """Maps, features and noise, as small as they may be, and a little wider."""
+    rows = generator.least_strides
+    height, width = rows * generator.stride, (rows + 1) * generator.stride
     maps, features = torch.rand(2, MAPS, height, width), torch.rand(2, FEATURES, height, width)
     return maps, features, torch.randn(2, generator.noise_dim)
 
@@ -117,7 +118,7 @@ def test_dropout_keeps_the_keys(name: str, changes: dict[str, Any]) -> None:
     assert list(plain.state_dict()) == list(dropping.state_dict())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", (*NAMES, "unet_128"))
 def test_noise_is_the_same_for_all_pixels_and_joined_to_the_maps(name: str) -> None:
     generator = build(name, {"z_dim": 3})
     maps, features, noise = inputs_for(generator)

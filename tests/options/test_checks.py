@@ -76,6 +76,9 @@ def test_what_cannot_be_parsed_is_one_line(
         ("--ignore_label -1", "--ignore_label -1"),
         ("--ignore_label 255 --label_nc 0", "--ignore_label with --label_nc 0"),
         ("--label_nc -1", "--label_nc -1"),
+        ("--label_nc 0 --label_color", "--label_color with --label_nc 0"),
+        ("--label_nc 2 --label_colors 00ff00", "--label_colors 00ff00: must be 12 hexadecimal"),
+        ("--label_nc 1 --label_colors 00fg00", "--label_colors 00fg00: must be 6 hexadecimal"),
         ("--n_blocks_global -1", "--n_blocks_global -1"),
         ("--n_blocks_local -1", "--n_blocks_local -1"),
         ("--ngf 0", "--ngf 0"),
@@ -144,6 +147,10 @@ def test_shared_ranges_and_contradictions(line: str, start: str, program: str, e
         ("--max_dataset_size 3 --batchSize 4", "--max_dataset_size 3 with --batchSize 4"),
         ("--netD segmentation --label_nc 0", "--netD segmentation with --label_nc 0"),
         ("--netD segmentation --pool_size 50", "--netD segmentation with --pool_size 50"),
+        (
+            "--netD basic --norm_D spectralinstance",
+            "--norm_D spectralinstance with --netD basic",
+        ),
         (
             "--diffaug color,cut",
             "--diffaug cut: must be a comma list of color, translation, cutout",

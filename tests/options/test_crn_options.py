@@ -17,8 +17,8 @@ from pix2pixhd.util.errors import UserError
 
 WITHOUT = {"no_gan_loss": True, "lambda_L1": 1.0}
 CRN = {"netG": "crn", "no_gan_loss": True, "crn_loss": True}
-NO_GAN = {"pool_size": 3, "gan_loss": "hinge", "diffaug": "color", "lr_D": 0.1, "ndf": 8}
-NO_GAN |= {"update_order": "G_first", "scale_reduction": "mean", "spectral_norm": "GD"}
+NO_GAN = {"pool_size": 3, "gan_loss": "hinge", "diffaug": "color"}
+NO_GAN |= {"update_order": "G_first", "spectral_norm": "GD"}
 
 
 def problems(values: dict[str, Any]) -> list[str]:

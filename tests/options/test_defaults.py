@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from shared_data import shared
 
-from pix2pixhd.engine.runtime import ineffective_flags
 from pix2pixhd.options.fields import flat
+from pix2pixhd.options.ineffective import ineffective_flags
 from pix2pixhd.options.parsing import parse_test, parse_train
 
 EVERYWHERE: dict[str, Any] = {
@@ -191,9 +191,21 @@ def test_flags_without_effect_say_so() -> None:
         "--netD segmentation --lambda_feat 5 --netG unet --n_local_enhancers 2 --n_blocks_local 1"
     )
     lines = ineffective_flags(parse_train(line.split()))
-    assert [line.split(":")[0] for line in lines] == [
-        *("--lambda_feat 5.0", "--n_local_enhancers 2", "--n_blocks_local 1")
+    assert sorted(line.split(":")[0] for line in lines) == [
+        *("--lambda_feat 5.0", "--n_blocks_local 1", "--n_local_enhancers 2")
     ]
+    line = "--netG unet_256 --netD basic --upsample resize --n_layers_D 5 --label_nc 1"
+    line += " --label_colors 00ff00"
+    lines = ineffective_flags(parse_train(line.split()))
+    assert sorted(line.split(":")[0] for line in lines) == [
+        *("--label_colors 00ff00", "--n_layers_D 5", "--upsample resize")
+    ]
+    assert ineffective_flags(parse_test(["--netG", "unet_128", "--eval"])) == []
+    [line] = ineffective_flags(parse_test(["--eval"]))
+    assert line == "--eval True: it has no effect; it is of --netG unet_256, unet_128"
+    line = "--no_gan_loss --lambda_L1 1 --ndf 8 --lr_D 1"
+    lines = ineffective_flags(parse_train(line.split()))
+    assert [line.split(":")[0] for line in lines] == ["--ndf 8", "--lr_D 1.0"]
     line = "--lambda_feat 5 --no_vgg_loss --netG local --n_local_enhancers 2"
     assert ineffective_flags(parse_train(line.split())) == []
 
