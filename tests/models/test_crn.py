@@ -15,7 +15,7 @@ from pix2pixhd.models.generators.crn import CRN, build_crn
 from pix2pixhd.models.initialisation import Init, initialise
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import replaced
-from pix2pixhd.util.checkpoint import load_matching, save_tensors
+from pix2pixhd.util.checkpoint import load_matching, load_network, save_tensors
 
 FLAGS: dict[str, Any] = {"netG": "crn", "crn_height": 16, "ngf": 1}
 
@@ -120,7 +120,7 @@ def test_it_grows_by_modules(tmp_path: Path) -> None:
     assert trained == {"module8", "module16", "output16"}
 
 
-def test_published_names_are_known_and_kernels_turned() -> None:
+def test_published_names_are_known_and_kernels_turned(tmp_path: Path) -> None:
     generator = network()
     own = generator.state_dict()
     theirs = {}
@@ -140,6 +140,12 @@ def test_published_names_are_known_and_kernels_turned() -> None:
     assert found.keys() == own.keys()
     assert all(torch.equal(found[name], value) for name, value in own.items())
     assert generator.renamed(own) is own
+    save_tensors(theirs, tmp_path / "G.pth")
+    again = CRN(3, (6, 5, 4))
+    load_network(again, tmp_path / "G.pth")
+    assert all(torch.equal(value, own[name]) for name, value in again.state_dict().items())
+    larger = CRN(3, (6, 5, 4, 3))
+    assert len(load_matching(larger, tmp_path / "G.pth")[0]) == 3 * 6
 
 
 def test_it_begins_as_published() -> None:
