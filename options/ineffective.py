@@ -68,6 +68,10 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
         advice["num_D"] = f"; --netD {netD} is one PatchGAN"
     if netD in ("basic", "pixel"):
         advice["n_layers_D"] = f"; --netD {netD} has a depth of its own, n_layers takes the flag"
+    if loss.no_gan_loss:
+        of_discriminators = ("num_D", "n_layers_D", "ndf", "norm_D", "lr_D", "scale_reduction")
+        why = "; --no_gan_loss trains without discriminators"
+        advice |= dict.fromkeys(of_discriminators, why)
     matches_features = loss.ganFeat_loss and not loss.no_gan_loss
     if not (matches_features or (loss.vgg_loss and not loss.crn_loss)):
         advice["lambda_feat"] = "; feature matching and the VGG loss are off"

@@ -203,9 +203,9 @@ def test_flags_without_effect_say_so() -> None:
     assert ineffective_flags(parse_test(["--netG", "unet_128", "--eval"])) == []
     [line] = ineffective_flags(parse_test(["--eval"]))
     assert line == "--eval True: it has no effect; it is of --netG unet_256, unet_128"
-    line = "--no_gan_loss --lambda_L1 1 --ndf 8 --lr_D 1"
+    line = "--no_gan_loss --crn_loss --ndf 8 --lr_D 1 --lambda_feat 5"
     lines = ineffective_flags(parse_train(line.split()))
-    assert [line.split(":")[0] for line in lines] == ["--ndf 8", "--lr_D 1.0"]
+    assert [line.split(":")[0] for line in lines] == ["--ndf 8", "--lr_D 1.0", "--lambda_feat 5.0"]
     line = "--lambda_feat 5 --no_vgg_loss --netG local --n_local_enhancers 2"
     assert ineffective_flags(parse_train(line.split())) == []
 
