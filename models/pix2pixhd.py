@@ -133,7 +133,7 @@ class Pix2PixHDModel(nn.Module):
 
     def encode_pixels(self, image: Tensor) -> Tensor:
         """Features of each pixel, not pooled yet: [N, feat_num, H, W], of a batch's photographs."""
-        assert isinstance(self.netE, Encoder), "this model was built without an encoder"
+        assert self.netE is not None, "this model was built without an encoder"
         height, width = image.shape[-2:]
         padded = pad_to_stride(image_to_float(image), self.netE.stride)
         return self._network("E")(padded)[..., :height, :width]
