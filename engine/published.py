@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from pix2pixhd.engine.published_spade import read_spade
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.models import uses_features
 from pix2pixhd.models.conditioning import condition_channels
@@ -128,6 +129,8 @@ def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any
     Convolutions of 7x7 are the first and the last, those of 3x3 outside of residual blocks halve
     the resolution or double it.
     """
+    if of_spade := read_spade(weights):
+        return of_spade
     if "first.0" in shapes and "last.1" in shapes:
         return _read_unet(shapes, weights)
     enhancers = max((int(n) for n in _numbers(shapes, r"model(\d+)_1\.1")), default=0)
@@ -204,7 +207,8 @@ def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptio
 def _channels(model: ModelOptions) -> int:
     """Of the generator's input."""
     maps = condition_channels(model.label_nc, model.input_nc, model.instance, model.extra_nc)
-    return maps + model.z_dim + (model.feat_num if uses_features(model) else 0)
+    noise = 0 if model.use_vae else model.z_dim
+    return maps + noise + (model.feat_num if uses_features(model) else 0)
 
 
 def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOptions:
@@ -237,7 +241,7 @@ def _inputs(model: ModelOptions, channels: int, kinds: Changes) -> Iterator[dict
         for changes in _as_labels_or_image(one, rest):
             if rest > 0 and not (is_guess and changes):
                 yield {"instance": instance, **kind, **changes}
-        if more > 0 and model.z_dim == 0 and not uses_features(one):
+        if more > 0 and model.z_dim == 0 and not (uses_features(one) or model.use_vae):
             yield {"instance": instance, "z_dim": more}
 
 
