@@ -125,7 +125,7 @@ def forward(
         keeps_graph: False where nobody will ask the gradients of the synthesis.
     """
     with runtime.autocast():
-        outputs: StepOutputs = model(batch, earlier, networks, scale, keeps_graph)
+        outputs: StepOutputs = model(batch, earlier, "G" in networks, scale, keeps_graph)
     return outputs
 
 

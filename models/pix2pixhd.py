@@ -148,7 +148,7 @@ class Pix2PixHDModel(nn.Module):
         self,
         batch: Batch,
         earlier: StepOutputs | None = None,
-        networks: str = "GD",
+        for_generator: bool = True,
         scale: Tensor | None = None,
         keeps_graph: bool = True,
     ) -> StepOutputs:
@@ -160,8 +160,7 @@ class Pix2PixHDModel(nn.Module):
         Args:
             batch: with `image`.
             earlier: of this batch, whose fake is to be judged again.
-            networks: whose losses are asked for, "G", "D" or both; without "G" the perceptual loss
-                is left out.
+            for_generator: also what its loss alone needs, the perceptual loss.
             scale: will multiply the losses; the perceptual loss needs it for its own gradient.
             keeps_graph: False where nobody will ask the gradients of the synthesis.
         """
@@ -178,14 +177,12 @@ class Pix2PixHDModel(nn.Module):
                 fake = self._generate(maps, features, sampled(*latent) if latent else None)
         # Before the discriminators look: what this needs is free again by then.
         perceptual = None
-        if self.vgg is not None and "G" in networks:
+        if self.vgg is not None and for_generator:
             perceptual = self.vgg(fake, real, scale)
         seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
         if self.augment is not None:
             seen = self.augment(seen)
-        # DDP waits for the gradients of whatever was computed through it.
-        netD = self._network("D") if "D" in networks else self.netD
-        judgement = self.adversary.judge(netD, seen)
+        judgement = self.adversary.judge(self._network("D"), seen)
         return StepOutputs(fake, real, encoded, perceptual, judgement, latent)
 
     def generator_terms(self, outputs: StepOutputs) -> Terms:

@@ -32,7 +32,12 @@ CASES: dict[str, tuple[str, ...]] = {
         *(*LOCAL, *FEATURES, "--niter", "2", "--niter_decay", "0", "--norm", "batch"),
         *("--spectral_norm", "GD"),
     ),
+    "spade": (
+        *("--netG", "spade", "--norm_D", "spectralinstance", "--update_order", "G_first"),
+        *("--niter", "2", "--niter_decay", "0", "--lr", "5e-5", "--beta1", "0"),
+    ),
 }
+SLOW = {"spade"}  # orders of updates and shared statistics have tests of their own
 
 
 def python(*words: str | Path) -> subprocess.Popen[str]:
@@ -69,7 +74,9 @@ def expect_equal_runs(one: Path, other: Path, rel: float) -> None:
                 torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW)) for case in CASES]
+)
 def test_two_processes_of_one_image_are_one_of_two(case: str, tmp_path: Path) -> None:
     write_tiny_data(tmp_path, count=8 if case == "global" else 4)
     flags = (*BATCHES_OF_TWO, *CASES[case])

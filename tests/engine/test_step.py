@@ -285,7 +285,6 @@ def test_orders_of_updates(order: UpdateOrder, forwards: Literal[1, 2]) -> None:
 
 @pytest.mark.parametrize("recipe", [Recipe("D_first"), Recipe("G_first", 2)])
 def test_orders_of_updates_through_ddp(recipe: Recipe, process_group: None) -> None:
-    """It waits for the gradients of every network that was computed through it."""
     model, batch = model_of(options_of({}), seed=3), tiny_batch(size=(32, 48), count=1)
     wrapped = deepcopy(model)
     wrapped.wrap_networks(lambda network: wrap_ddp(network, CPU.device))
