@@ -33,7 +33,7 @@ def test_names_of_norms() -> None:
         ("--netG oasis --checkpoint_activations", "--checkpoint_activations with --netG oasis"),
         ("--norm_D spectralinstance --spectral_norm D", "--spectral_norm D with --norm_D"),
         (
-            "--norm_D spectralinstance --netD basic --spectral_norm none",
+            "--norm_D spectralinstance --netD basic",
             "--norm_D spectralinstance with --netD basic",
         ),
     ],
