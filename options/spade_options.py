@@ -106,10 +106,7 @@ def spade_training_problems(options: TrainOptions) -> Iterator[str]:
         if options.schedule.checkpoint_activations:
             remedy = "drop --checkpoint_activations"
             yield f"--checkpoint_activations with {named}: it has no such blocks; {remedy}"
-    if options.discriminator.norm_D != "spectralinstance":
-        return
-    if (netD := options.discriminator.netD) != "multiscale":
-        yield f"--norm_D spectralinstance with --netD {netD}: it is for multiscale; drop one"
-    elif spectral != "none":
+    kind = options.discriminator.netD, options.discriminator.norm_D
+    if kind == ("multiscale", "spectralinstance") and spectral != "none":
         both = f"--spectral_norm {spectral} with --norm_D spectralinstance"
         yield f"{both}: weights would be divided twice; drop --spectral_norm"
