@@ -44,7 +44,7 @@ _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
 
 # How weights begin would change nothing in a run that goes on.
 _FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED | {"netD"}
-_FIXED |= {"init", "init_gain"}
+_FIXED |= {"init", "init_gain", "norm_D"}
 
 # What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
 # folder are where it was found, even if it was moved since.
