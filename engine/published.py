@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from pix2pixhd.engine.label_colours import with_label_colours
+from pix2pixhd.engine.published_spade import read_spade
 from pix2pixhd.engine.world import read_world
 from pix2pixhd.models import map_channels, uses_features
 from pix2pixhd.models.generators.crn import COARSEST, NGF, published_width, under_own_names
@@ -131,6 +132,8 @@ def _read_generator(shapes: Shapes, weights: Mapping[str, Any]) -> dict[str, Any
     Convolutions of 7x7 are the first and the last, those of 3x3 outside of residual blocks halve
     the resolution or double it.
     """
+    if of_spade := read_spade(weights):
+        return of_spade
     if "first.0" in shapes and "last.1" in shapes:
         return _read_unet(shapes, weights)
     if "module4.conv1" in shapes:
@@ -231,7 +234,8 @@ def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptio
 
 def _channels(model: ModelOptions) -> int:
     """Of the generator's input."""
-    return map_channels(model) + model.z_dim + (model.feat_num if uses_features(model) else 0)
+    noise = 0 if model.use_vae else model.z_dim
+    return map_channels(model) + noise + (model.feat_num if uses_features(model) else 0)
 
 
 def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOptions:
@@ -264,7 +268,7 @@ def _inputs(model: ModelOptions, channels: int, kinds: Changes) -> Iterator[dict
         for changes in _as_labels_or_image(one, rest):
             if rest > 0 and not (is_guess and changes):
                 yield {"instance": instance, **kind, **changes}
-        if more > 0 and model.z_dim == 0 and not uses_features(one):
+        if more > 0 and model.z_dim == 0 and not (uses_features(one) or model.use_vae):
             yield {"instance": instance, "z_dim": more}
 
 

@@ -139,7 +139,7 @@ class Pix2PixHDModel(nn.Module):
 
     def encode_pixels(self, image: Tensor) -> Tensor:
         """Features of each pixel, not pooled yet: [N, feat_num, H, W], of a batch's photographs."""
-        assert isinstance(self.netE, Encoder), "this model was built without an encoder"
+        assert self.netE is not None, "this model was built without an encoder"
         height, width = image.shape[-2:]
         padded = pad_to_stride(image_to_float(image), self.netE.stride)
         return self._network("E")(padded)[..., :height, :width]
@@ -166,8 +166,7 @@ class Pix2PixHDModel(nn.Module):
         Args:
             batch: with `image`.
             earlier: of this batch, whose fake is to be judged again.
-            networks: whose losses are asked for, "G", "D" or both; without "G" the perceptual loss
-                is left out.
+            networks: whose losses are asked for, "G", "D" or both.
             scale: will multiply the losses; the perceptual loss needs it for its own gradient.
             keeps_graph: False where nobody will ask the gradients of the synthesis.
         """
@@ -191,12 +190,10 @@ class Pix2PixHDModel(nn.Module):
             classes = one_hot(batch.label, self.label_nc) if has_classes else None
             perceptual = self.vgg(fakes, real, scale, classes)
         judgement = None
-        if self.adversary is not None and self.netD is not None:
-            # DDP waits for the gradients of whatever was computed through it.
-            netD = self._network("D") if "D" in networks else self.netD
+        if self.adversary is not None:
             seen = Seen(maps, fake, real, batch.label if self.label_nc else None)
             seen = self.augment(seen) if self.augment else seen
-            judgement = self.adversary.judge(netD, seen, networks)
+            judgement = self.adversary.judge(self._network("D"), seen, networks)
         return StepOutputs(fake, real, encoded, perceptual, judgement, latent)
 
     def generator_terms(self, outputs: StepOutputs) -> Terms:

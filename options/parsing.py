@@ -43,8 +43,8 @@ _LEARNED = {"value_range", "input_range"}
 _NOT_ARCHITECTURE = {"n_clusters", "load_features"}
 
 # How weights begin would change nothing in a run that goes on.
-_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED | {"netD", "no_gan_loss"}
-_FIXED |= {"init", "init_gain"}
+_FIXED = types_of(ModelOptions).keys() - _NOT_ARCHITECTURE | _LEARNED
+_FIXED |= {"netD", "norm_D", "no_gan_loss", "init", "init_gain"}
 
 # What belongs to one call and not to the run: a resumed run does not inherit it. Its name and
 # folder are where it was found, even if it was moved since.

@@ -89,6 +89,7 @@ def spade_training_problems(options: TrainOptions) -> Iterator[str]:
         if options.schedule.checkpoint_activations:
             remedy = "drop --checkpoint_activations"
             yield f"--checkpoint_activations with {named}: it has no such blocks; {remedy}"
-    if spectral != "none" and options.discriminator.norm_D == "spectralinstance":
+    kind = options.discriminator.netD, options.discriminator.norm_D
+    if kind == ("multiscale", "spectralinstance") and spectral != "none":
         both = f"--spectral_norm {spectral} with --norm_D spectralinstance"
         yield f"{both}: weights would be divided twice; drop --spectral_norm"

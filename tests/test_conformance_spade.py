@@ -167,7 +167,7 @@ def test_encoder() -> None:
     assert divergence(mean, log_variance).item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["hinge", "ls"])
+@pytest.mark.parametrize("kind", ["hinge", pytest.param("ls", marks=pytest.mark.slow)])
 def test_training(kind: str) -> None:
     flags = ["--gan_loss", LOSSES[kind]]
     options, model = parse_train([*FLAGS.split(), *flags]), model_of(*flags)

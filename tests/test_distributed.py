@@ -33,21 +33,16 @@ CASES: dict[str, tuple[str, ...]] = {
         *("--spectral_norm", "GD"),
     ),
     "pix2pix": (
-        *(
-            "--netG",
-            "unet_128",
-            "--ngf",
-            "1",
-            "--norm",
-            "batch",
-            "--netD",
-            "basic",
-            "--label_color",
-        ),
-        *("--update_order", "D_first", "--no_ganFeat_loss", "--lambda_L1", "10"),
+        *("--netG", "unet_128", "--ngf", "1", "--norm", "batch", "--netD", "basic"),
+        *("--label_color", "--update_order", "D_first", "--no_ganFeat_loss", "--lambda_L1", "10"),
         *("--niter", "1", "--niter_decay", "0"),
     ),
+    "spade": (
+        *("--netG", "spade", "--norm_D", "spectralinstance", "--update_order", "G_first"),
+        *("--niter", "2", "--niter_decay", "0", "--lr", "5e-5", "--beta1", "0"),
+    ),
 }
+SLOW = {"pix2pix", "spade"}  # orders of updates and shared statistics have tests of their own
 
 
 def python(*words: str | Path) -> subprocess.Popen[str]:
@@ -85,10 +80,10 @@ def expect_equal_runs(one: Path, other: Path, rel: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["global", "local", pytest.param("pix2pix", marks=pytest.mark.slow)]
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW)) for case in CASES]
 )
 def test_two_processes_of_one_image_are_one_of_two(case: str, tmp_path: Path) -> None:
-    write_tiny_data(tmp_path, count={"global": 8, "local": 4, "pix2pix": 6}[case])
+    write_tiny_data(tmp_path, count={"global": 8, "pix2pix": 6}.get(case, 4))
     flags = (*BATCHES_OF_TWO, *CASES[case])
     assert run_train(*tiny_run(tmp_path, "one"), *flags).code == 0
     out = finish(python("train.py", *tiny_run(tmp_path, "two"), *flags, *TWO))

@@ -283,6 +283,20 @@ def test_orders_of_updates(order: UpdateOrder, forwards: Literal[1, 2]) -> None:
     assert moved or (order, forwards) == ("G_first", 1)
 
 
+@pytest.mark.parametrize("recipe", [Recipe("D_first"), Recipe("G_first", 2)])
+def test_orders_of_updates_through_ddp(recipe: Recipe, process_group: None) -> None:
+    model, batch = model_of(options_of({}), seed=3), tiny_batch(size=(32, 48), count=1)
+    wrapped = deepcopy(model)
+    wrapped.wrap_networks(lambda network: wrap_ddp(network, CPU.device))
+    found = []
+    for one in (model, wrapped):
+        optimizers = Optimizers(one, LR, beta1=0.5)
+        found += [[train_step(one, optimizers, CPU, batch, recipe)[1] for _ in range(2)]]
+    for expected, terms in zip(*found, strict=True):
+        for name, term in expected.items():
+            assert terms[name].item() == pytest.approx(term.item(), rel=1e-5), name
+
+
 def test_scales_may_be_averaged() -> None:
     model, batch = model_of(options_of({"num_D": 2}), seed=3), tiny_batch()
     summed = compute_gradients(model, CPU, batch).terms
