@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import struct
 import time
 import zlib
@@ -675,6 +676,7 @@ def test_loopback(host: str, is_this_machine: bool) -> None:
 
 def test_a_port_that_is_taken() -> None:
     with edit.listen("127.0.0.1", 0) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # pictures do not wait
         port = listener.getsockname()[1]
         with pytest.raises(UserError, match=rf"--port {port}: cannot be listened at"):
             edit.listen("127.0.0.1", port)
