@@ -71,7 +71,8 @@ export class Changing extends Showing {
     if (isEraser) return { label: null };
     const isOver = $("over").value && this.tools.draws;
     if (!this.selection.length && (isOver || this.joinsSelected)) {
-      return void this.say(`Nothing is selected: select an object, or paint ${isOver ? "over everything" : "a new one"}.`);
+      const otherwise = isOver ? "over everything" : "a new one";
+      return void this.say(`Nothing is selected: select an object, or paint ${otherwise}.`);
     }
     const instance = this.joinsSelected ? this.selection[0].inst : $("joins").value || null;
     const over = [...new Set(this.selection.map((thing) => this.labelOf(thing)))];
@@ -98,7 +99,7 @@ export class Changing extends Showing {
     $("laid").replaceChildren("Paint ", laid, make("b", { textContent: name(this.laid) }));
     $("chosen-name").textContent = name(this.label);
     const isIt = this.selection.every((thing) => this.labelOf(thing) === this.label);
-    document.querySelector("[data-action=relabel]").disabled = isIt;
+    document.querySelector("[data-command=relabel]").disabled = isIt;
   }
 
   setStyle(style) {
@@ -125,6 +126,12 @@ export class Changing extends Showing {
     if (this.selection.every((thing) => this.labelOf(thing) === this.label)) return;
     const operation = { kind: "label", label: this.label, ...this.region(this.selection) };
     this.operate(operation, () => this.reselect());
+  }
+
+  /** Close the menu, or else select nothing. */
+  escape() {
+    if ($("downloads").open) $("downloads").open = false;
+    else this.select([]);
   }
 
   removeSelected() {

@@ -101,7 +101,9 @@ class App extends Changing {
 
   gotState(state) {
     this.state = state;
-    if (state.undo < this.hadSteps) this.say("The program was started anew, and the last steps are lost: look before you go on.");
+    if (state.undo < this.hadSteps) {
+      this.say("The program was started anew, and the last steps are lost: look before you go on.");
+    }
     this.hadSteps = 0;
     this.trail = this.trail.filter(({ number }) => number > state.done);
     $("undo").disabled = !state.undo;
@@ -114,7 +116,7 @@ class App extends Changing {
 
   setView(mode) {
     this.view.setMode(mode);
-    check("view", mode);
+    check("views", mode);
     $("opacity-field").hidden = mode !== "overlay";
   }
 
@@ -125,6 +127,12 @@ class App extends Changing {
 
   // ------------------------------------------------------------ the page's own
 
+  openFile() {
+    $("file-form").reset();
+    $("file-problem").textContent = "";
+    $("file-dialog").showModal();
+  }
+
   setSpace(isHeld) {
     this.isSpaceHeld = isHeld;
     $("panes").classList.toggle("pans", isHeld);
@@ -133,11 +141,13 @@ class App extends Changing {
   toolChanged() {
     const { tools } = this;
     if (!tools) return;
-    check("tool", tools.name);
+    check("tools", tools.name);
     $("hint").value = HINTS[tools.name] ?? "";
     const { label_nc, has_instances } = this.run, used = FIELDS[tools.name] ?? [];
     $("brush-fields").hidden = !used.length;
-    const fits = { "size-field": true, laid: label_nc, "joins-field": label_nc && has_instances, "over-field": label_nc };
+    const fits = {
+      "size-field": true, laid: label_nc, "joins-field": label_nc && has_instances, "over-field": label_nc,
+    };
     for (const [id, isOfRun] of Object.entries(fits)) $(id).hidden = !isOfRun || !used.includes(id);
     this.showPaint();
     if (tools.draws) {
@@ -165,7 +175,8 @@ async function enterFromAddress(app) {
     try {
       return app.enter(await askJson(`api/scenes/${encodeURIComponent(id)}`));
     } catch (error) {
-      say(`This address leads nowhere: ${error.message}`, { key: "address", buttons: { "✕": () => say("", { key: "address" }) } });
+      const buttons = { "✕": () => say("", { key: "address" }) };
+      say(`This address leads nowhere: ${error.message}`, { key: "address", buttons });
     }
   }
   if (app.run.images.length) await app.openImage(app.run.images[0]);

@@ -210,7 +210,7 @@ def test_a_street_is_changed_object_by_object(driven: Driven, tmp_path: Path) ->
     page.keyboard.press("v")
     driven.click(15, 20)
     page.click(f"#palette [data-label='{BUILDING}']")
-    page.click("[data-action=relabel]")
+    page.click("[data-command=relabel]")
     driven.settle(3)
     changed = driven.label != label
     assert (driven.label[changed] == BUILDING).all() and (label[changed] == TREE).all()
@@ -440,7 +440,7 @@ def test_how_far_a_step_reaches_and_the_start(driven: Driven) -> None:
 def test_with_the_keyboard_alone(driven: Driven) -> None:
     page = driven.page
     page.keyboard.press("?")
-    assert page.locator("#shortcuts").is_visible() and "undo" in page.inner_text("#shortcut-list")
+    assert page.locator("#shortcuts").is_visible() and "Undo" in page.inner_text("#shortcut-list")
     page.keyboard.press("Escape")
     page.evaluate("editor.tools.at = null")
     page.locator("[data-pane=picture] canvas").focus()
@@ -462,11 +462,63 @@ def test_with_the_keyboard_alone(driven: Driven) -> None:
     assert (driven.label[32:42, 50:60] == BUILDING).any()
 
 
+def test_each_key_of_the_list_does_what_it_says(driven: Driven) -> None:
+    dead = driven.page.evaluate(
+        """async () => {
+            const { ALL } = await import("./static/commands.js"), dead = [];
+            const { tools, view } = editor, names = { Space: " ", Esc: "Escape", "−": "-" };
+            ["Left", "Right", "Up", "Down"].forEach((way, i) => {
+                names["←→↑↓"[i]] = `Arrow${way}`;
+            });
+            view.canvases.picture.focus();
+            for (const command of ALL) {
+                const how = command.press ? "press" : "run", does = command[how];
+                for (const shown of [...command.keys, ...command.also ?? []]) {
+                    let isCalled = false;
+                    command[how] = () => { isCalled = true; };
+                    tools.drag = command.during === "drag" ? {} : null;
+                    editor.placing = command.during === "placing" ? {} : null;
+                    const parts = shown.split("-"), last = parts.at(-1);
+                    const event = new KeyboardEvent("keydown", {
+                        key: names[last] ?? (shown.length > 1 ? last : last.toLowerCase()),
+                        ctrlKey: parts.includes("Ctrl"), shiftKey: parts.includes("Shift"),
+                        altKey: parts.includes("Alt"), bubbles: true, cancelable: true,
+                    });
+                    document.activeElement.dispatchEvent(event);
+                    if (!isCalled || !event.defaultPrevented) dead.push(command.name + shown);
+                }
+                command[how] = does;
+            }
+            tools.drag = editor.placing = null;
+            return dead;
+        }"""
+    )
+    assert dead == []
+
+
+def test_buttons_and_the_list_are_of_the_table(driven: Driven) -> None:
+    page = driven.page
+    table = page.evaluate(
+        """async () => (await import("./static/commands.js")).ALL
+            .map(({ name, keys, what }) => ({ name, keys, what }))"""
+    )
+    script = "all => all.map((e) => [e.dataset.command, e.title])"
+    titles = page.eval_on_selector_all("[data-command]", script)
+    what = {row["name"]: row["what"] for row in table}
+    assert {name for name, _ in titles} <= what.keys() and len(titles) > 25
+    assert all(title.startswith(what[name]) for name, title in titles)
+    assert dict(titles)["undo"] == "Undo (Ctrl-Z)"
+    listed = page.eval_on_selector_all("#shortcut-list dt", "all => all.map((e) => e.innerText)")
+    for row in table:
+        for key in row["keys"]:
+            assert any(key in line for line in listed), row
+
+
 def test_bad_files_are_told_and_the_scene_lives_on(driven: Driven, tmp_path: Path) -> None:
     page, id_ = driven.page, driven.number("editor.id")
     Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "bad.png")
     Image.fromarray(np.full((32, 32), ROAD, np.uint8)).save(tmp_path / "good.png")
-    page.click("#upload")
+    page.click("[data-command=open]")
     page.set_input_files("#label-file", tmp_path / "bad.png")
     page.click("#file-form .main")
     wait(page, "document.getElementById('file-problem').textContent.includes('99')")
@@ -529,7 +581,7 @@ def test_drawings_have_colours_in_place_of_labels(root: Path, window: Any) -> No
     with serving(root, "drawing") as address:
         page = opened(window, address)
         driven = Driven(page)
-        assert not page.locator("[data-tool=select], #palette").first.is_visible()
+        assert not page.locator("[data-command=select], #palette").first.is_visible()
         page.evaluate("editor.chooseColour('#d04030')")
         page.evaluate("editor.tools.sizes = { brush: 5, eraser: 9 }")
         page.keyboard.press("b")
