@@ -99,7 +99,9 @@ export class Changing extends Showing {
     $("laid").replaceChildren("Paint ", laid, make("b", { textContent: name(this.laid) }));
     $("chosen-name").textContent = name(this.label);
     const isIt = this.selection.every((thing) => this.labelOf(thing) === this.label);
-    document.querySelector("[data-command=relabel]").disabled = isIt;
+    for (const name of ["relabel", "relabelNew"]) {
+      document.querySelector(`[data-command=${name}]`).disabled = isIt;
+    }
   }
 
   setStyle(style) {
@@ -122,9 +124,10 @@ export class Changing extends Showing {
     else requestAnimationFrame(send);
   }
 
-  relabel() {
+  /** instance: "new", or null to join what they adjoin. */
+  relabel(instance = null) {
     if (this.selection.every((thing) => this.labelOf(thing) === this.label)) return;
-    const operation = { kind: "label", label: this.label, ...this.region(this.selection) };
+    const operation = { kind: "label", label: this.label, instance, ...this.region(this.selection) };
     this.operate(operation, () => this.reselect());
   }
 

@@ -29,8 +29,9 @@ export const COMMANDS = {
       run: ({ tools }) => tools.abandon() },
   ],
   Objects: [
-    { name: "relabel", keys: ["L"], what: "Make the selected object what is chosen among the labels",
+    { name: "relabel", keys: ["L"], what: "Make the selected object what is chosen among the labels, and join it",
       run: (app) => app.relabel() },
+    { name: "relabelNew", keys: ["N"], what: "Make it such an object of its own", run: (app) => app.relabel("new") },
     { name: "duplicate", keys: ["C"], what: "Bring a copy of it into place", run: (app) => app.duplicate() },
     { name: "delete", keys: ["Delete"], also: ["Backspace"], what: "Remove it", run: (app) => app.removeSelected() },
     { name: "unselect", keys: ["Esc"], what: "Select nothing, close the menu", run: (app) => app.escape() },

@@ -77,7 +77,7 @@ class App extends Changing {
   }
 
   connected(isOpen) {
-    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false, hadSteps: this.state.undo });
+    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false, had: this.state });
     else this.tools.drop();
     say(isOpen ? "" : "The editor's program does not answer; trying again…", { key: "connection" });
   }
@@ -101,10 +101,11 @@ class App extends Changing {
 
   gotState(state) {
     this.state = state;
-    if (state.undo < this.hadSteps) {
-      this.say("The program was started anew, and the last steps are lost: look before you go on.");
+    const { had } = this; // before the connection was lost
+    if (had && state.version < had.version && (state.undo !== had.undo || state.redo !== had.redo)) {
+      say("The program was started anew, and what was done in its last seconds is lost: look before you go on.");
     }
-    this.hadSteps = 0;
+    this.had = null;
     this.trail = this.trail.filter(({ number }) => number > state.done);
     $("undo").disabled = !state.undo;
     $("redo").disabled = !state.redo;

@@ -47,6 +47,13 @@ def test_a_street_is_changed_object_by_object(driven: Driven, tmp_path: Path) ->
     assert (driven.label[changed] == BUILDING).all() and (label[changed] == TREE).all()
     inside, outside = inside_and_outside(styled, driven.picture, changed)
     assert inside > 2 * outside and driven.chosen().startswith("label 4")
+    joined = driven.number("editor.selection[0].inst")
+    page.keyboard.press("Control+z")
+    driven.settle(2)
+    driven.click(15, 20)
+    page.keyboard.press("n")
+    driven.settle(3)
+    assert driven.number("editor.selection[0].inst") != joined
 
     relabelled, picture = driven.label, driven.picture
     page.locator("#gallery-panel").scroll_into_view_if_needed()

@@ -67,6 +67,19 @@ def test_a_lost_connection_is_made_again(driven: Driven) -> None:
     assert driven.label[5, 10] == driven.label[45, 50]
 
 
+def test_lost_steps_of_a_killed_program_are_told(driven: Driven) -> None:
+    page, told = driven.page, "what was done in its last seconds is lost"
+    page.click(f"#palette [data-label='{TREE}']")
+    page.keyboard.press("g")
+    driven.click(50, 45)
+    driven.settle(1)
+    page.evaluate("editor.connected(true); editor.gotState({ ...editor.state, version: 0 })")
+    assert told not in page.inner_text("#messages")  # it was started anew, and had saved all
+    page.evaluate("editor.state.version = 1")
+    page.evaluate("editor.connected(true); editor.gotState({ undo: 0, redo: 0, version: 0 })")
+    assert told in page.inner_text("#messages")
+
+
 def test_a_scene_that_is_gone_can_be_saved(window: Any, address: str, tmp_path: Path) -> None:
     page = opened(window, address + "#AAAAAAAAAAAAAAAAAAAAAA")
     assert "not here any more" in page.inner_text("#messages")  # and another image is open
