@@ -78,9 +78,7 @@ export const COMMANDS = {
     { name: "help", keys: ["?"], what: "This list", run: () => $("shortcuts").showModal() },
   ],
   "Without a mouse": [
-    { name: "lead", keys: plain, what: "Lead the pointer", isOnPicture: true,
-      run: ({ tools }, _, key) => tools.steer(...arrow(key)) },
-    { name: "leadFar", keys: shifted, what: "Lead it by 10 pixels", isOnPicture: true,
+    { name: "lead", keys: plain, also: shifted, what: "Lead the pointer; with Shift by 10", isOnPicture: true,
       run: ({ tools }, _, key) => tools.steer(...arrow(key)) },
     { name: "click", keys: ["Enter"], also: ["Shift-Enter", "Alt-Enter"], what: "Click there, also with Shift or Alt",
       isOnPicture: true, run: ({ tools }, event) => tools.click(event) },
@@ -89,11 +87,11 @@ export const COMMANDS = {
 
 /** What the pointer does; tools.js does it. */
 export const GESTURES = [
-  ["Shift-click", "Select: one more; brush, eraser: a straight line from the last stroke's end"],
-  ["Alt-click", "Brush, bucket: take label or colour from the scene"],
-  ["Wheel", "Brush, eraser: their size; with other tools, zoom"],
-  ["Ctrl-wheel, two fingers", "Zoom to the pointer"],
-  ["Middle button, two fingers", "Move the view"],
+  [["Shift-click"], "Select: one more; brush, eraser: a straight line from the last stroke's end"],
+  [["Alt-click"], "Brush, bucket: take label or colour from the scene"],
+  [["Wheel"], "Brush, eraser: their size; with other tools, zoom"],
+  [["Ctrl-wheel", "two fingers"], "Zoom to the pointer"],
+  [["middle button", "two fingers"], "Move the view"],
 ];
 
 export const ALL = Object.values(COMMANDS).flat();

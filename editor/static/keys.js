@@ -76,7 +76,7 @@ export function wireCommands(app) {
     make("dt", {}, ...keys.map((textContent) => make("kbd", { textContent }))), make("dd", { textContent: what })];
   const lists = Object.entries(COMMANDS).map(([heading, commands]) => [
     heading, commands.filter(({ keys }) => keys.length).flatMap(({ keys, what }) => row(keys, what))]);
-  lists.push(["Pointer", GESTURES.flatMap(([gesture, what]) => row([gesture], what))]);
+  lists.push(["Pointer", GESTURES.flatMap(([keys, what]) => row(keys, what))]);
   $("shortcut-list").append(...lists.map(([heading, rows]) =>
     make("section", {}, make("h3", { textContent: heading }), make("dl", {}, ...rows))));
 }
