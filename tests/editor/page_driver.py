@@ -19,6 +19,7 @@ from tiny_studio import open_studio
 
 from edit import listen
 from pix2pixhd.editor.server import Place, create_app
+from pix2pixhd.editor.studio import Studio
 
 SKY, ROAD, CAR, TREE, BUILDING = range(LABELS)
 WIDTH, HEIGHT = 96, 48
@@ -46,18 +47,21 @@ def write_streets(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def serving(root: Path, name: str) -> Iterator[str]:
+def serving(root: Path, name: str, studio: Studio | None = None) -> Iterator[str]:
     """The address of a run's page, with a server in a thread."""
     place = Place("127.0.0.1", "sesame123")
-    app = create_app(open_studio(root, name), place, root / "scenes", 2**30)
+    app = create_app(studio or open_studio(root, name), place, root / "scenes", 2**30)
     config = uvicorn.Config(app, log_level="error", ws_per_message_deflate=False)
+    config.timeout_graceful_shutdown = 1  # should a test fail and leave its page open
     with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/?token=sesame123"
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/?token=sesame123"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def wait(page: Any, expression: str, arg: Any = None) -> None:
@@ -86,10 +90,12 @@ def opened(window: Any, address: str) -> Any:
 
 
 class Driven:
-    """The page with a fresh scene."""
+    """The page, with a fresh scene if asked for."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, fresh: bool = True) -> None:
         self.page = page
+        if not fresh:
+            return
         page.evaluate("editor.openImage('scene_0')")
         page.evaluate("editor.select([])")
         for key in ("Escape", "1", "v", "0"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +16,14 @@ from page_driver import (
     SKY,
     TREE,
     Driven,
+    opened,
+    serving,
     wait,
 )
+from PIL import Image
+from tiny_studio import open_studio
+
+from pix2pixhd.editor.studio import Rendering
 
 
 def test_sizes_of_brush_and_eraser_and_the_cursor(driven: Driven) -> None:
@@ -194,3 +203,42 @@ def test_a_stroke_is_of_one_tool_and_escape_takes_it_back(driven: Driven) -> Non
     )
     wait(page, "editor.live.done >= editor.live.number")  # what is refused is settled
     assert "greater than 0" in page.inner_text("#messages")
+
+
+def test_nothing_freezes_at_full_size(
+    streets: Path, window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever rendering takes: events are answered and frames are drawn all along."""
+    size, studio = (1024, 2048), open_studio(streets, "styled")
+    label = np.full(size, SKY, np.uint8)
+    label[600:] = ROAD
+    for number in range(40):
+        row, column = 610 + 40 * (number // 8), 20 + 250 * (number % 8)
+        label[row : row + 30, column : column + 60] = CAR
+    Image.fromarray(label).save(tmp_path / "large.png")
+    images = itertools.cycle([np.full((*size, 3), value, np.uint8) for value in (60, 180)])
+
+    def render(scene: Any, preview: bool = False) -> Rendering:
+        time.sleep(0.3)
+        return Rendering(next(images), 0.3, preview)
+
+    monkeypatch.setattr(studio, "render", render)
+    with serving(streets, "styled", studio) as address:
+        page = opened(window, address)
+        page.click("[data-command=open]")
+        page.set_input_files("#label-file", tmp_path / "large.png")
+        page.click("#file-form .main")
+        wait(page, "editor.maps.width === 2048 && editor.images.now && !editor.doing")
+        driven = Driven(page, fresh=False)
+        page.click(f"#palette [data-label='{TREE}']")
+        page.keyboard.press("b")
+        page.evaluate(
+            """() => { let last = performance.now(); globalThis.longest = 0;
+                const frame = (now) => { longest = Math.max(longest, now - last); last = now;
+                    requestAnimationFrame(frame); };
+                requestAnimationFrame(frame); }"""
+        )
+        driven.drag((100, 300), (1900, 300), (1900, 900), (300, 700), steps=12)
+        driven.settle(1)
+        assert page.evaluate("longest") < 500
+        page.close()
