@@ -114,6 +114,16 @@ class Driven:
         x, y = self.page.evaluate(script, [x, y, pane])
         return x, y
 
+    def pixel(self, x: float, y: float) -> list[int]:
+        """What the picture's pane shows at a place of the scene, once it is drawn."""
+        script = """async ([x, y]) => { const { view } = editor;
+            await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+            const at = [view.x + x * view.scale, view.y + y * view.scale];
+            const context = view.canvases.picture.getContext("2d");
+            return [...context.getImageData(...at, 1, 1).data.slice(0, 3)]; }"""
+        found: list[int] = self.page.evaluate(script, [x, y])
+        return found
+
     def click(self, x: float, y: float, **how: Any) -> None:
         self.page.mouse.click(*self.spot(x, y), **how)
 

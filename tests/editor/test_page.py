@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ def test_a_street_is_changed_object_by_object(driven: Driven, tmp_path: Path) ->
         wait(page, "left => editor.state.undo === left", left)
     driven.settle(0)
     assert np.array_equal(driven.label, label) and np.array_equal(driven.picture, start)
+    assert re.fullmatch(r"drawn in \d+ ms", driven.number("document.getElementById('time').value"))
     page.keyboard.press("Control+Shift+z")
     wait(page, "editor.state.undo === 1")
 
@@ -101,6 +103,7 @@ def test_hover_names_and_shift_click_adds(driven: Driven) -> None:
     driven.page.mouse.move(*driven.spot(65, 36, "labels"))
     assert "label 2, object 2" in driven.number("document.getElementById('hover').value")
     assert driven.number("editor.hovered") == {"inst": 2001}
+    assert min(driven.pixel(60, 36)) > 200  # outlined in both panes
     driven.click(25, 36)
     driven.page.keyboard.down("Shift")
     driven.click(65, 36)
@@ -113,28 +116,23 @@ def test_hover_names_and_shift_click_adds(driven: Driven) -> None:
 
 def test_views(driven: Driven) -> None:
     page = driven.page
-    pixel = """([x, y]) => { const canvas = editor.view.canvases.picture, { view } = editor;
-        const at = [view.x + x * view.scale, view.y + y * view.scale];
-        return [...canvas.getContext("2d").getImageData(...at, 1, 1).data.slice(0, 3)]; }"""
     colours = driven.number("editor.run.labels.map(({ colour }) => colour)")
     page.keyboard.press("2")
     page.locator("#opacity").fill("100")
-    page.wait_for_timeout(60)
-    assert page.evaluate(pixel, [15, 20]) == colours[TREE]
+    assert driven.pixel(15, 20) == colours[TREE]
+    page.click(f"#palette [data-label='{CAR}']")
+    page.keyboard.press("b")  # while painting, too
+    driven.drag((40, 6), (50, 6))
+    driven.settle(1)
+    assert driven.pixel(45, 6) == colours[CAR]
+    page.keyboard.press("v")
     page.locator("#opacity").fill("0")
-    page.wait_for_timeout(60)
-    assert page.evaluate(pixel, [15, 20]) != colours[TREE]
+    assert driven.pixel(15, 20) != colours[TREE] and driven.pixel(45, 6) != colours[CAR]
     page.keyboard.press("3")
-    driven.page.wait_for_timeout(60)
-    assert page.evaluate(pixel, [15, 20]) != colours[TREE]
-    assert page.evaluate(pixel, [72, 16]) == colours[BUILDING]
-    middle = driven.spot(WIDTH / 2, 10)
-    page.mouse.move(*middle)
-    page.mouse.down()
-    page.mouse.move(*driven.spot(5, 10), steps=2)
-    page.mouse.up()
-    page.wait_for_timeout(60)
-    assert page.evaluate(pixel, [15, 20]) == colours[TREE]
+    assert driven.pixel(15, 20) != colours[TREE]
+    assert driven.pixel(72, 16) == colours[BUILDING]
+    driven.drag((WIDTH / 2, 10), (5, 10))
+    assert driven.pixel(15, 20) == colours[TREE]
 
 
 def test_how_far_a_step_reaches_and_the_start(driven: Driven) -> None:
