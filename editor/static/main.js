@@ -87,8 +87,9 @@ class App extends Changing {
   gotMaps(header, buffer) {
     this.maps.set(header, buffer);
     if (!this.counting) this.counting = setTimeout(() => this.countLabels(), 200);
-    this.selection = this.selection.filter((thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst));
+    const isHere = (thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst);
     if (this.waitsForSelection) this.waitsForSelection();
+    if (!this.selection.every(isHere)) this.select(this.selection.filter(isHere));
     this.view.redraw();
   }
 

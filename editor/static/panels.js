@@ -4,6 +4,7 @@ import { ask, askJson, askUrl } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_AXES = 8, MOST_OTHERS = 6;
+const MAPS_LATER = 500; // milliseconds, by which the page may know later than the server that an object is gone
 const OF_TRAITS = "What sets its label's styles apart: standard deviations along a principal axis of their features";
 
 function make(tag, properties = {}, ...children) {
@@ -109,7 +110,9 @@ export class Panels {
     try {
       await this.showStyles(ids[0], maps, signal);
     } catch (error) {
-      if (error.name !== "AbortError") app.say(error.message);
+      if (error.name === "AbortError") return;
+      await new Promise((resolve) => setTimeout(resolve, MAPS_LATER));
+      if (!signal.aborted) app.say(error.message); // else it was another object by then
     }
   }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from page_driver import (
     BUILDING,
     Driven,
+    wait,
 )
 
 
@@ -102,3 +103,7 @@ def test_an_object_outside_is_not_lost(driven: Driven) -> None:
     page.evaluate("editor.placing.column = 40")
     page.keyboard.press("Enter")
     driven.settle(1)
+    wait(page, "document.getElementById('object').textContent.includes('object 3')")
+    page.keyboard.press("Control+z")
+    driven.settle(0)
+    assert driven.chosen().startswith("Click an object")  # the panel knows that it is gone
