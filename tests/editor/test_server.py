@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from server_asked import (
 from tiny_studio import open_studio, read
 
 import edit
+import pix2pixhd
 from pix2pixhd.editor.server import Place, create_app
+from pix2pixhd.editor.studio import Studio
 
 
 def test_the_page_and_the_run(client: TestClient) -> None:
@@ -32,6 +35,18 @@ def test_the_page_and_the_run(client: TestClient) -> None:
     assert (run["feat_num"], run["has_instances"]) == (2, True)
     docs = client.get("/openapi.json").json()["paths"]
     assert "/api/scenes/{id}/operations" in docs and "docs.js" in client.get("/docs").text
+
+
+def test_labels_are_called_as_a_file_has_it(root: Path, tmp_path: Path) -> None:
+    names = ["sky", "road", "car", "tree", "wall"]
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    how: dict[str, Any] = {"device": "cpu", "precision": "fp32", "phase": "test"}
+    file = str(tmp_path / "names.json")
+    renderer = pix2pixhd.load("styled", checkpoints_dir=root / "ck", label_names=file, **how)
+    app = create_app(Studio(renderer), Place("localhost", None), tmp_path, MUCH)
+    with TestClient(app, HERE) as client:
+        run = client.get("/api/run").json()
+    assert [label["name"] for label in run["labels"]] == names
 
 
 def test_nothing_of_the_page_comes_from_elsewhere() -> None:
