@@ -1,9 +1,10 @@
 """What can be done to a scene: each returns a `Change`, which `scene.apply` does.
 
-An instance for new pixels is given as its id, there already or not; as "new"; or as None: that
-instance of the label which the pixels adjoin most, or else `Scene.usual_instance`. Scenes without
-instance maps take no notice of it. A vector is of the instance that the pixels get; without one, a
-new instance has none. All raise UserError for a label, instance, pixel or vector out of range.
+An instance for new pixels is given as its id, there already (of that label) or not; as "new"; or as
+None: that instance of the label which the pixels adjoin most, or else `Scene.usual_instance`.
+Scenes without instance maps take no notice of it. A vector is of the instance that the pixels get;
+without one, a new instance has none. All raise UserError for a label, instance, pixel or vector out
+of range.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def set_label(
         targets.add(target)
         inst[mask] = target
     mask = scene.mask_of(ids)
-    return _painted(scene, np.flatnonzero(mask), label, inst[mask], vector)
+    pixels = np.flatnonzero(mask)
+    _require_own(scene, pixels, label, instance)
+    return _painted(scene, pixels, label, inst[mask], vector)
 
 
 def add_object(
@@ -94,6 +97,7 @@ def paint(
     target = _instance(scene, mask, label, instance)
     if only_over is not None:
         pixels = pixels[np.isin(scene.label.reshape(-1)[pixels], list(only_over))]
+    _require_own(scene, pixels, label, instance)
     return _painted(scene, pixels, label, target, vector)
 
 
@@ -172,6 +176,19 @@ def _painted(
         return scene.change(pixels, values)
     ids = [label] if scene.styled == "label" else np.unique(inst).tolist()
     return scene.change(pixels, values, dict.fromkeys(ids, scene.checked_vector(vector)))
+
+
+def _require_own(scene: Scene, pixels: np.ndarray, label: int, instance: Instance) -> None:
+    """Raise a UserError where an instance that is there keeps pixels of another label."""
+    if not scene.has_instances or instance not in scene.counts["inst"]:
+        return
+    kept = scene.inst.reshape(-1) == instance
+    kept[pixels] = False
+    labels, n = np.unique(_flat(scene, "label")[kept], return_counts=True)
+    if len(labels) and (own := labels[n.argmax()]) != label:
+        raise UserError(
+            f"instance {instance}: is of label {own}, not {label}; an object has one label"
+        )
 
 
 def _filled(

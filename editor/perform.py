@@ -9,7 +9,7 @@ import numpy as np
 from pix2pixhd.editor import operations, requests
 from pix2pixhd.editor.history import Change
 from pix2pixhd.editor.objects import CutObject
-from pix2pixhd.editor.operations import Instance, What
+from pix2pixhd.editor.operations import What
 from pix2pixhd.editor.regions import (
     Point,
     disc_stroke,
@@ -41,10 +41,8 @@ def change_of(scene: Scene, studio: Studio, asked: requests.Operation) -> Change
         case requests.SetStyle():
             return operations.set_styles(scene, _styles(scene, studio, asked))
         case requests.SetLabel():
-            instance = asked.instance
-            if instance not in (asked.instances or ()):
-                instance = _joined(scene, asked.label, instance)
-            return operations.set_label(scene, _what(scene, asked), asked.label, instance)
+            what = _what(scene, asked)
+            return operations.set_label(scene, what, asked.label, asked.instance)
         case requests.Add():
             return _add(scene, studio, asked)
         case requests.Move():
@@ -126,19 +124,7 @@ def _stroke(scene: Scene, asked: requests.Stroke) -> Change:
         return operations.set_pixels(scene, mask, _values(scene, asked.colour))
     if asked.label is None:
         return _erase(scene, mask)
-    instance = _joined(scene, asked.label, asked.instance)
-    return operations.paint(scene, mask, asked.label, instance, asked.only_over)
-
-
-def _joined(scene: Scene, label: int, instance: Instance) -> Instance:
-    """The instance that pixels of a label are to be part of; UserError if it is of another."""
-    if isinstance(instance, int) and instance in scene.counts.get("inst", {}):
-        own = scene.label_of(instance)
-        if own != label:
-            raise UserError(
-                f"instance {instance}: is of label {own}, not {label}; an object has one label"
-            )
-    return instance
+    return operations.paint(scene, mask, asked.label, asked.instance, asked.only_over)
 
 
 def _tapered(shape: tuple[int, int], points: list[Point], widths: list[float]) -> np.ndarray:
@@ -177,8 +163,7 @@ def _fill(scene: Scene, asked: requests.Fill) -> Change:
     if scene.label_nc:
         if asked.label is None:
             raise UserError("fill: no label; choose one of the run's labels")
-        instance = _joined(scene, asked.label, asked.instance)
-        return operations.fill(scene, asked.at, asked.label, instance)
+        return operations.fill(scene, asked.at, asked.label, asked.instance)
     scene.require_inside(*asked.at)
     mask = flood(scene.picture, *asked.at)
     return operations.set_pixels(scene, mask, _values(scene, asked.colour))

@@ -107,6 +107,10 @@ class Add(Request):
     behind: Literal["nothing", "things"] = "nothing"
     """What stays in front of it: nothing, or all objects that have numbers."""
 
+    @property
+    def is_of_gallery(self) -> bool:
+        return self.instance is None and None not in (self.label, self.number)
+
 
 class Move(Region):
     """Move objects."""

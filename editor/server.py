@@ -193,7 +193,7 @@ def _editing(studio: Studio, sessions: Sessions, painter: Painter, cutting: Cutt
     @routes.post("/operations")
     def operate(id: str, asked: requests.Operation) -> dict[str, Any]:
         """Change the scene; windows that look at it are told what changed."""
-        if isinstance(asked, requests.Add) and asked.instance is None:
+        if isinstance(asked, requests.Add) and asked.is_of_gallery:
             cutting.gallery()
         session = sessions.get(id)
         perform(session, studio, asked)

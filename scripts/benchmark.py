@@ -32,6 +32,7 @@ from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.files import replacing
 from scripts.benchmark_sections import loading, networks, pooling
+from scripts.editing_latency import editing
 from scripts.end_to_end import end_to_end
 from scripts.timing import Settings, Timed
 
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[Settings], list[Timed]]] = {
     "rendering": partial(networks, "rendering"),
     "loading": loading,
     "pooling": pooling,
+    "editing": editing,
     "end_to_end": end_to_end,
 }
 

@@ -18,7 +18,7 @@ import tyro
 
 from scripts.counting import count_launches
 
-Section = Literal["training", "rendering", "loading", "pooling", "end_to_end", "all"]
+Section = Literal["training", "rendering", "loading", "pooling", "editing", "end_to_end", "all"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 RECIPES = ("train_512p", "train_512p_feat", "train_1024p_24G", "train_1024p_12G")
 

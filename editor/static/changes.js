@@ -71,7 +71,8 @@ export class Changing extends Showing {
     if (isEraser) return { label: null };
     const isOver = $("over").value && this.tools.draws;
     if (!this.selection.length && (isOver || this.joinsSelected)) {
-      return void this.say(`Nothing is selected: select an object, or paint ${isOver ? "over everything" : "a new one"}.`);
+      const otherwise = isOver ? "over everything" : "a new one";
+      return void this.say(`Nothing is selected: select an object, or paint ${otherwise}.`);
     }
     const instance = this.joinsSelected ? this.selection[0].inst : $("joins").value || null;
     const over = [...new Set(this.selection.map((thing) => this.labelOf(thing)))];
@@ -98,7 +99,9 @@ export class Changing extends Showing {
     $("laid").replaceChildren("Paint ", laid, make("b", { textContent: name(this.laid) }));
     $("chosen-name").textContent = name(this.label);
     const isIt = this.selection.every((thing) => this.labelOf(thing) === this.label);
-    document.querySelector("[data-action=relabel]").disabled = isIt;
+    for (const name of ["relabel", "relabelNew"]) {
+      document.querySelector(`[data-command=${name}]`).disabled = isIt;
+    }
   }
 
   setStyle(style) {
@@ -121,10 +124,17 @@ export class Changing extends Showing {
     else requestAnimationFrame(send);
   }
 
-  relabel() {
+  /** instance: "new", or null to join what they adjoin. */
+  relabel(instance = null) {
     if (this.selection.every((thing) => this.labelOf(thing) === this.label)) return;
-    const operation = { kind: "label", label: this.label, ...this.region(this.selection) };
+    const operation = { kind: "label", label: this.label, instance, ...this.region(this.selection) };
     this.operate(operation, () => this.reselect());
+  }
+
+  /** Close the menu, or else select nothing. */
+  escape() {
+    if ($("downloads").open) $("downloads").open = false;
+    else this.select([]);
   }
 
   removeSelected() {

@@ -9,7 +9,10 @@ function typed(schema) {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.anyOf ?? schema.oneOf) return (schema.anyOf ?? schema.oneOf).map(typed).join(" | ");
-  if (schema.type === "array") return `[${(schema.prefixItems ?? [schema.items ?? {}]).map(typed).join(", ")}${schema.prefixItems ? "" : ", …"}]`;
+  if (schema.type === "array") {
+    const { prefixItems: fixed, items = {} } = schema;
+    return `[${fixed ? fixed.map(typed).join(", ") : `${typed(items)}, …`}]`;
+  }
   return schema.type ?? "any";
 }
 
@@ -25,7 +28,8 @@ for (const [path, methods] of Object.entries(api.paths)) {
 }
 rows.push(element("h1", "Bodies"));
 for (const [name, { description, properties = {}, required = [] }] of Object.entries(api.components.schemas)) {
-  const lines = Object.entries(properties).map(([key, schema]) => `${key}${required.includes(key) ? "" : "?"}: ${typed(schema)}`);
+  const optional = (key) => (required.includes(key) ? "" : "?");
+  const lines = Object.entries(properties).map(([key, schema]) => `${key}${optional(key)}: ${typed(schema)}`);
   rows.push(element("h2", name), element("p", description ?? ""), element("pre", lines.join("\n")));
 }
 document.getElementById("routes").append(...rows);

@@ -77,7 +77,7 @@ class App extends Changing {
   }
 
   connected(isOpen) {
-    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false, hadSteps: this.state.undo });
+    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false, had: this.state });
     else this.tools.drop();
     say(isOpen ? "" : "The editor's program does not answer; trying again…", { key: "connection" });
   }
@@ -87,8 +87,9 @@ class App extends Changing {
   gotMaps(header, buffer) {
     this.maps.set(header, buffer);
     if (!this.counting) this.counting = setTimeout(() => this.countLabels(), 200);
-    this.selection = this.selection.filter((thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst));
+    const isHere = (thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst);
     if (this.waitsForSelection) this.waitsForSelection();
+    if (!this.selection.every(isHere)) this.select(this.selection.filter(isHere));
     this.view.redraw();
   }
 
@@ -101,8 +102,11 @@ class App extends Changing {
 
   gotState(state) {
     this.state = state;
-    if (state.undo < this.hadSteps) this.say("The program was started anew, and the last steps are lost: look before you go on.");
-    this.hadSteps = 0;
+    const { had } = this; // before the connection was lost
+    if (had && state.version < had.version && (state.undo !== had.undo || state.redo !== had.redo)) {
+      say("The program was started anew, and what was done in its last seconds is lost: look before you go on.");
+    }
+    this.had = null;
     this.trail = this.trail.filter(({ number }) => number > state.done);
     $("undo").disabled = !state.undo;
     $("redo").disabled = !state.redo;
@@ -114,7 +118,7 @@ class App extends Changing {
 
   setView(mode) {
     this.view.setMode(mode);
-    check("view", mode);
+    check("views", mode);
     $("opacity-field").hidden = mode !== "overlay";
   }
 
@@ -125,6 +129,12 @@ class App extends Changing {
 
   // ------------------------------------------------------------ the page's own
 
+  openFile() {
+    $("file-form").reset();
+    $("file-problem").textContent = "";
+    $("file-dialog").showModal();
+  }
+
   setSpace(isHeld) {
     this.isSpaceHeld = isHeld;
     $("panes").classList.toggle("pans", isHeld);
@@ -133,11 +143,13 @@ class App extends Changing {
   toolChanged() {
     const { tools } = this;
     if (!tools) return;
-    check("tool", tools.name);
+    check("tools", tools.name);
     $("hint").value = HINTS[tools.name] ?? "";
     const { label_nc, has_instances } = this.run, used = FIELDS[tools.name] ?? [];
     $("brush-fields").hidden = !used.length;
-    const fits = { "size-field": true, laid: label_nc, "joins-field": label_nc && has_instances, "over-field": label_nc };
+    const fits = {
+      "size-field": true, laid: label_nc, "joins-field": label_nc && has_instances, "over-field": label_nc,
+    };
     for (const [id, isOfRun] of Object.entries(fits)) $(id).hidden = !isOfRun || !used.includes(id);
     this.showPaint();
     if (tools.draws) {
@@ -165,7 +177,8 @@ async function enterFromAddress(app) {
     try {
       return app.enter(await askJson(`api/scenes/${encodeURIComponent(id)}`));
     } catch (error) {
-      say(`This address leads nowhere: ${error.message}`, { key: "address", buttons: { "✕": () => say("", { key: "address" }) } });
+      const buttons = { "✕": () => say("", { key: "address" }) };
+      say(`This address leads nowhere: ${error.message}`, { key: "address", buttons });
     }
   }
   if (app.run.images.length) await app.openImage(app.run.images[0]);

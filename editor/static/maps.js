@@ -91,7 +91,10 @@ export class Maps {
       mask[first] = 1;
       while (stack.length) {
         const i = stack.pop(), x = i % width;
-        for (const [j, ok] of [[i - 1, x > 0], [i + 1, x < width - 1], [i - width, i >= width], [i + width, i + width < mask.length]]) {
+        const beside = [
+          [i - 1, x > 0], [i + 1, x < width - 1], [i - width, i >= width], [i + width, i + width < mask.length],
+        ];
+        for (const [j, ok] of beside) {
           if (ok && !mask[j] && this.inst[j] === value) { mask[j] = 1; stack.push(j); }
         }
       }
@@ -153,7 +156,8 @@ export function differenceOf(before, after) {
   const image = context.createImageData(width, height), out = image.data;
   let visible = 0;
   for (let i = 0; i < out.length; i += 4) {
-    const change = Math.max(Math.abs(now[i] - old[i]), Math.abs(now[i + 1] - old[i + 1]), Math.abs(now[i + 2] - old[i + 2]));
+    let change = 0;
+    for (let at = i; at < i + 3; at++) change = Math.max(change, Math.abs(now[at] - old[at]));
     visible += change > 8;
     const strength = Math.min(1, change / 48), gray = (now[i] + now[i + 1] + now[i + 2]) / 3 * 0.4;
     out[i] = gray + strength * (255 - gray);

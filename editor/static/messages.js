@@ -11,7 +11,8 @@ export function say(message, { key = "", buttons = {} } = {}) {
   for (const line of lines) if (line.dataset.message === message || (key && line.dataset.key === key)) line.remove();
   for (const line of lines.filter((line) => !line.dataset.key).slice(0, -2)) line.remove();
   if (!message) return;
-  const line = make("p", {}, message, ...Object.entries(buttons).map(([textContent, onclick]) => make("button", { textContent, onclick })));
+  const made = Object.entries(buttons).map(([textContent, onclick]) => make("button", { textContent, onclick }));
+  const line = make("p", {}, message, ...made);
   Object.assign(line.dataset, { key, message });
   $("messages").append(line);
   if (!key) setTimeout(() => line.remove(), STAYS);

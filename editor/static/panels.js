@@ -4,6 +4,8 @@ import { ask, askJson, askUrl } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_AXES = 8, MOST_OTHERS = 6;
+const MAPS_LATER = 500; // milliseconds, by which the page may know later than the server that an object is gone
+const OF_TRAITS = "What sets its label's styles apart: standard deviations along a principal axis of their features";
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -36,8 +38,8 @@ export class Panels {
   fillPalette() {
     const { app } = this;
     this.items = app.run.labels.map(({ name }, label) => {
-      const item = make("button", { type: "button", title: `${name} (label ${label})`, onclick: () => app.chooseLabel(label) },
-        this.swatch(label), make("span", { textContent: name }));
+      const about = { type: "button", title: `${name} (label ${label})`, onclick: () => app.chooseLabel(label) };
+      const item = make("button", about, this.swatch(label), make("span", { textContent: name }));
       item.setAttribute("role", "option");
       item.dataset.label = label;
       return item;
@@ -45,12 +47,20 @@ export class Panels {
     $("palette").append(...this.items);
     $("search").addEventListener("keydown", (event) => {
       const first = this.items.find((item) => !item.hidden);
-      if (event.key === "Enter" && first) { first.click(); $("search").value = ""; this.filterPalette(); first.focus(); }
+      if (event.key !== "Enter" || !first) return;
+      first.click();
+      $("search").value = "";
+      this.filterPalette();
+      first.focus();
     });
     $("palette").addEventListener("keydown", (event) => {
       const step = { ArrowDown: 2, ArrowUp: -2, ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      const shown = [...$("palette").children].filter((item) => !item.hidden), at = shown.indexOf(document.activeElement);
-      if (step && at >= 0) { shown[Math.min(shown.length - 1, Math.max(0, at + step))].focus(); event.preventDefault(); event.stopPropagation(); }
+      const shown = [...$("palette").children].filter((item) => !item.hidden);
+      const at = shown.indexOf(document.activeElement);
+      if (!step || at < 0) return;
+      shown[Math.min(shown.length - 1, Math.max(0, at + step))].focus();
+      event.preventDefault();
+      event.stopPropagation();
     });
   }
 
@@ -69,7 +79,8 @@ export class Panels {
     const key = [...there].sort((a, b) => a - b).join();
     if (key !== this.order) { // those that are in the scene come first
       this.order = key;
-      $("palette").append(...[...this.items].sort((a, b) => b.classList.contains("there") - a.classList.contains("there")));
+      const isThere = (item) => there.has(Number(item.dataset.label));
+      $("palette").append(...[...this.items].sort((a, b) => isThere(b) - isThere(a)));
     }
     this.app.showPaint();
   }
@@ -80,10 +91,11 @@ export class Panels {
     const { app } = this, { selection, maps } = app;
     const ids = selection.filter((thing) => "inst" in thing).map(({ inst }) => inst);
     $("object-actions").hidden = !selection.length;
-    for (const option of document.querySelectorAll("#joins [value=selected], #over [value=selected]")) option.disabled = !selection.length;
+    const ofSelected = document.querySelectorAll("#joins [value=selected], #over [value=selected]");
+    for (const option of ofSelected) option.disabled = !selection.length;
     const line = $("object");
     if (!selection.length) {
-      line.replaceChildren(app.maps?.isPicture ? "Draw on the picture with brush, eraser and bucket." : "Click an object to select it; shift-click adds one.");
+      line.replaceChildren("Click an object to select it; shift-click adds one.");
     } else if (selection.length > 1) {
       line.replaceChildren(`${selection.length} objects`);
     } else {
@@ -98,7 +110,9 @@ export class Panels {
     try {
       await this.showStyles(ids[0], maps, signal);
     } catch (error) {
-      if (error.name !== "AbortError") app.say(error.message);
+      if (error.name === "AbortError") return;
+      await new Promise((resolve) => setTimeout(resolve, MAPS_LATER));
+      if (!signal.aborted) app.say(error.message); // else it was another object by then
     }
   }
 
@@ -106,11 +120,14 @@ export class Panels {
     const { app } = this, path = app.path;
     const about = await askJson(`${path}/styles/${inst}`, undefined, signal);
     this.showAxes(about.axes);
-    const same = [...maps.instancesOf(about.label)].filter(([id]) => id !== inst && !app.run.by_label).sort((a, b) => b[1] - a[1]);
+    const same = [...maps.instancesOf(about.label)].filter(([id]) => id !== inst && !app.run.by_label);
+    const largest = same.sort((a, b) => b[1] - a[1]).slice(0, MOST_OTHERS);
+    const asCentre = (_, centre) => ({ style: { centre }, title: `Style ${centre + 1} of its label` });
+    const asOther = ([instance]) => ({ style: { instance }, title: `As ${app.describe(about.label, instance)}` });
     const styles = [
       { style: null, title: "As it is now" },
-      ...Array.from({ length: about.centres }, (_, centre) => ({ style: { centre }, title: `Style ${centre + 1} of its label` })),
-      ...same.slice(0, MOST_OTHERS).map(([instance]) => ({ style: { instance }, title: `As ${app.describe(about.label, instance)}` })),
+      ...Array.from({ length: about.centres }, asCentre),
+      ...largest.map(asOther),
     ];
     const captions = { 0: "Now", 1: "Styles of its label", [1 + about.centres]: "As other objects" };
     const buttons = styles.map(({ style, title }) => {
@@ -144,7 +161,7 @@ export class Panels {
         app.slideStyle(amounts, false);
       });
       slider.addEventListener("change", () => app.slideStyle([...axes], true));
-      return make("label", { title: "What sets its label's styles apart: standard deviations along a principal axis of their features" }, `Trait ${axis + 1}`, slider, number);
+      return make("label", { title: OF_TRAITS }, `Trait ${axis + 1}`, slider, number);
     }));
   }
 
@@ -157,7 +174,8 @@ export class Panels {
     if (!about || this.app.isSliding || document.activeElement?.closest("#axes")) return;
     this.showAxes(about.axes);
     const src = await askUrl(`${this.app.path}/thumbnail`, { instance: inst }).catch(() => null);
-    if (src && first.isConnected) first.replaceChildren(make("img", { src, alt: "", onload: () => URL.revokeObjectURL(src) }));
+    if (!src || !first.isConnected) return;
+    first.replaceChildren(make("img", { src, alt: "", onload: () => URL.revokeObjectURL(src) }));
   }
 
   /** Styles of other images than the one that is open. */
@@ -179,8 +197,10 @@ export class Panels {
       let state;
       while (!(state = await askJson("api/gallery")).ready) {
         if (state.message) { told.textContent = state.message; return; }
-        told.textContent = state.total ? `Cutting objects out of the data set: ${state.done} of ${state.total} images` : "Looking at the data set…";
-        await new Promise((done) => setTimeout(done, 700));
+        const { done, total } = state;
+        const cutting = `Cutting objects out of the data set: ${done} of ${total} images`;
+        told.textContent = total ? cutting : "Looking at the data set…";
+        await new Promise((resolve) => setTimeout(resolve, 700));
       }
       told.textContent = "Drag one into the picture, or click it.";
       $("gallery-field").hidden = false;
@@ -214,10 +234,10 @@ export class Panels {
   }
 }
 
-/** Mark one of a group of buttons as chosen. */
-function check(kind, value) {
-  for (const button of document.querySelectorAll(`[role=radio][data-${kind}]`)) {
-    button.setAttribute("aria-checked", button.dataset[kind] === value);
+/** Mark one of a group of buttons as chosen, by its command. */
+function check(group, name) {
+  for (const button of $(group).querySelectorAll("[role=radio]")) {
+    button.setAttribute("aria-checked", button.dataset.command === name);
   }
 }
 

@@ -41,9 +41,17 @@ export class Showing extends Selecting {
     return images.now;
   }
 
+  /** The start, as long as a key is held. */
+  peek(isHeld) {
+    if (isHeld) this.pictureBefore = this.view.picture;
+    else if (!this.pictureBefore) return;
+    this.showPicture(isHeld ? "start" : this.pictureBefore);
+    if (!isHeld) this.pictureBefore = null;
+  }
+
   async showPicture(picture) {
     this.view.picture = picture;
-    check("picture", picture);
+    check("pictures", picture);
     this.view.redraw();
     if (picture !== "start" || this.images.start || !this.id) return;
     const { id } = this;

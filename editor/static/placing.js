@@ -9,7 +9,8 @@ export class Placing {
     [this.row, this.column] = at;
   }
 
-  get shown() { return [Math.max(1, Math.round(this.height * this.scale)), Math.max(1, Math.round(this.width * this.scale))]; }
+  /** Height and width. */
+  get shown() { return [this.height, this.width].map((side) => Math.max(1, Math.round(side * this.scale))); }
 
   centre(x, y) {
     const [height, width] = this.shown;
@@ -55,6 +56,12 @@ export class Placing {
     const [newHeight, newWidth] = this.shown;
     this.row += height - newHeight;
     this.column += (width - newWidth) / 2;
+    this.app.view.redraw();
+  }
+
+  shift(dx, dy) {
+    this.column += dx;
+    this.row += dy;
     this.app.view.redraw();
   }
 

@@ -23,11 +23,13 @@ function tiff(values, width, height) {
 /** Names of the maps -> what saves them. */
 export function savings(maps, name) {
   const save = (blob, file) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${name || "scene"}_${file}` });
+    const about = { href: URL.createObjectURL(blob), download: `${name || "scene"}_${file}` };
+    const link = Object.assign(document.createElement("a"), about);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   };
   if (maps.isPicture) return { "Save the drawing": () => maps.drawn.toBlob((blob) => save(blob, "label.png")) };
   const of = (kind) => () => save(tiff(maps[kind], maps.width, maps.height), `${kind}.tif`);
-  return { "Save the label map": of("label"), ...(maps.run.has_instances ? { "Save the instance map": of("inst") } : {}) };
+  const instances = maps.run.has_instances ? { "Save the instance map": of("inst") } : {};
+  return { "Save the label map": of("label"), ...instances };
 }

@@ -12,11 +12,13 @@ export class Selecting {
   isSelected(thing) { return this.selection.some((other) => this.same(other, thing)); }
   toggled(thing) {
     if (!this.run.has_instances) return [thing];
-    return this.isSelected(thing) ? this.selection.filter((other) => !this.same(other, thing)) : [...this.selection, thing];
+    if (!this.isSelected(thing)) return [...this.selection, thing];
+    return this.selection.filter((other) => !this.same(other, thing));
   }
 
   region(things) {
-    return this.run.has_instances ? { instances: things.map(({ inst }) => inst) } : { at: [things[0].row, things[0].column] };
+    if (this.run.has_instances) return { instances: things.map(({ inst }) => inst) };
+    return { at: [things[0].row, things[0].column] };
   }
 
   labelOf(thing) {
@@ -27,7 +29,8 @@ export class Selecting {
   describe(label, inst) {
     const name = this.run.labels[label]?.name ?? `label ${label}`;
     if (inst === undefined || inst === label) return name;
-    return `${name}, object ${Math.floor(inst / 1000) === label ? inst % 1000 + 1 : inst}`; // as data sets number things
+    // As data sets number things.
+    return `${name}, object ${Math.floor(inst / 1000) === label ? inst % 1000 + 1 : inst}`;
   }
 
   select(things) {
@@ -45,20 +48,26 @@ export class Selecting {
   hover(found) {
     const before = this.hovered && JSON.stringify(this.hovered);
     this.hovered = found && !this.maps.isPicture ? this.thingAt(found) : null;
-    if (this.hovered && !this.run.has_instances && this.hoveredRegion?.version === this.maps.version && this.hoveredRegion.mask[found.row * this.maps.width + found.column]) {
-      this.hovered = this.hoveredRegion.thing; // still the same region
-    } else if (this.hovered && !this.run.has_instances) {
-      this.hoveredRegion = { thing: this.hovered, version: this.maps.version, mask: this.maps.region(this.hovered).mask };
-    }
+    if (this.hovered && !this.run.has_instances) this.hovered = this.hoveredAgain(found);
     const where = found ? `${found.column}, ${found.row}` : "";
-    $("hover").value = found ? (this.maps.isPicture ? where : `${this.describe(found.label, found.inst)}  ·  ${where}`) : "\u00a0";
+    const what = found && !this.maps.isPicture ? `${this.describe(found.label, found.inst)}  ·  ` : "";
+    $("hover").value = found ? what + where : "\u00a0";
     if (before !== (this.hovered && JSON.stringify(this.hovered))) this.view.redraw();
+  }
+
+  /** The region that was hovered before, if this is still the same: it takes long to find. */
+  hoveredAgain(found) {
+    const { maps, hovered: thing } = this, { version } = maps, region = this.hoveredRegion;
+    const isSame = region?.version === version && region.mask[found.row * maps.width + found.column];
+    if (!isSame) this.hoveredRegion = { thing, version, mask: maps.region(thing).mask };
+    return this.hoveredRegion.thing;
   }
 
   /** The same places, whatever they are now. */
   reselect() {
     const spots = this.spots ?? [];
-    this.select(unique(spots.map(([row, column]) => this.maps.at(column, row)).filter(Boolean).map((found) => this.thingAt(found))));
+    const found = spots.map(([row, column]) => this.maps.at(column, row)).filter(Boolean);
+    this.select(unique(found.map((each) => this.thingAt(each))));
   }
 
   movedBy([rows, columns]) {

@@ -9,7 +9,8 @@ const panes = document.getElementById("panes");
 export class Tools {
   constructor(app) {
     this.app = app;
-    Object.assign(this, { name: "select", sizes: { brush: 16, eraser: 16 }, fingers: new Map(), drag: null, last: null, turned: 0 });
+    Object.assign(this, { name: "select", sizes: { brush: 16, eraser: 16 }, turned: 0 });
+    Object.assign(this, { fingers: new Map(), drag: null, last: null });
     for (const canvas of Object.values(app.view.canvases)) {
       const on = (name, call) => canvas.addEventListener(name, (event) => app.maps && call(event), { passive: false });
       on("pointerdown", (event) => this.down(event, canvas));
@@ -43,7 +44,10 @@ export class Tools {
     if (this.at) this.app.view.showCursor(this.at.canvas, this.at.place, this.width);
   }
 
-  larger(steps) { this.resize(steps > 0 ? Math.max(this.width + 1, this.width * 1.15 ** steps) : Math.min(this.width - 1, this.width * 1.15 ** steps)); }
+  larger(steps) {
+    const [limit, least] = steps > 0 ? [Math.max, 1] : [Math.min, -1];
+    this.resize(limit(this.width + least, this.width * 1.15 ** steps));
+  }
 
   wheel(event, canvas) {
     event.preventDefault();
@@ -133,7 +137,8 @@ export class Tools {
     view.showCursor(canvas, place, this.width && !app.placing ? this.width * this.pressed(event) : 0);
     this.at = { canvas, place };
     if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, place);
-    if (this.resting && Math.hypot(place.px - this.resting.place.px, place.py - this.resting.place.py) > RESTS) this.settle();
+    const from = this.resting?.place;
+    if (from && Math.hypot(place.px - from.px, place.py - from.py) > RESTS) this.settle();
     const { drag } = this;
     if (!drag) {
       if (event.pointerType !== "touch") app.hover(app.maps.at(place.x, place.y));
@@ -202,9 +207,10 @@ export class Tools {
     points.push(this.pointOf(place));
     widths.push(this.width * this.pressed(event));
     if (this.app.live.isAway) return this.app.say("The editor's program does not answer; a stroke would be lost.");
-    const paint = this.app.paint(this.name === "eraser");
+    const isEraser = this.name === "eraser", paint = this.app.paint(isEraser);
     if (!paint) return;
-    this.drag = { kind: "stroke", points, widths, paint, colour: this.app.strokeColour(this.name === "eraser"), isSent: false };
+    const colour = this.app.strokeColour(isEraser);
+    this.drag = { kind: "stroke", points, widths, paint, colour, isSent: false };
     this.app.hovered = null;
     this.app.beginStep();
     this.flush(false);

@@ -8,8 +8,10 @@ export class View {
   /** app: `maps`, `images`, `selection`, `hovered`, `trail`, `placing`, `moving` are looked at */
   constructor(app) {
     this.app = app;
-    this.canvases = Object.fromEntries([...panes.querySelectorAll(".pane")].map((p) => [p.dataset.pane, p.querySelector("canvas")]));
-    Object.assign(this, { scale: 1, x: 0, y: 0, mode: "side", picture: "now", opacity: 0.45, divider: 0.5, isFitted: true });
+    const canvases = [...panes.querySelectorAll(".pane")].map((p) => [p.dataset.pane, p.querySelector("canvas")]);
+    this.canvases = Object.fromEntries(canvases);
+    Object.assign(this, { scale: 1, x: 0, y: 0, isFitted: true });
+    Object.assign(this, { mode: "side", picture: "now", opacity: 0.45, divider: 0.5 });
     new ResizeObserver(() => this.resize()).observe(panes);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
@@ -83,7 +85,8 @@ export class View {
     const side = Math.max(3, width * this.scale);
     cursor.hidden = false;
     cursor.style.width = cursor.style.height = `${side}px`;
-    cursor.style.transform = `translate(${box.left - around.left + px - side / 2}px, ${box.top - around.top + py - side / 2}px)`;
+    const left = box.left - around.left + px - side / 2, top = box.top - around.top + py - side / 2;
+    cursor.style.transform = `translate(${left}px, ${top}px)`;
   }
 
   hideCursor() { cursor.hidden = true; }

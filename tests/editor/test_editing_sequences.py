@@ -94,6 +94,11 @@ class Slow:
         other = of_number and min(of_number, key=lambda v: (-of_number[v], v)) != label
         return self.new(label, {*taken}) if instance == "new" or is_thing or other else label
 
+    def refuses(self, region: Any, label: int, instance: Any) -> bool:
+        """Whether that instance keeps pixels, most of them of another label."""
+        kept = Counter(self.pixels[at][0] for at in self.of(instance) - region)
+        return bool(kept) and min(kept, key=lambda v: (-kept[v], v)) != label
+
 
 class Editing(RuleBasedStateMachine):
     @initialize(
@@ -124,10 +129,15 @@ class Editing(RuleBasedStateMachine):
     def paint(
         self, region: Any, label: int, instance: Any, over: Any, vector: Any, extend: bool
     ) -> None:
-        change = edit.paint(self.scene, mask_of(region), label, instance, over, vector)
-        target = self.slow.target(region, label, instance)
+        args = self.scene, mask_of(region), label, instance, over, vector
         seen = {at for at in region if over is None or self.slow.pixels[at][0] in over}
-        self.put(change, dict.fromkeys(seen, (label, target)), {target: vector}, extend)
+        if self.slow.refuses(seen, label, instance):
+            with pytest.raises(UserError, match="an object has one label"):
+                edit.paint(*args)
+            return
+        target = self.slow.target(region, label, instance)
+        put = dict.fromkeys(seen, (label, target)), {target: vector}, extend
+        self.put(edit.paint(*args), *put)
 
     @rule(region=regions, label=labels, vector=vectors, at=places)
     def add_object(self, region: Any, label: int, vector: Any, at: Any) -> None:
@@ -147,6 +157,11 @@ class Editing(RuleBasedStateMachine):
     @rule(at=st.lists(places, min_size=1, max_size=3), label=labels, instance=instances)
     def set_label(self, at: Any, label: int, instance: Any) -> None:
         ids = list(dict.fromkeys(self.an_instance(place) for place in at))
+        region = set[Any]().union(*map(self.slow.of, ids))
+        if self.slow.refuses(region, label, instance):
+            with pytest.raises(UserError, match="an object has one label"):
+                edit.set_label(self.scene, ids, label, instance)
+            return
         change = edit.set_label(self.scene, ids, label, instance)
         pixels: dict[Any, tuple[int, int]] = {}
         taken: set[int] = set()

@@ -84,6 +84,11 @@ def test_a_tree_becomes_a_building_of_its_own() -> None:
     assert own == HOUSE * 1000 and edges(scene)[3, 2] and edges(scene)[3, 3]
 
 
+def test_an_object_keeps_its_number_as_something_else() -> None:
+    scene, at = street(), rectangle(2, 1, 5, 3)
+    check(scene, edit.set_label(scene, TREE, HOUSE, TREE), at, HOUSE, TREE)
+
+
 def test_several_become_one_each() -> None:
     scene = street()
     scene.apply(edit.set_label(scene, [FIRST, SECOND], TREE, "new"))
@@ -261,6 +266,9 @@ def test_drawing_on_a_picture() -> None:
         (lambda s: edit.paint(s, rectangle(0, 0, 1, 1)[:4], 1), r"mask: \[4, 10\] pixels"),
         (lambda s: edit.paint(s, rectangle(0, 0, 1, 1), 1, 2**31), "instance 2147483648"),
         (lambda s: edit.paint(s, rectangle(0, 0, 1, 1), 1, vector=[1]), r"shape \[1\]"),
+        (lambda s: edit.paint(s, rectangle(0, 0, 1, 1), HOUSE, FIRST), "one label"),
+        (lambda s: edit.fill(s, (0, 0), HOUSE, TREE), "instance 2: is of label 2, not 3"),
+        (lambda s: edit.set_label(s, TREE, HOUSE, FIRST), "instance 4000: is of label 4, not 3"),
         (lambda s: edit.set_label(s, TREE, 9), "label 9"),
         (lambda s: edit.set_label(s, [TREE, 99], HOUSE), "instance 99: not in this scene"),
         (lambda s: edit.set_style(s, 99, NEW), "instance 99"),

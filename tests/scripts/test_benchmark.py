@@ -18,6 +18,7 @@ from pix2pixhd.models.segments import instance_average
 from pix2pixhd.util.errors import UserError
 from scripts import benchmark, timing
 from scripts.benchmark_sections import float32_ways, loop_average, networks_way, read_recipe
+from scripts.editing_latency import OPERATIONS, SIZES, options_of
 from scripts.timing import Settings
 
 QUICK = ("--device", "cpu", "--threads", "1", "--rounds", "1", "--samples", "2", "--scale", "16")
@@ -40,7 +41,7 @@ def ways(rows: list[dict[str, Any]], section: str) -> list[str]:
 
 
 def test_sections_fill_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sections = [name for name in benchmark.SECTIONS if name != "end_to_end"]
+    sections = [name for name in benchmark.SECTIONS if name not in ("editing", "end_to_end")]
     flags = ("--recipe", "train_512p_feat", "--workers", "0", "1", "--precision", "fp32")
     rows = rows_of(tmp_path, *sections, *TINY, *flags)
     assert ways(rows, "training") == ["plain step, fp32", "ours, fp32"]
@@ -59,6 +60,21 @@ def test_sections_fill_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert any(row["case"] in line and row["way"] in line for line in printed.splitlines())
     assert "images/s" in printed and "times as fast" in printed and "peak" not in printed
     assert "operators" in printed and "launches" not in printed
+
+
+def test_the_editor_is_timed_by_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(SIZES, "train_512p_feat")
+    networks = "--train_flags=--n_blocks_global 1 --no_vgg_loss --ngf 2 --ndf 2 --nef 2"
+    rows = rows_of(tmp_path, "editing", *QUICK, networks, "--precision", "fp32")
+    cases = [f"demo, 64x32: {name}" for name in OPERATIONS]
+    assert [row["case"] for row in rows] == cases
+    assert {row["way"] for row in rows} == {"fp32"}
+
+
+def test_what_the_editor_is_timed_with_is_of_the_scripts() -> None:
+    demo, default = (options_of(script, "").model for script in SIZES)
+    assert (demo.netG, demo.ngf, demo.instance_feat) == ("unet", 24, True)
+    assert (default.netG, default.ngf, default.instance_feat) == ("global", 64, True)
 
 
 def test_precisions_and_checkpoints_are_ways_of_a_step(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""The editor's page: files, windows, and connections that are lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from page_driver import (
+    CAR,
+    ROAD,
+    TREE,
+    Driven,
+    opened,
+    wait,
+)
+from PIL import Image
+
+
+def test_bad_files_are_told_and_the_scene_lives_on(driven: Driven, tmp_path: Path) -> None:
+    page, id_ = driven.page, driven.number("editor.id")
+    Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "bad.png")
+    Image.fromarray(np.full((32, 32), ROAD, np.uint8)).save(tmp_path / "good.png")
+    page.click("[data-command=open]")
+    page.set_input_files("#label-file", tmp_path / "bad.png")
+    page.click("#file-form .main")
+    wait(page, "document.getElementById('file-problem').textContent.includes('99')")
+    assert driven.number("editor.id") == id_
+    page.set_input_files("#label-file", tmp_path / "good.png")
+    page.click("#file-form .main")
+    wait(page, "id => editor.id !== id && editor.images.now", id_)
+    assert driven.number("[editor.maps.width, editor.maps.height]") == [32, 32]
+    page.go_back()
+    wait(page, "id => editor.id === id && editor.images.now", id_)
+
+
+def test_windows_do_not_mix_and_a_scene_is_found_again(
+    driven: Driven, window: Any, address: str
+) -> None:
+    other = opened(window, address)
+    assert other.evaluate("editor.id") != driven.number("editor.id")
+    driven.page.keyboard.press("x")
+    driven.click(25, 36)
+    driven.settle(1)
+    assert CAR not in driven.label[32:42, 20:36]
+    assert other.evaluate(f"editor.maps.at(25, 36).label === {CAR}")
+    hash_ = driven.number("location.hash")
+    other.goto("about:blank")
+    other.goto(address + hash_)
+    wait(other, f"globalThis.editor?.images.now && editor.maps.at(25, 36).label === {ROAD}")
+    assert other.evaluate("editor.state.undo") == 1
+    other.emulate_media(color_scheme="dark")
+    paper = other.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(int(part) for part in paper[4:-1].split(",")) < 40
+    other.close()
+
+
+def test_a_lost_connection_is_made_again(driven: Driven) -> None:
+    driven.page.click(f"#palette [data-label='{TREE}']")
+    driven.page.keyboard.press("g")
+    driven.click(50, 45)
+    driven.settle(1)
+    driven.page.evaluate("editor.live.socket.close()")
+    wait(driven.page, "editor.shownVersion === -1 || editor.live.socket.readyState === 1")
+    driven.click(10, 5)
+    driven.settle(2)
+    assert driven.label[5, 10] == driven.label[45, 50]
+
+
+def test_lost_steps_of_a_killed_program_are_told(driven: Driven) -> None:
+    page, told = driven.page, "what was done in its last seconds is lost"
+    page.click(f"#palette [data-label='{TREE}']")
+    page.keyboard.press("g")
+    driven.click(50, 45)
+    driven.settle(1)
+    page.evaluate("editor.connected(true); editor.gotState({ ...editor.state, version: 0 })")
+    assert told not in page.inner_text("#messages")  # it was started anew, and had saved all
+    page.evaluate("editor.state.version = 1")
+    page.evaluate("editor.connected(true); editor.gotState({ undo: 0, redo: 0, version: 0 })")
+    assert told in page.inner_text("#messages")
+
+
+def test_a_scene_that_is_gone_can_be_saved(window: Any, address: str, tmp_path: Path) -> None:
+    page = opened(window, address + "#AAAAAAAAAAAAAAAAAAAAAA")
+    assert "not here any more" in page.inner_text("#messages")  # and another image is open
+    page.evaluate("editor.live.scene = 'api/scenes/BBBBBBBBBBBBBBBBBBBBBB'")
+    page.evaluate("editor.live.number++")  # a stroke is under way
+    page.evaluate("editor.step('undo')")
+    page.evaluate("editor.live.socket.close()")
+    page.wait_for_selector("text=can be saved")
+    assert "does not answer" not in page.inner_text("#messages")
+    maps = {"label": "editor.maps.label", "instance": "editor.maps.inst"}
+    for name, values in maps.items():
+        with page.expect_download() as waited:
+            page.click(f"text=Save the {name} map")
+        waited.value.save_as(tmp_path / "map.tif")
+        saved = np.asarray(Image.open(tmp_path / "map.tif"))
+        assert np.array_equal(saved.ravel(), page.evaluate(f"[...{values}]"))
+    page.close()

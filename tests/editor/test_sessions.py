@@ -1,0 +1,100 @@
+"""Many scenes and requests at once; scenes on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from programs import LABELS
+from server_asked import (
+    HERE,
+    MUCH,
+    map_of,
+    next_of,
+    open_scene,
+    operate,
+    stroke,
+)
+from tiny_studio import read
+
+from pix2pixhd.editor import server
+from pix2pixhd.editor.scene_file import load_scene
+from pix2pixhd.editor.server import Place, create_app
+from pix2pixhd.editor.studio import Studio
+from pix2pixhd.util.errors import UserError
+
+
+def test_a_hundred_at_once(studio: Studio, root: Path) -> None:
+    app = create_app(studio, Place("127.0.0.1", None), root / "many", MUCH)
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=HERE, timeout=60
+        ) as client:
+            opened = await client.post("/api/scenes", json={"name": "scene_0"})
+            path = f"/api/scenes/{opened.json()['id']}/operations"
+            asked = [
+                client.post(path, json=stroke(points=[[n % 16, n % 32]], label=n % 5))
+                for n in range(60)
+            ]
+            asked += [client.post(path, json=stroke(label=99)) for _ in range(20)]
+            asked += [client.post("/api/scenes", json={"name": "scene_1"}) for _ in range(20)]
+            return [*await asyncio.gather(*asked), await client.post(path, json=stroke())]
+
+    with ThreadPoolExecutor(1) as thread:
+        answers = thread.submit(asyncio.run, ask()).result()
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [200] * 60 + [400] * 20 + [200] * 21
+
+
+def test_idle_scenes_are_on_disk_and_do_not_mix(studio: Studio, root: Path) -> None:
+    folder = root / "idle"
+    app = create_app(studio, Place("127.0.0.1", None), folder, most_bytes=1)
+    with TestClient(app, HERE) as client:
+        scenes = [open_scene(client)]
+        held = app.state.sessions.get(scenes[0].rpartition("/")[2])
+        scenes += [open_scene(client) for _ in range(2)]
+        with pytest.raises(UserError, match="just put on disk"):  # what was done would be lost
+            held.step("undo")
+        labels = [label for label in range(LABELS) if label != read(root, "label")[0, 0]]
+        for label, scene in zip(labels, scenes, strict=False):
+            operate(client, scene, kind="fill", at=[0, 0], label=label)
+        assert len(app.state.sessions) == 1 and len(list(folder.iterdir())) >= 2
+        maps = [map_of(client, scene) for scene in scenes]
+        assert [int(map_[0, 0]) for map_ in maps] == labels[:3]
+        for scene in scenes:
+            assert client.post(f"{scene}/history/undo").json()["redo"] == 1
+    # The program ends, and another one begins.
+    app = create_app(studio, Place("127.0.0.1", None), folder, most_bytes=MUCH)
+    with TestClient(app, HERE) as client:
+        for scene, map_ in zip(scenes, maps, strict=True):
+            assert client.post(f"{scene}/history/redo").json()["undo"] == 1
+            assert np.array_equal(map_of(client, scene), map_)
+
+
+def test_a_killed_program_loses_no_scene(
+    studio: Studio, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root / "killed"
+    for quiet in (60, 0.05):
+        monkeypatch.setattr(server, "QUIET", quiet)
+        app = create_app(studio, Place("127.0.0.1", None), folder, most_bytes=MUCH)
+        with TestClient(app, HERE) as client:
+            scene = open_scene(client)
+            file = folder / f"{scene.rpartition('/')[2]}.npz"
+            if quiet > 1:  # the last window leaves
+                with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
+                    next_of(socket, "image")
+                    assert not file.exists()
+            else:
+                operate(client, scene, **stroke())
+            end = time.monotonic() + 10
+            while not file.exists() or len(load_scene(file).history.done) < (quiet < 1):
+                assert time.monotonic() < end
+                time.sleep(0.02)
