@@ -8,7 +8,7 @@
 #   SEEDS="0 1 2"   a page and a table for each
 #   EPOCHS=4        of 200 steps
 #   MINUTES=4       of training in place of epochs, at a rate that does not fall
-#   VGG=FILE        VGG19's weights: adds the variant with the perceptual loss
+#   VGG=FILE        VGG19's weights: adds the variant with the perceptual loss, and CRN
 #   EVALUATE="--lpips_backbone FILE --inception FILE"   flags of evaluate.py
 #   JUDGE="--epochs 20"   flags of evaluate.py train-segmenter
 set -euo pipefail
@@ -44,10 +44,10 @@ systems) # with the rates of their papers, in sizes for 256x128
     two_rates="--update_order G_first --lr 0.0001 --lr_D 0.0004 --beta1 0"
     unet="--netG unet_128 --ngf 16" crn="--netG crn --crn_height 128 --ngf 8"
     flags+=([pix2pixhd]="" [pix2pixhd_remedies]="--upsample resize --pad_down reflect --ema_half_life 500"
-        [pix2pix]="$unet --netD basic --gan_loss vanilla --no_ganFeat_loss --lambda_L1 100
+        [pix2pix]="$unet --norm batch --use_dropout --netD basic --gan_loss vanilla --no_ganFeat_loss --lambda_L1 100
             --update_order D_first --lr 0.0002"
         [pix2pix_G]="$unet" [crn_G]="$crn" # with the losses of pix2pixHD
-        [crn]="$crn --no_gan_loss --crn_loss --vgg_weights ${VGG:-} --lr 0.0001 --beta1 0.9"
+        [crn]="$crn --init xavier_uniform --no_gan_loss --crn_loss --vgg_loss --vgg_weights ${VGG:-} --lr 0.0001 --beta1 0.9"
         [spade]="--netG spade --ngf 8 --norm_D spectralinstance --gan_loss hinge --scale_reduction mean
             --init xavier --init_gain 0.02 $two_rates --beta2 0.9"
         [oasis]="--netG oasis --ngf 8 --netD segmentation --ndf 12 --no_instance --ema_half_life 500
