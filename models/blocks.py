@@ -17,11 +17,12 @@ BatchNorm = nn.modules.batchnorm._BatchNorm  # of all kinds, synchronised ones t
 
 NormLayer = Callable[[int], nn.Module]
 
-# Both take a number of channels. Instance normalisation has neither parameters nor running
+# All take a number of channels. Instance normalisation has neither parameters nor running
 # statistics, so that checkpoints hold convolutions only.
 NORM_LAYERS: dict[str, NormLayer] = {
     "instance": lambda channels: InstanceNorm(channels),
     "batch": lambda channels: nn.BatchNorm2d(channels, affine=True),
+    "none": nn.Identity,
 }
 
 

@@ -6,11 +6,9 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from pix2pixhd.models.blocks import NORM_LAYERS, Convolution, NormLayer, normalised
+from pix2pixhd.models.blocks import NORM_LAYERS, Convolution, normalised
 from pix2pixhd.models.conditioning import pad_to_stride
 from pix2pixhd.models.discriminators import Activations
-
-NORMS: dict[str, NormLayer] = NORM_LAYERS | {"none": nn.Identity}
 
 
 class SingleDiscriminator(nn.Module):
@@ -46,7 +44,7 @@ class PatchDiscriminator(SingleDiscriminator):
         for n in range(1, n_layers + 1):
             stride = 2 if n < n_layers else 1
             middle = convolution(*widths[n - 1 : n + 1], stride=stride, bias=norm == "instance")
-            layers += [*normalised(middle, NORMS[norm]), activation()]
+            layers += [*normalised(middle, NORM_LAYERS[norm]), activation()]
         self.least = 3 * 2**n_layers  # so that two pixels are left to be normalised, and a logit
         self.model = nn.Sequential(*layers, convolution(widths[-1], 1))
         _zero_biases(self)
@@ -69,7 +67,7 @@ class PixelDiscriminator(SingleDiscriminator):
         self.net = nn.Sequential(
             convolution(in_channels, ndf),
             nn.LeakyReLU(0.2, inplace=True),
-            *normalised(convolution(ndf, ndf * 2, bias=has_bias), NORMS[norm]),
+            *normalised(convolution(ndf, ndf * 2, bias=has_bias), NORM_LAYERS[norm]),
             nn.LeakyReLU(0.2, inplace=True),
             convolution(ndf * 2, 1, bias=has_bias),
         )

@@ -47,7 +47,8 @@ systems) # with the rates of their papers, in sizes for 256x128
         [pix2pix]="$unet --norm batch --use_dropout --netD basic --gan_loss vanilla --no_ganFeat_loss --lambda_L1 100
             --update_order D_first --lr 0.0002"
         [pix2pix_G]="$unet" [crn_G]="$crn" # with the losses of pix2pixHD
-        [crn]="$crn --init xavier_uniform --no_gan_loss --crn_loss --vgg_loss --vgg_weights ${VGG:-} --lr 0.0001 --beta1 0.9"
+        [crn]="$crn --init xavier_uniform --no_gan_loss --crn_loss --vgg_loss --vgg_weights ${VGG:-}
+            --lr 0.0001 --beta1 0.9"
         [spade]="--netG spade --ngf 8 --norm_D spectralinstance --gan_loss hinge --scale_reduction mean
             --init xavier --init_gain 0.02 $two_rates --beta2 0.9"
         [oasis]="--netG oasis --ngf 8 --netD segmentation --ndf 12 --no_instance --ema_half_life 500

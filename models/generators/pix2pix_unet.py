@@ -113,7 +113,7 @@ class Pix2PixUNet(Generator):
     ) -> None:
         super().__init__()
         self.stride, self.noise_dim = 2**n_downsample, noise_dim
-        layer = (NORM_LAYERS | {"none": nn.Identity})[norm]
+        layer = NORM_LAYERS[norm]
         widths = [ngf * min(2**level, 8) for level in range(n_downsample)]
         block = None
         for level in range(n_downsample - 1, 0, -1):
