@@ -34,7 +34,7 @@ class PatchDiscriminator(SingleDiscriminator):
         in_channels: int,  # of condition and image together
         ndf: int = 64,  # filters of the first layer
         n_layers: int = 3,  # convolutions of the front
-        norm: str = "instance",  # a row of NORMS
+        norm: str = "instance",  # a row of NORM_LAYERS
     ) -> None:
         super().__init__()
         convolution = partial(Convolution, kernel_size=4, padding=1)
@@ -60,7 +60,7 @@ class PixelDiscriminator(SingleDiscriminator):
         self,
         in_channels: int,  # of condition and image together
         ndf: int = 64,  # filters of the first layer
-        norm: str = "instance",  # a row of NORMS
+        norm: str = "instance",  # a row of NORM_LAYERS
     ) -> None:
         super().__init__()
         convolution, has_bias = partial(Convolution, kernel_size=1), norm == "instance"

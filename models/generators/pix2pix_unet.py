@@ -99,7 +99,7 @@ class Pix2PixUNet(Generator):
     and there, an image is normalised by its own statistics; unless `evaluates`.
     """
 
-    least = 1
+    least_strides = 1
 
     def __init__(
         self,

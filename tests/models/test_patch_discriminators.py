@@ -8,7 +8,8 @@ from torch import nn
 
 from pix2pixhd.engine.training import watch_of
 from pix2pixhd.models import create_adversary, create_discriminator
-from pix2pixhd.models.patch_discriminators import NORMS, PatchDiscriminator, PixelDiscriminator
+from pix2pixhd.models.blocks import NORM_LAYERS
+from pix2pixhd.models.patch_discriminators import PatchDiscriminator, PixelDiscriminator
 from pix2pixhd.options.parsing import parse_train
 
 
@@ -28,7 +29,7 @@ def test_receptive_fields() -> None:
     assert seen_by_a_patch(PixelDiscriminator(3, ndf=2, norm="batch")) == (1, 1)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", NORM_LAYERS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (23, 24), (32, 48)])
 def test_images_of_a_few_pixels(size: tuple[int, int], norm: str) -> None:
     for network in (PatchDiscriminator(2, ndf=2, norm=norm), PixelDiscriminator(2, 2, norm)):
