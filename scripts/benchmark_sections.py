@@ -22,12 +22,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pix2pixhd.data import create_dataset, create_loader
+from pix2pixhd.engine.builders import build_model
 from pix2pixhd.engine.compiled import compiled_step
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import render
 from pix2pixhd.engine.runtime import Runtime, runtime_on
 from pix2pixhd.engine.step import train_step
-from pix2pixhd.engine.training import build_model
 from pix2pixhd.models import create_generator
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.perceptual import VGGPerceptualLoss

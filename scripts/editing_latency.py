@@ -24,9 +24,9 @@ import torch
 from edit import listen, require_packages
 from pix2pixhd.editor.scene import THING, Scene
 from pix2pixhd.editor.studio import Studio
+from pix2pixhd.engine.builders import build_model
 from pix2pixhd.engine.renderer import Renderer
 from pix2pixhd.engine.runtime import Runtime, runtime_on
-from pix2pixhd.engine.training import build_model
 from pix2pixhd.options.base_options import RunOptions
 from pix2pixhd.options.parsing import parse_train
 from pix2pixhd.options.test_options import ResultOptions, TestOptions

@@ -12,10 +12,10 @@ import torch
 from shared_data import shared
 from torch import Tensor, nn
 
+from pix2pixhd.engine.builders import recipe_of
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.step import train_step
-from pix2pixhd.engine.training import recipe_of
 from pix2pixhd.models import create_discriminator, create_generator, create_model
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.gan_losses import GAN_LOSSES

@@ -14,12 +14,12 @@ from shared_data import shared
 from tiny_models import CPU
 from torch import Tensor, nn
 
+from pix2pixhd.engine.builders import build_model, recipe_of
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.render import render
 from pix2pixhd.engine.renderer import load
 from pix2pixhd.engine.state import TrainingState
 from pix2pixhd.engine.step import train_step
-from pix2pixhd.engine.training import build_model, recipe_of
 from pix2pixhd.models import create_generator
 from pix2pixhd.models.adversary import Judgement, PatchAdversary
 from pix2pixhd.models.conditioning import condition, image_to_float

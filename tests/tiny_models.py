@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
+from pix2pixhd.engine.builders import perceptual_loss
 from pix2pixhd.engine.optimizers import Optimizers
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.step import StepFunction, compute_gradients, train_step
-from pix2pixhd.engine.training import perceptual_loss
 from pix2pixhd.models import create_model
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.fields import replaced

@@ -10,8 +10,8 @@ import pytest
 import torch
 from programs import run_train, tiny_run, write_tiny_data
 
+from pix2pixhd.engine.builders import watch_of
 from pix2pixhd.engine.collapse import ADVICE, BLIND, LOSSES, NEAR, PICTURES, CollapseWatch
-from pix2pixhd.engine.training import watch_of
 from pix2pixhd.models.gan_losses import GAN_LOSSES
 from pix2pixhd.options.parsing import parse_train
 

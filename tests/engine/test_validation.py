@@ -13,8 +13,8 @@ from PIL import Image
 from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
 
 import pix2pixhd.metrics as metrics_package
+from pix2pixhd.engine.builders import build_model
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.engine.training import build_model
 from pix2pixhd.engine.validation import metric_names, open_validation
 from pix2pixhd.engine.world import World
 from pix2pixhd.metrics import Figure, Measurement, MetricSettings, Sample

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pix2pixhd.engine.training import watch_of
+from pix2pixhd.engine.builders import watch_of
 from pix2pixhd.models import create_adversary, create_discriminator
 from pix2pixhd.models.blocks import NORM_LAYERS
 from pix2pixhd.models.patch_discriminators import PatchDiscriminator, PixelDiscriminator

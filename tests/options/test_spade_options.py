@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pix2pixhd.engine.training import shares_statistics
+from pix2pixhd.engine.builders import shares_statistics
 from pix2pixhd.options.ineffective import ineffective_flags
 from pix2pixhd.options.parsing import parse_test, parse_train
 from pix2pixhd.options.spade_options import SpadeNorm, parse_norm_G
