@@ -14,7 +14,7 @@ from tiny_models import CPU, TINY
 from torch import nn
 
 from pix2pixhd.data.dataset import AlignedDataset
-from pix2pixhd.engine import training
+from pix2pixhd.engine import builders, training
 from pix2pixhd.engine.run_folder import locked
 from pix2pixhd.engine.world import World
 from pix2pixhd.options.fields import replaced
@@ -74,10 +74,10 @@ def test_the_first_process_fetches_vgg_and_the_others_wait(
     def wait(world: World) -> None:
         done.append("wait")
 
-    monkeypatch.setattr(training, "load_vgg_weights", lambda file: done.append("load"))
-    monkeypatch.setattr(training, "VGGPerceptualLoss", lambda weights, source: None)
-    monkeypatch.setattr(training, "barrier", wait)
-    training.perceptual_loss(LossOptions(), World(rank, 2))
+    monkeypatch.setattr(builders, "load_vgg_weights", lambda file: done.append("load"))
+    monkeypatch.setattr(builders, "VGGPerceptualLoss", lambda weights, source: None)
+    monkeypatch.setattr(builders, "barrier", wait)
+    builders.perceptual_loss(LossOptions(), World(rank, 2))
     assert done == order
 
 

@@ -13,7 +13,7 @@ from programs import metrics, run_test, run_train, tiny_run, write_tiny_data
 from tiny_models import CPU, TINY, tiny_batch, tiny_model
 from torch import nn
 
-from pix2pixhd.engine import training
+from pix2pixhd.engine import builders
 from pix2pixhd.engine.collapse import LOSSES
 from pix2pixhd.engine.compiled import CompiledGradients, why_eager
 from pix2pixhd.engine.optimizers import Optimizers
@@ -114,7 +114,7 @@ def test_compiled_unless_the_loss_changes(weights: dict[str, torch.Tensor]) -> N
 
 
 def test_no_losses_of_discriminators_are_watched() -> None:
-    watch = training.watch_of(replaced(TrainOptions(), TINY | FLAGS))
+    watch = builders.watch_of(replaced(TrainOptions(), TINY | FLAGS))
     for real in (0.0, 0.5, math.nan):
         warnings = [watch.losses({"D_real": real, "D_fake": real}) for _ in range(LOSSES)]
         assert warnings == [None] * LOSSES
@@ -127,7 +127,7 @@ def test_the_loss_that_the_options_ask_for(
     file = tmp_path / "vgg.pth"
     save_tensors({n: w for n, w in weights.items() if int(n.split(".")[1]) < ends}, file)
     flags = {"crn_loss": True, "crn_balance": "1,2,3,4,5,6", "vgg_weights": str(file)}
-    vgg = training.perceptual_loss(replaced(TrainOptions(), flags).loss, num_images=4)
+    vgg = builders.perceptual_loss(replaced(TrainOptions(), flags).loss, num_images=4)
     assert isinstance(vgg, CRNLoss) and vgg.num_images == 4
     assert vgg.divisors.tolist() == [1, 2, 3, 4, 5, 6]
     said = capsys.readouterr().out
