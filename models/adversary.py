@@ -41,7 +41,7 @@ class Judgement:
     """What the discriminators say."""
 
     pred_fake: list[Activations]
-    pred_real: list[Activations]
+    pred_real: list[Activations]  # empty where no loss needs it
     pred_pool: list[Activations]  # of earlier fakes; the same object as `pred_fake` without a pool
 
 
@@ -67,8 +67,7 @@ class Adversary(ABC, Generic[Said]):
         """Show the discriminators what there is; the fake once, for both losses.
 
         Args:
-            networks: whose losses are asked for, "G", "D" or both; without "D" earlier fakes are
-                left alone.
+            networks: whose losses are asked for, "G", "D" or both; what no loss needs is not shown.
         """
 
     @abstractmethod
@@ -111,12 +110,13 @@ class PatchAdversary(Adversary[Judgement]):
 
     def judge(self, netD: nn.Module, seen: Seen, networks: str = "GD") -> Judgement:
         has_pool = self.pool.size > 0 and "D" in networks
+        needs_real = "D" in networks or self.matches_features
         fake_pair, real_pair = joined(seen.maps, seen.fake), joined(seen.maps, seen.real)
         if self.in_one_batch:
             both = netD(torch.cat([fake_pair, real_pair]))
             pred_fake, pred_real = ([[x.chunk(2)[n] for x in one] for one in both] for n in (0, 1))
         else:
-            pred_fake, pred_real = netD(fake_pair), netD(real_pair)
+            pred_fake, pred_real = netD(fake_pair), netD(real_pair) if needs_real else []
         return Judgement(
             pred_fake=pred_fake,
             pred_real=pred_real,

@@ -62,7 +62,7 @@ class SegmentationAdversary(Adversary[SegmentationJudgement]):
             mixture = Mixture(is_real, logits_of(netD(collage)))
         return SegmentationJudgement(
             pred_fake=pred_fake,
-            pred_real=netD(seen.real),
+            pred_real=netD(seen.real) if "D" in networks or self.matches_features else [],
             pred_pool=pred_fake,
             classes=classes,
             weights=class_weights(classes, self.label_nc),

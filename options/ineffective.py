@@ -61,7 +61,9 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
     netD, loss = options.discriminator.netD, options.loss
     if netD == "segmentation":
         why = "; --netD segmentation is one network with its own loss"
-        advice |= dict.fromkeys(("num_D", "n_layers_D", "norm_D", "gan_loss"), why)
+        advice |= dict.fromkeys(
+            ("num_D", "n_layers_D", "norm_D", "gan_loss", "scale_reduction"), why
+        )
     else:
         advice["lambda_mix"] = "; LabelMix is of --netD segmentation"
     if netD in ("basic", "n_layers", "pixel"):

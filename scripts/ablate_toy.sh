@@ -43,17 +43,18 @@ systems) # with the rates of their papers, in sizes for 256x128
     variants=(pix2pixhd pix2pixhd_remedies pix2pix pix2pix_G crn_G spade oasis)
     two_rates="--update_order G_first --lr 0.0001 --lr_D 0.0004 --beta1 0"
     unet="--netG unet_128 --ngf 16" crn="--netG crn --crn_height 128 --ngf 8"
+    norm="--ngf 8 --norm_G spectralspadeinstance3x3" # as there is one image in a batch
     flags+=([pix2pixhd]="" [pix2pixhd_remedies]="--upsample resize --pad_down reflect --ema_half_life 500"
-        [pix2pix]="$unet --norm batch --use_dropout --netD basic --gan_loss vanilla --no_ganFeat_loss --lambda_L1 100
-            --update_order D_first --lr 0.0002"
+        [pix2pix]="$unet --label_color --no_instance --norm batch --use_dropout --netD basic
+            --gan_loss vanilla --no_ganFeat_loss --lambda_L1 100 --update_order D_first --lr 0.0002"
         [pix2pix_G]="$unet" [crn_G]="$crn" # with the losses of pix2pixHD
-        [crn]="$crn --init xavier_uniform --no_gan_loss --crn_loss --vgg_loss --vgg_weights ${VGG:-}
-            --lr 0.0001 --beta1 0.9"
-        [spade]="--netG spade --ngf 8 --norm_D spectralinstance --gan_loss hinge --scale_reduction mean
+        [crn]="$crn --no_instance --no_flip --init xavier_uniform --no_gan_loss --crn_loss
+            --vgg_loss --vgg_weights ${VGG:-} --lr 0.0001 --beta1 0.9"
+        [spade]="--netG spade $norm --norm_D spectralinstance --gan_loss hinge --scale_reduction mean
             --init xavier --init_gain 0.02 $two_rates --beta2 0.9"
-        [oasis]="--netG oasis --ngf 8 --netD segmentation --ndf 12 --no_instance --ema_half_life 500
-            $two_rates")
-    [ -z "${VGG:-}" ] || variants+=(crn)
+        [oasis]="--netG oasis $norm --netD segmentation --ndf 12 --no_instance --ema_half_life 500
+            --init_gain 0.02 $two_rates")
+    if [ -n "${VGG:-}" ]; then variants+=(crn); else echo "without VGG=FILE: CRN is left out"; fi
     ;;
 *)
     echo "SET=$SET: must be paper, remedies or systems" >&2
