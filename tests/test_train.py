@@ -289,7 +289,7 @@ def test_gpu_memory_and_the_options_that_were_given_are_kept(
     assert "gpu" not in (tmp_path / "ck/tiny/loss_log.txt").read_text()
     words = page_words(tmp_path / "ck/tiny")
     assert "3.2 GiB of GPU memory at most" in words
-    networks = "--label_nc 5 --ngf 4 --n_downsample_global 2 --n_blocks_global 1"
+    networks = "--ngf 4 --n_downsample_global 2 --n_blocks_global 1"
     assert f"python train.py --name tiny --dataroot {tmp_path}/data" in words
     assert networks in words and "--no_vgg_loss" in words
     assert "--continue_train" not in words and "--output_bits" not in words

@@ -70,8 +70,9 @@ def address(streets: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """While it is there, its event loop runs in this thread, and tests run theirs in another."""
+def browser(address: str) -> Iterator[Any]:
+    """While it is there, its event loop runs in this thread, and tests run theirs in another. It
+    goes before the server does, which otherwise may wait for connections of the browser."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         flags = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}

@@ -55,13 +55,13 @@ def serving(root: Path, name: str, studio: Studio | None = None) -> Iterator[str
     config.timeout_graceful_shutdown = 1  # should a test fail and leave its page open
     with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/?token=sesame123"
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(20)
 
 
 def wait(page: Any, expression: str, arg: Any = None) -> None:

@@ -190,7 +190,7 @@ def test_checkpointed_activations_change_nothing_else(norm: str) -> None:
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("norm", NORM_LAYERS)
+@pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("kind", [Convolution, TransposedConvolution])
 def test_a_bias_that_normalisation_takes_away_is_kept_but_not_added(
     kind: type[Convolution], norm: str
