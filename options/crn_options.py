@@ -31,7 +31,7 @@ def crn_problems(model: ModelOptions) -> Iterator[str]:
     remedy = "drop --num_images"
     if model.netG != "crn":
         both = f"--num_images {model.num_images} with --netG {model.netG}"
-        yield f"{both}: only --netG crn makes several images at once; {remedy}"
+        yield f"{both}: only --netG crn makes several images at once; add --netG crn, or {remedy}"
     if model.label_nc == 0:
         both = f"--num_images {model.num_images} with --label_nc 0"
         yield f"{both}: each label is left to one of them, and there are none; {remedy}"

@@ -20,6 +20,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "norm_G": ("spade", "oasis"),
     "num_upsampling_layers": ("spade",),
 }
+OWN_NORMS = ("crn", "spade", "oasis")
 OF_ENCODER = {"upsample", "pad_down"}  # which is there with features, whatever the generator
 
 
@@ -33,8 +34,11 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
         "ntest": "; --how_many limits the images",
         "aspect_ratio": "; images keep the size of their label map",
     }
+    is_training = isinstance(options, TrainOptions)
     for name, generators in READ_BY.items():
-        if model.netG not in generators and not (has_features and name in OF_ENCODER):
+        # Of a trained run, whoever trained it was told.
+        is_given = is_training or name == "eval"
+        if is_given and model.netG not in generators and not (has_features and name in OF_ENCODER):
             advice[name] = f"; it is of --netG {', '.join(generators)}"
     if isinstance(options, TrainOptions):
         advice |= _of_training(options)
@@ -42,8 +46,11 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
         advice["tf_log"] = "; TensorBoard logs are of trainings"
     if not model.label_color:
         advice["label_colors"] = "; labels enter the networks as colours with --label_color"
-    if not model.use_vae:
+    if is_training and not model.use_vae:
         advice |= dict.fromkeys(("crop_size", "lambda_kld"), "; it is of --use_vae")
+    if is_training and not has_features:
+        of_encoder = ("nef", "feat_num", "n_downsample_E")
+        advice |= dict.fromkeys(of_encoder, "; there is no encoder without features")
     if not has_features:
         advice["cluster_path"] = "; the run was trained without features"
     if run.data_type == 8:
@@ -74,6 +81,11 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
         of_discriminators = ("num_D", "n_layers_D", "ndf", "norm_D", "lr_D", "scale_reduction")
         why = "; --no_gan_loss trains without discriminators"
         advice |= dict.fromkeys(of_discriminators, why)
+    norm_D = options.discriminator.norm_D
+    has_norm_D = netD != "segmentation" and norm_D == "same" and not loss.no_gan_loss
+    has_features = options.model.instance_feat or options.model.label_feat
+    if options.model.netG in OWN_NORMS and not (has_norm_D or has_features):
+        advice["norm"] = f"; --netG {options.model.netG} and its discriminators have their own"
     matches_features = loss.ganFeat_loss and not loss.no_gan_loss
     if not (matches_features or (loss.vgg_loss and not loss.crn_loss)):
         advice["lambda_feat"] = "; feature matching and the VGG loss are off"

@@ -60,7 +60,8 @@ def spade_problems(model: ModelOptions) -> Iterator[str]:
     if not model.use_vae:
         return
     if model.netG != "spade":
-        yield f"--use_vae with --netG {model.netG}: only SPADE's generator takes it; drop one"
+        remedy = "add --netG spade, or drop it"
+        yield f"--use_vae with --netG {model.netG}: only SPADE's generator takes it; {remedy}"
         return
     if model.instance_feat or model.label_feat:
         kind = "instance_feat" if model.instance_feat else "label_feat"
@@ -81,6 +82,7 @@ def spade_problems(model: ModelOptions) -> Iterator[str]:
 
 def spade_training_problems(options: TrainOptions) -> Iterator[str]:
     """Contradictions with how it is trained, one line each."""
+    yield from _other_sizes(options)
     spectral, named = options.discriminator.spectral_norm, f"--netG {options.model.netG}"
     if options.model.netG in SPADE:
         if spectral == "GD":
@@ -93,3 +95,20 @@ def spade_training_problems(options: TrainOptions) -> Iterator[str]:
     if kind == ("multiscale", "spectralinstance") and spectral != "none":
         both = f"--spectral_norm {spectral} with --norm_D spectralinstance"
         yield f"{both}: weights would be divided twice; drop --spectral_norm"
+
+
+def _other_sizes(options: TrainOptions) -> Iterator[str]:
+    """Images that --use_vae would not be made for, as far as flags tell."""
+    model, data = options.model, options.data
+    if not model.use_vae or any(spade_problems(model)):
+        return
+    made_for = parse_crop_size(model.crop_size)
+    stride = 2 ** DOUBLINGS[model.num_upsampling_layers]
+    flag, side = "loadSize", data.loadSize
+    if "crop" in data.resize_or_crop:
+        flag, side = "fineSize", data.fineSize
+    filled = side + -side % stride
+    known = {"scale_width": made_for[:1], "none": ()}.get(data.resize_or_crop, made_for)
+    if any(other != filled for other in known):
+        both = f"--use_vae with --crop_size {model.crop_size} and --{flag} {side}"
+        yield f"{both}: images would be of another size; give both the same"

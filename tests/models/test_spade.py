@@ -283,8 +283,8 @@ def model_flags(name: str, of: str) -> str:
         "G_cityscapes": "--num_upsampling_layers more",
         "G_cityscapes_most": "--num_upsampling_layers most",
         "G_cityscapes_spadeinstance3x3": "--norm_G spadeinstance3x3",
-        "G_coco_vae": "--use_vae --crop_size 256",
-        "E": "--use_vae --crop_size 256",
+        "G_coco_vae": "--use_vae --crop_size 256 --loadSize 256",
+        "E": "--use_vae --crop_size 256 --loadSize 256",
     }
     return f"--netG spade --norm_D spectralinstance {size} {more.get(name, '')}"
 

@@ -206,6 +206,12 @@ def test_flags_without_effect_say_so() -> None:
     line = "--no_gan_loss --crn_loss --ndf 8 --lr_D 1 --lambda_feat 5"
     lines = ineffective_flags(parse_train(line.split()))
     assert [line.split(":")[0] for line in lines] == ["--ndf 8", "--lr_D 1.0", "--lambda_feat 5.0"]
+    line = "--netG crn --no_gan_loss --lambda_L1 1 --norm batch --nef 3 --crop_size 64 --ndf 8"
+    lines = ineffective_flags(parse_train(line.split()))
+    assert sorted(line.split()[0] for line in lines) == [
+        *("--crop_size", "--ndf", "--nef", "--norm")
+    ]
+    assert ineffective_flags(parse_test(["--crop_size", "64", "--n_local_enhancers", "2"])) == []
     line = "--lambda_feat 5 --no_vgg_loss --netG local --n_local_enhancers 2"
     assert ineffective_flags(parse_train(line.split())) == []
 

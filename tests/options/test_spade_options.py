@@ -29,6 +29,11 @@ def test_names_of_norms() -> None:
         ("--netG spade --use_vae --crop_size 256x", "--crop_size '256x'"),
         ("--netG spade --use_vae --crop_size 500x250", "--crop_size '500x250': .*multiples of 32"),
         ("--netG spade --use_vae --crop_size 32", "--crop_size '32': .*larger than 32x32"),
+        ("--netG spade --use_vae --crop_size 512x256", "--crop_size 512x256 and --loadSize 1024"),
+        (
+            "--netG spade --use_vae --crop_size 512x256 --resize_or_crop crop --fineSize 512",
+            "--crop_size 512x256 and --fineSize 512",
+        ),
         ("--netG spade --spectral_norm GD", "--spectral_norm GD with --netG spade"),
         ("--netG oasis --checkpoint_activations", "--checkpoint_activations with --netG oasis"),
         ("--norm_D spectralinstance --spectral_norm D", "--spectral_norm D with --norm_D"),
@@ -59,8 +64,8 @@ def test_flags_without_effect(flags: str, names: str) -> None:
 def test_numbers_of_noise() -> None:
     for flags, numbers in {
         "--netG spade": 0,
-        "--netG spade --use_vae --crop_size 512x256": 256,
-        "--netG spade --use_vae --crop_size 64 --z_dim 8": 8,
+        "--netG spade --use_vae --crop_size 512x256 --loadSize 512": 256,
+        "--netG spade --use_vae --crop_size 64 --loadSize 64 --z_dim 8": 8,
         "--netG oasis": 64,
         "--netG oasis --instance_feat": 0,
     }.items():
