@@ -37,12 +37,17 @@ CASES: dict[str, tuple[str, ...]] = {
         *("--label_color", "--update_order", "D_first", "--no_ganFeat_loss", "--lambda_L1", "10"),
         *("--niter", "1", "--niter_decay", "0"),
     ),
+    "crn": (
+        *("--netG", "crn", "--crn_height", "16", "--no_gan_loss", "--lambda_L1", "1"),
+        *("--niter", "1", "--niter_decay", "0"),
+    ),
     "spade": (
         *("--netG", "spade", "--norm_D", "spectralinstance", "--update_order", "G_first"),
         *("--niter", "2", "--niter_decay", "0", "--lr", "5e-5", "--beta1", "0"),
     ),
 }
-SLOW = {"pix2pix", "spade"}  # orders of updates and shared statistics have tests of their own
+# Orders of updates, shared statistics and training without D have tests of their own.
+SLOW = {"pix2pix", "crn", "spade"}
 
 
 def python(*words: str | Path) -> subprocess.Popen[str]:

@@ -26,7 +26,10 @@ HALF = ("--resize_or_crop", "scale_width", "--loadSize", "16")  # of the files' 
 SCENES = 3
 
 
-@pytest.fixture(scope="module", params=["--instance_feat", "--label_feat"])
+LABEL_FEAT = pytest.param("--label_feat", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["--instance_feat", LABEL_FEAT])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with an encoder, trained at half the size of its files."""
     root = tmp_path_factory.mktemp("precompute")

@@ -82,7 +82,11 @@ def test_every_weight_is_trained(row: str) -> None:
             assert found[parameter].any() or name.endswith("bias"), name
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row != "features"])
+# test_generator_table.py has the two that are slow here, without averages and orders of updates.
+SLOW = [pytest.param(row, marks=pytest.mark.slow) for row in ("instance", "oasis")]
+
+
+@pytest.mark.parametrize("row", ["spade", "vae", *SLOW])
 def test_what_is_saved_renders_and_goes_on_bit_for_bit(row: str, tmp_path: Path) -> None:
     def new(seed: int) -> TrainingState:
         model = tiny_model(seed, **ROWS[row])

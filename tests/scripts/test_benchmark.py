@@ -77,6 +77,7 @@ def test_what_the_editor_is_timed_with_is_of_the_scripts() -> None:
     assert (default.netG, default.ngf, default.instance_feat) == ("global", 64, True)
 
 
+@pytest.mark.slow
 def test_precisions_and_checkpoints_are_ways_of_a_step(tmp_path: Path) -> None:
     flags = ("--precision", "fp32", "bf16", "--checkpoint_activations", "--recipe", "train_512p")
     rows = rows_of(tmp_path, "training", "rendering", *TINY, *flags)
@@ -238,6 +239,7 @@ def test_a_wrong_flag_is_one_line(
     assert stop.value.code == 2 and line.startswith("error: ") and message in line
 
 
+@pytest.mark.slow
 def test_it_runs_from_any_folder(tmp_path: Path) -> None:
     program = [sys.executable, benchmark.__file__, "--rounds", "0"]
     ended = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
