@@ -43,7 +43,7 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "spade": (
         *("--netG", "spade", "--norm_D", "spectralinstance", "--update_order", "G_first"),
-        *("--niter", "2", "--niter_decay", "0", "--lr", "5e-5", "--beta1", "0"),
+        *("--niter", "1", "--niter_decay", "0", "--lr", "5e-5", "--beta1", "0"),
     ),
 }
 # Orders of updates, shared statistics and training without D have tests of their own.
@@ -88,7 +88,7 @@ def expect_equal_runs(one: Path, other: Path, rel: float) -> None:
     "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW)) for case in CASES]
 )
 def test_two_processes_of_one_image_are_one_of_two(case: str, tmp_path: Path) -> None:
-    write_tiny_data(tmp_path, count={"global": 8, "pix2pix": 6}.get(case, 4))
+    write_tiny_data(tmp_path, count={"global": 8, "local": 4}.get(case, 6))
     flags = (*BATCHES_OF_TWO, *CASES[case])
     assert run_train(*tiny_run(tmp_path, "one"), *flags).code == 0
     out = finish(python("train.py", *tiny_run(tmp_path, "two"), *flags, *TWO))
