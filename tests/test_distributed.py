@@ -39,7 +39,7 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "crn": (
         *("--netG", "crn", "--crn_height", "16", "--no_gan_loss", "--lambda_L1", "1"),
-        *("--niter", "1", "--niter_decay", "0", "--lr", "2e-5"),
+        *("--niter", "1", "--niter_decay", "0", "--lr", "5e-6"),
     ),
     "spade": (
         *("--netG", "spade", "--norm_D", "spectralinstance", "--update_order", "G_first"),
