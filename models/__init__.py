@@ -63,7 +63,7 @@ def create_discriminator(
         ndf=discriminator.ndf,
         n_layers=discriminator.n_layers_D,
         num_D=discriminator.num_D,
-        norm=model.norm if discriminator.norm_D == "same" else discriminator.norm_D,
+        norm=norm,
         return_features=return_features,
     )
     return initialise(network, init)

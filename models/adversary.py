@@ -111,12 +111,13 @@ class PatchAdversary(Adversary[Judgement]):
     def judge(self, netD: nn.Module, seen: Seen, networks: str = "GD") -> Judgement:
         has_pool = self.pool.size > 0 and "D" in networks
         needs_real = "D" in networks or self.matches_features
-        fake_pair, real_pair = joined(seen.maps, seen.fake), joined(seen.maps, seen.real)
+        fake_pair = joined(seen.maps, seen.fake)
         if self.in_one_batch:
-            both = netD(torch.cat([fake_pair, real_pair]))
+            both = netD(torch.cat([fake_pair, joined(seen.maps, seen.real)]))
             pred_fake, pred_real = ([[x.chunk(2)[n] for x in one] for one in both] for n in (0, 1))
         else:
-            pred_fake, pred_real = netD(fake_pair), netD(real_pair) if needs_real else []
+            pred_fake = netD(fake_pair)
+            pred_real = netD(joined(seen.maps, seen.real)) if needs_real else []
         return Judgement(
             pred_fake=pred_fake,
             pred_real=pred_real,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pix2pixhd.models.blocks import NORM_LAYERS, Convolution, normalised
 from pix2pixhd.models.conditioning import pad_to_stride
 from pix2pixhd.models.discriminators import Activations
+from pix2pixhd.models.initialisation import zero_biases
 
 
 class SingleDiscriminator(nn.Module):
@@ -47,7 +48,7 @@ class PatchDiscriminator(SingleDiscriminator):
             layers += [*normalised(middle, NORM_LAYERS[norm]), activation()]
         self.least = 3 * 2**n_layers  # so that two pixels are left to be normalised, and a logit
         self.model = nn.Sequential(*layers, convolution(widths[-1], 1))
-        _zero_biases(self)
+        zero_biases(self)
 
     def forward(self, pair: Tensor) -> list[Activations]:
         return self._one_scale(self.model, pair, self.least)
@@ -71,13 +72,7 @@ class PixelDiscriminator(SingleDiscriminator):
             nn.LeakyReLU(0.2, inplace=True),
             convolution(ndf * 2, 1, bias=has_bias),
         )
-        _zero_biases(self)
+        zero_biases(self)
 
     def forward(self, pair: Tensor) -> list[Activations]:
         return self._one_scale(self.net, pair, least=2)
-
-
-def _zero_biases(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.bias is not None:
-            nn.init.zeros_(module.bias)
