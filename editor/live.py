@@ -142,11 +142,13 @@ class Window:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            box, self._box, done = self._box, None, self._done
+            # The state that is told is never ahead of the maps.
+            state = {"kind": "state", "done": self._done, **state_of(self._session)}
+            box, self._box = self._box, None
             if box:
                 header, values = await run_in_threadpool(self._values, box)
                 await self._send(header, values)
-            await self._send({"kind": "state", "done": done, **state_of(self._session)})
+            await self._send(state)
 
     def _values(self, box: Box) -> tuple[dict[str, Any], bytes]:
         rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)

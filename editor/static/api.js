@@ -30,8 +30,9 @@ export const askUrl = async (...args) => URL.createObjectURL(await (await ask(..
 
 /** A scene's WebSocket: operations to the server; maps, pictures and the state back, in order. */
 export class Live {
-  /** handlers: maps(header, values), image(header, png), state(message), error(text, number of what was
-   *  refused), open(bool), gone(text): the server has the scene no more */
+  /** handlers, none of which is called after `close`: maps(header, values), image(header, bitmap),
+   *  state(message), error(text, number of what was refused), open(bool), gone(text): the server has the
+   *  scene no more */
   constructor(scene, handlers) {
     Object.assign(this, { scene, handlers, number: 0, done: 0, waiting: [], waitsForDone: [], closed: false });
     this.connect();
@@ -85,22 +86,25 @@ export class Live {
     this.waitsForDone.splice(0).forEach(([, fail]) => fail(new Refused(message)));
   }
 
+  /** What came may take a while to unpack, and the page may be at another scene by then. */
+  tell(handler, ...what) { if (!this.closed) this.handlers[handler](...what); }
+
   async handle(data) {
     if (typeof data === "string") {
       const message = JSON.parse(data);
-      if (message.kind === "error") return this.handlers.error(message.message, message.number ?? -1);
+      if (message.kind === "error") return this.tell("error", message.message, message.number ?? -1);
       this.done = Math.max(this.done, message.done);
       if (this.done >= this.number) this.waitsForDone.splice(0).forEach(([done]) => done());
-      return this.handlers.state(message);
+      return this.tell("state", message);
     }
     const length = new DataView(data).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     const rest = new Blob([new Uint8Array(data, 4 + length)]);
     if (header.kind === "image") {
-      this.handlers.image(header, rest); // maps need not wait for it to be decoded
+      createImageBitmap(rest).then((bitmap) => this.tell("image", header, bitmap)); // maps need not wait for it
     } else {
       const values = rest.stream().pipeThrough(new DecompressionStream("deflate"));
-      this.handlers.maps(header, await new Response(values).arrayBuffer());
+      this.tell("maps", header, await new Response(values).arrayBuffer());
     }
   }
 

@@ -50,7 +50,7 @@ class App extends Changing {
     this.panels.offerImages(about.name);
     this.live = new Live(this.path, {
       maps: (header, buffer) => this.gotMaps(header, buffer),
-      image: (header, png) => this.gotImage(header, png),
+      image: (header, bitmap) => this.gotImage(header, bitmap),
       state: (state) => this.gotState(state),
       error: (message, number) => this.refused(message, number),
       open: (isOpen) => this.connected(isOpen),

@@ -6,8 +6,7 @@ import { $, check } from "./panels.js";
 import { Selecting } from "./selecting.js";
 
 export class Showing extends Selecting {
-  async gotImage(header, png) {
-    const bitmap = await createImageBitmap(png);
+  gotImage(header, bitmap) {
     if (header.version < this.shownVersion) return; // the newest wins
     this.shownVersion = header.version;
     const canvas = canvasOf(bitmap.width, bitmap.height);

@@ -23,7 +23,8 @@ from pix2pixhd.editor.studio import Studio
 
 SKY, ROAD, CAR, TREE, BUILDING = range(LABELS)
 WIDTH, HEIGHT = 96, 48
-SETTLED = """steps => editor.state.undo === steps
+HAS_ALL = "globalThis.editor?.maps?.version && editor.images.now"
+SETTLED = """steps => editor.maps.version && editor.state.undo === steps
     && editor.shownVersion >= editor.state.version && document.body.dataset.full === "true"
     && editor.live.done >= editor.live.number"""
 
@@ -85,7 +86,7 @@ def opened(window: Any, address: str) -> Any:
     """Another page of the window's browser, with an image."""
     page = window.context.new_page()
     page.goto(address)
-    wait(page, "globalThis.editor?.images?.now")
+    wait(page, HAS_ALL)
     return page
 
 

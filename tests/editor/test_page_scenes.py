@@ -55,6 +55,26 @@ def test_windows_do_not_mix_and_a_scene_is_found_again(
     other.close()
 
 
+def test_what_comes_late_of_a_scene_that_was_left_is_not_shown(driven: Driven) -> None:
+    page, start, label = driven.page, driven.picture, driven.label
+    page.evaluate("""() => { const decode = globalThis.createImageBitmap;
+        globalThis.createImageBitmap = async (...args) => {
+            globalThis.createImageBitmap = decode;
+            globalThis.isDecoding = true;
+            await new Promise((late) => { globalThis.finish = late; });
+            globalThis.finish = null;
+            return decode(...args); }; }""")
+    page.keyboard.press("g")
+    driven.click(50, 45)
+    wait(page, "globalThis.isDecoding && editor.state.undo === 1")
+    other = Driven(page)
+    page.evaluate("finish()")
+    wait(page, "!globalThis.finish")
+    other.settle(0)
+    assert driven.number("editor.shownVersion") == 0
+    assert np.array_equal(other.picture, start) and np.array_equal(other.label, label)
+
+
 def test_a_lost_connection_is_made_again(driven: Driven) -> None:
     driven.page.click(f"#palette [data-label='{TREE}']")
     driven.page.keyboard.press("g")
