@@ -25,7 +25,7 @@ from pix2pixhd.engine.published import completed
 from pix2pixhd.engine.render import Rendering, for_each_batch, validate_once
 from pix2pixhd.engine.results import create_gallery, telling_what_stays
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
-from pix2pixhd.engine.styles import create_feature_source, draw_noise, needs_encoder
+from pix2pixhd.engine.styles import create_feature_source, create_noise_source, needs_encoder
 from pix2pixhd.engine.tiling import render_in_tiles, require_tile
 from pix2pixhd.engine.trained import load_trained
 from pix2pixhd.engine.world import read_world
@@ -78,13 +78,14 @@ def render_gallery(options: TestOptions, *, keeps: bool = False) -> ResultsGalle
             runtime.print_rank0(line)
 
     features_of = create_feature_source(options, model, runtime, warn)
+    noise_of = create_noise_source(options, model, runtime)
 
     def render(batch: Batch) -> Rendering:
         names = [dataset.sample_name(path) for path in batch.path]
         fakes = []
         for style in range(results.styles):
             features = features_of(batch, names, style)
-            noise = draw_noise(model, names, style, options.run.seed)
+            noise = noise_of(batch, names, style)
             number = style % model.netG.num_images
             fake = render_in_tiles(model, batch, features, tile or sys.maxsize, noise, number)
             fakes.append(fake)

@@ -46,7 +46,7 @@ def change_of(scene: Scene, studio: Studio, asked: requests.Operation) -> Change
         case requests.Add():
             return _add(scene, studio, asked)
         case requests.Move():
-            return operations.move(scene, _what(scene, asked), asked.by)
+            return operations.move(scene, _what(scene, asked), asked.by, asked.fill)
         case requests.Remove():
             return operations.remove(scene, _what(scene, asked), asked.fill)
 

@@ -117,6 +117,8 @@ class Move(Region):
 
     kind: Literal["move"]
     by: tuple[Pixel, Pixel]
+    fill: Label | None = None
+    """What is then where they were; None: what is around."""
 
 
 class Remove(Region):
@@ -124,6 +126,7 @@ class Remove(Region):
 
     kind: Literal["remove"]
     fill: Label | None = None
+    """As of a move."""
 
 
 Operation = Annotated[

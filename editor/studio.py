@@ -31,7 +31,6 @@ from pix2pixhd.engine.arrays import integers
 from pix2pixhd.engine.render import photo_to_image, render
 from pix2pixhd.engine.renderer import Renderer
 from pix2pixhd.engine.styles import draw_noise
-from pix2pixhd.models import uses_features
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.util.batch import Batch
 from pix2pixhd.util.errors import UserError
@@ -79,7 +78,7 @@ class Studio:
         if self._dataset:
             named = self._dataset.sample_name
             self.names = [named(files["label"]) for files in self._dataset.files]
-        self.styles = Styles(renderer, self._dataset) if uses_features(self.model_options) else None
+        self.styles = Styles(renderer, self._dataset) if self.model_options.uses_features else None
         if self.styles is None:
             self._notes.append("the run was trained without features: objects have no styles")
         elif renderer.model.netE is None and not self.model_options.load_features:

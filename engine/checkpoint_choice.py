@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from pix2pixhd.metrics.base import weights_hash
-from pix2pixhd.models import uses_features
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.util.checkpoint import rendering_file
 from pix2pixhd.util.errors import UserError
@@ -60,12 +59,12 @@ def _best(options: TestOptions, told: dict[str, Any]) -> tuple[dict[str, Any], s
 
 
 def features_of(options: TestOptions) -> str:
-    """Where the features of the rendered images came from."""
-    if not uses_features(options.model):
-        maps = "label maps" if options.model.label_nc else "input images"
-        return f"{maps} and drawn noise" if options.model.z_dim else f"{maps} only"
+    """Where the features, or the noise, of the rendered images came from."""
     if options.results.use_encoded_image:
         return "of the real image"
     if options.results.style_from:
         return f"of one photograph, {options.results.style_from}"
-    return "drawn"
+    if options.model.uses_features:
+        return "drawn"
+    maps = "label maps" if options.model.label_nc else "input images"
+    return f"{maps} and drawn noise" if options.model.z_dim else f"{maps} only"

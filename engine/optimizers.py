@@ -27,8 +27,7 @@ class Optimizers:
     gradient scaler.
 
     Attributes:
-        G, D: those two.
-        adams: the same by name.
+        adams: those two by name, "G" and "D".
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class Optimizers:
             name: torch.optim.Adam(those, lr=lr, betas=(beta1, beta2), fused=fused)
             for name, those in parameters.items()
         }
-        self.G, self.D = self.adams["G"], self.adams.get("D")
         self.scaler = torch.amp.GradScaler(device.type, enabled=scale_gradients)
         self._one = torch.ones((), device=device)
         self._warned = False
@@ -62,7 +60,7 @@ class Optimizers:
     @property
     def learning_rate(self) -> float:
         """Of generator and encoder."""
-        return self.G.param_groups[0]["lr"]
+        return self.adams["G"].param_groups[0]["lr"]
 
     def set_learning_rate(self, lr: float, lr_D: float | None = None) -> None:
         """`lr_D`: the discriminators', where it is another one."""

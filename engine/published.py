@@ -14,7 +14,7 @@ from torch import Tensor
 from pix2pixhd.engine.label_colours import with_label_colours
 from pix2pixhd.engine.published_spade import read_spade
 from pix2pixhd.engine.world import read_world
-from pix2pixhd.models import map_channels, uses_features
+from pix2pixhd.models import map_channels
 from pix2pixhd.models.generators.crn import COARSEST, NGF, published_width, under_own_names
 from pix2pixhd.options.base_options import ModelOptions, TrainedRunOptions
 from pix2pixhd.options.fields import changed, flat, replaced
@@ -105,7 +105,7 @@ def read_architecture(
     read |= _read_encoder(_convolutions(weights_E or {}))
     known = _where_default(model, read)
     kinds: Changes = [{}]
-    if not uses_features(model):
+    if not model.uses_features:
         kinds = [{"instance_feat": True}, {"label_feat": True}]
         kinds = kinds if "feat_num" in read else [{}, *kinds]
     known = _with_input(known, channels, kinds)
@@ -235,7 +235,7 @@ def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptio
 def _channels(model: ModelOptions) -> int:
     """Of the generator's input."""
     noise = 0 if model.use_vae else model.z_dim
-    return map_channels(model) + noise + (model.feat_num if uses_features(model) else 0)
+    return map_channels(model) + noise + (model.feat_num if model.uses_features else 0)
 
 
 def _with_input(model: ModelOptions, channels: int, kinds: Changes) -> ModelOptions:
@@ -268,7 +268,7 @@ def _inputs(model: ModelOptions, channels: int, kinds: Changes) -> Iterator[dict
         for changes in _as_labels_or_image(one, rest):
             if rest > 0 and not (is_guess and changes):
                 yield {"instance": instance, **kind, **changes}
-        if more > 0 and model.z_dim == 0 and not (uses_features(one) or model.use_vae):
+        if more > 0 and model.z_dim == 0 and not (one.uses_features or model.use_vae):
             yield {"instance": instance, "z_dim": more}
 
 
@@ -298,7 +298,7 @@ def _in_words(model: ModelOptions) -> str:
     parts = [labels if has_labels else f"an image of {model.input_nc}"]
     parts += ["the boundaries of instances"] if model.instance else []
     parts += [f"a further image of {model.extra_nc}"] if model.extra_nc else []
-    parts += [f"{model.feat_num} features"] if uses_features(model) else []
+    parts += [f"{model.feat_num} features"] if model.uses_features else []
     parts += [f"{model.z_dim} of noise"] if model.z_dim else []
     return ", ".join(parts)
 

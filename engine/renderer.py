@@ -23,7 +23,7 @@ from pix2pixhd.engine.render import Rendering, render
 from pix2pixhd.engine.runtime import Runtime, choose_device, runtime_on
 from pix2pixhd.engine.styles import FeatureSource, create_feature_source, draw_noise
 from pix2pixhd.engine.trained import load_trained, networks_to_render
-from pix2pixhd.models import create_model, uses_features
+from pix2pixhd.models import create_model
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.fields import types_of
@@ -63,7 +63,8 @@ class Renderer:
         """Synthesise an image, in the size of the label map, whatever that is.
 
         A run with features takes them from `features`, from the photograph `image`, or else from
-        the clusters that encode_features.py made.
+        the clusters that encode_features.py made; one with noise and its encoder (--use_vae) takes
+        it from `image`, or else draws it.
 
         Args:
             label: integers [H, W]; of a run with label_nc 0 an image [H, W, input_nc] or
@@ -71,7 +72,7 @@ class Renderer:
                 to 1 or in the run's input_range.
             inst: instance ids, integers [H, W]; None for a run without instance maps.
             extra: the further input image of a run with extra_nc, as an image for `label`.
-            image: a photograph of the same scene, whose features are taken.
+            image: a photograph of the same scene, whose features (or noise) are taken.
             features: [H, W, feat_num] or [feat_num, H, W], such as `encode` returns.
             style: number of the draw from the clusters, or of noise, 0 or more; or of the image,
                 of a run that makes several.
@@ -88,9 +89,11 @@ class Renderer:
         batch = self.batch(label, inst, extra, image)
         given = self._given_features(features, image, style, batch)
         with torch.inference_mode(), self.runtime.autocast():
-            if uses_features(self.options.model) and features is None and image is None:
+            if self.options.model.uses_features and features is None and image is None:
                 given = self._clusters(batch, [name], style)
             noise = draw_noise(self.model, [name], style, self.options.run.seed)
+            if self.options.model.use_vae and image is not None:
+                noise = self.model.encode_noise(batch)
             number = style % self.model.netG.num_images
             fake = render(self.model, batch, given, noise, number)
         bits, channels = self.options.data.output_bits or 8, fake.shape[1]
@@ -108,6 +111,7 @@ class Renderer:
         Arguments and errors are those of a call.
         """
         batch = self.batch(label, inst, None, image, extra_needed=False)
+        self._require_features("image")
         self._given_features(None, image, 0, batch)
         with torch.inference_mode(), self.runtime.autocast():
             features = self.model.encode(batch)[0]
@@ -160,28 +164,33 @@ class Renderer:
     ) -> Tensor | None:
         """Those of the argument; checks also that the run can take what it is given."""
         given = [n for n, a in {"features": features, "image": image}.items() if a is not None]
-        if given and not uses_features(self.options.model):
-            raise UserError(f"{given[0]}: the run was trained without features; leave it out")
+        for name in given:
+            if not (name == "image" and self.options.model.use_vae):
+                self._require_features(name)
         given += ["style"] * (style != 0)
         images = self.model.netG.num_images
-        if style and not (uses_features(self.options.model) or self.model.netG.noise_dim):
+        if style and not self.model.netG.noise_dim:
             if images == 1:
-                raise UserError("style: the run was trained without features; leave it out")
-            if style >= images:
+                self._require_features("style")
+            elif style >= images:
                 raise UserError(f"style: {style}, expected 0 to {images - 1}, the run's images")
         if len(given) > 1:
             listed = " and ".join(given)
             raise UserError(f"{listed}: features come from one source; leave one out")
         if image is not None and self.model.netE is None:
             raise UserError(
-                "image: its features need the run's encoder, and there is none beside the "
-                "generator's weights (<epoch>_net_E.pth); give features instead"
+                "image: it needs the run's encoder, and there is none beside the generator's "
+                "weights (<epoch>_net_E.pth); put it there, or leave the image out"
             )
         if features is None:
             return None
         tensor = planes("features", features, self.options.model.feat_num, kinds="f")
         check_size("features", tensor, batch.label.shape[-2:])
         return tensor.to(self.runtime.device)
+
+    def _require_features(self, name: str) -> None:
+        if not self.options.model.uses_features:
+            raise UserError(f"{name}: the run was trained without features; leave it out")
 
     @cached_property
     def _clusters(self) -> FeatureSource:

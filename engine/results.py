@@ -12,7 +12,6 @@ from pix2pixhd.engine.feature_files import clusters_name
 from pix2pixhd.engine.render import photo_to_image, synthesized_names
 from pix2pixhd.engine.styles import style_batch
 from pix2pixhd.engine.tiling import window
-from pix2pixhd.models import uses_features
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.base_options import DataOptions, RunOptions
 from pix2pixhd.options.fields import flat
@@ -103,8 +102,9 @@ def ways_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
     if results.tile is not None:
         ways[f"tile{results.tile}"] = f"tiles of {results.tile} pixels"
     if results.use_encoded_image:
-        ways["encoded"] = "features of the real images"
-    elif uses_features(options.model) or options.model.z_dim:
+        what = "features" if options.model.uses_features else "noise"
+        ways["encoded"] = f"{what} of the real images"
+    elif options.model.uses_features or options.model.z_dim:
         ways |= _features_apart(options, own)
     elif results.styles > 1:
         ways[f"{results.styles}images"] = f"{results.styles} images of each label map"
@@ -126,7 +126,7 @@ def _features_apart(options: TestOptions, own: TestOptions) -> dict[str, str]:
         photo = Path(results.style_from)
         ways[f"style_{_photo_name(photo, results.phase)}"] = f"style of {photo.name}"
     clusters = _clusters(options)
-    if uses_features(options.model) and clusters != _clusters(own):
+    if options.model.uses_features and clusters != _clusters(own):
         name = clusters.name.removeprefix("features_clustered_")
         ways[f"clusters_{name}"] = f"clusters of {clusters}"
     if options.run.seed != own.run.seed:

@@ -21,7 +21,6 @@ from pix2pixhd.engine.feature_files import (
 )
 from pix2pixhd.engine.runtime import Runtime
 from pix2pixhd.engine.tiling import features_in_tiles
-from pix2pixhd.models import uses_features
 from pix2pixhd.models.clustering import ByLabel
 from pix2pixhd.models.feature_bank import StyleSampler, hashed, mean_features_by_label, named_labels
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -35,6 +34,10 @@ FeatureSource = Callable[[Batch, Sequence[str], int], Tensor | None]
 None, for a generator without features and for those that the batch itself has."""
 
 
+NoiseSource = Callable[[Batch, Sequence[str], int], Tensor | None]
+"""The same for noise, [N, noise_dim]; None for a generator without."""
+
+
 def create_feature_source(
     options: TestOptions, model: Pix2PixHDModel, runtime: Runtime, warn: Callable[[str], None]
 ) -> FeatureSource:
@@ -46,7 +49,7 @@ def create_feature_source(
     Raises:
         UserError: clusters or the image for the style cannot be had.
     """
-    if not uses_features(options.model) or options.results.use_encoded_image:
+    if not options.model.uses_features or options.results.use_encoded_image:
         return lambda batch, names, style: None
     image = options.results.style_from
     if image:  # its labels, and for those that it does not show the run's clusters, if any
@@ -73,6 +76,25 @@ def create_feature_source(
     return sample
 
 
+def create_noise_source(
+    options: TestOptions, model: Pix2PixHDModel, runtime: Runtime
+) -> NoiseSource:
+    """The source that the options ask for: of --use_vae an image, else draws.
+
+    Raises:
+        UserError: the image for the style cannot be had.
+    """
+    results, seed = options.results, options.run.seed
+    if not options.model.use_vae or not (results.use_encoded_image or results.style_from):
+        return lambda batch, names, style: draw_noise(model, names, style, seed)
+    if not results.style_from:
+        return lambda batch, names, style: model.encode_noise(batch)
+    photo = style_batch(Path(results.style_from), options).to(runtime.device)
+    with torch.inference_mode(), runtime.autocast():
+        noise = model.encode_noise(photo)
+    return lambda batch, names, style: noise.expand(len(names), -1)
+
+
 def draw_noise(model: Pix2PixHDModel, names: Sequence[str], style: int, seed: int) -> Tensor | None:
     """Noise for images of these names, [N, noise_dim] from N(0, 1); None if the generator takes
     none. Seed, style and name alone decide, as they do of features."""
@@ -84,7 +106,7 @@ def draw_noise(model: Pix2PixHDModel, names: Sequence[str], style: int, seed: in
 
 
 def needs_encoder(options: TestOptions) -> bool:
-    """Whether features are made of images, and not read from files."""
+    """Whether features, or noise, are made of images, and not drawn or read from files."""
     of_images = options.results.use_encoded_image or options.results.style_from is not None
     return of_images and not options.model.load_features
 

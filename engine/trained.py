@@ -9,7 +9,7 @@ import torch
 
 from pix2pixhd.engine.memory import require_memory
 from pix2pixhd.engine.state import STATE
-from pix2pixhd.models import create_encoder, create_model, uses_features
+from pix2pixhd.models import create_encoder, create_model
 from pix2pixhd.models.generators import Generator
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.saved import require_paths
@@ -34,9 +34,9 @@ def require_run(options: TrainOptions) -> None:
 
 
 def networks_to_render(model: ModelOptions, folder: Path, epoch: str, ema: bool) -> str:
-    """The `networks` of `load_trained`: with the encoder, where the run has features and one."""
+    """The `networks` of `load_trained`: with the encoder, where the run uses one and has it."""
     has_encoder = rendering_file(folder, epoch, "E", ema).is_file()
-    return "GE" if uses_features(model) and has_encoder else "G"
+    return "GE" if (model.uses_features or model.use_vae) and has_encoder else "G"
 
 
 def load_trained(

@@ -24,7 +24,6 @@ from pix2pixhd.metrics import (
     Sample,
     build_metrics,
 )
-from pix2pixhd.models import uses_features
 from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
 from pix2pixhd.options.parsing import uncropped
@@ -146,7 +145,7 @@ def _opened(options: TrainOptions, phase: str, needs_image: bool) -> tuple[Align
         options.model,
         phase=phase,
         read_features=options.model.load_features,
-        needs_image=needs_image or uses_features(options.model),
+        needs_image=needs_image or options.model.uses_features,
     )
     return dataset, dataset[0]
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def create_generator(model: ModelOptions, init: Init = NORMAL) -> Generator:
     """The generator that the options describe, with fresh weights."""
     maps = map_channels(model)
-    features = model.feat_num if uses_features(model) else 0
+    features = model.feat_num if model.uses_features else 0
     return initialise(GENERATORS[model.netG](model, maps, features), init)
 
 
@@ -103,20 +103,12 @@ def palette_of(model: ModelOptions) -> Tensor | None:
     return image_to_float(table.view(-1, 3))
 
 
-def create_encoder(model: ModelOptions, init: Init = NORMAL) -> Encoder:
-    """The encoder that the options describe, with fresh weights."""
+def create_encoder(model: ModelOptions, init: Init = NORMAL) -> Encoder | VAEEncoder:
+    """The encoder that the options describe, of features or of --use_vae, with fresh weights."""
+    if model.use_vae:
+        return initialise(VAEEncoder(model.output_nc, model.ngf, model.z_dim), init)
     sizes = model.feat_num, model.nef, model.n_downsample_E
     return initialise(Encoder(model.output_nc, *sizes, layers=layers_of(model)), init)
-
-
-def create_vae_encoder(model: ModelOptions, init: Init = NORMAL) -> VAEEncoder:
-    """The encoder of --use_vae, with fresh weights."""
-    return initialise(VAEEncoder(model.output_nc, model.ngf, model.z_dim), init)
-
-
-def uses_features(model: ModelOptions) -> bool:
-    """Whether the generator takes features as part of its input."""
-    return model.instance_feat or model.label_feat
 
 
 def create_model(
@@ -148,7 +140,7 @@ def create_model(
         netG=generator,
         label_nc=model.label_nc,
         use_instance=model.instance,
-        use_features=uses_features(model),
+        use_features=model.uses_features,
         features_per_label=model.label_feat,
         palette=palette_of(model),
     )
@@ -156,10 +148,8 @@ def create_model(
         return for_rendering()
     has_gan = not loss.no_gan_loss
     netD = create_discriminator(model, discriminator, loss.ganFeat_loss, init) if has_gan else None
-    encodes = uses_features(model) and not model.load_features
-    netE: Encoder | VAEEncoder | None = create_encoder(model, init) if encodes else None
-    if model.use_vae:
-        netE = create_vae_encoder(model, init)
+    encodes = model.use_vae or (model.uses_features and not model.load_features)
+    netE = create_encoder(model, init) if encodes else None
     # Last of all: it draws random numbers, and the weights are to be those of training without it.
     if netD is not None and discriminator.spectral_norm != "none":
         normalise_spectrally(netD, but_output=discriminator.netD == "segmentation")

@@ -43,7 +43,7 @@ class Pix2PixHDModel(nn.Module):
 
     For rendering, only the generator is needed. A generator that takes features is given those of
     the batch (`feat`), or what the encoder makes of the real image. One that takes noise may be
-    trained with a `VAEEncoder`, of which it then is; rendering takes noise from N(0, 1).
+    trained with a `VAEEncoder`, of which it then is; rendering takes what it is given.
 
     To add a loss: a term in `generator_terms` or `discriminator_terms`, and its row in
     `loss_weights`; those of a kind of discriminators are its `Adversary`'s. A term may depend on
@@ -143,6 +143,12 @@ class Pix2PixHDModel(nn.Module):
         height, width = image.shape[-2:]
         padded = pad_to_stride(image_to_float(image), self.netE.stride)
         return self._network("E")(padded)[..., :height, :width]
+
+    def encode_noise(self, batch: Batch) -> Tensor:
+        """Of a `VAEEncoder`, the noise that is likeliest for the real image, [N, noise_dim]."""
+        assert isinstance(self.netE, VAEEncoder) and batch.image is not None
+        mean, _ = self._network("E")(image_to_float(batch.image))
+        return mean
 
     def feature_ids(self, batch: Batch) -> Tensor:
         """The map whose regions share features: of instances, or of labels; [N, 1, H, W]."""

@@ -182,6 +182,11 @@ class ModelOptions(GeneratorOptions):
     n_clusters: Annotated[int, Range(1, 65_536)] = 10
     """Clusters of features per label; test.py looks for the file of that many."""
 
+    @property
+    def uses_features(self) -> bool:
+        """Whether the generator takes features as part of its input."""
+        return self.instance_feat or self.label_feat
+
 
 @dataclass(frozen=True)
 class ProgramOptions:
@@ -262,9 +267,9 @@ def _model_problems(model: ModelOptions) -> Iterator[str]:
         shown = colours if len(colours) <= 12 else f"{colours[:12]}..."
         yield f"--label_colors {shown}: must be {digits} hexadecimal digits, 6 for each label"
     yield from spade_problems(model)
-    if model.z_dim and not model.use_vae and (per_instance or per_label):
+    if model.z_dim and not model.use_vae and model.uses_features:
         kind = "instance_feat" if per_instance else "label_feat"
         yield f"--z_dim {model.z_dim} with --{kind}: features are drawn already; drop one"
     yield from crn_problems(model)
-    if model.load_features and not (per_instance or per_label):
+    if model.load_features and not model.uses_features:
         yield "--load_features: the networks take no features; add --instance_feat or --label_feat"

@@ -27,7 +27,7 @@ class EncoderRunOptions(TrainedRunOptions):
     encoding: EncodingOptions = field(default_factory=EncodingOptions)
 
     def run_problems(self) -> Iterator[str]:
-        if not (self.model.instance_feat or self.model.label_feat):
+        if not self.model.uses_features:
             reason = "it was trained without --instance_feat and --label_feat"
             yield f"the run has no encoder: {reason}; give the --name of a run with features"
 

@@ -28,7 +28,6 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     """One line for each flag that was set and changes nothing."""
     values, defaults = flat(options), flat(type(options)())
     model, run = options.model, options.run
-    has_features = model.instance_feat or model.label_feat
     advice = {
         "local_rank": "",
         "ntest": "; --how_many limits the images",
@@ -38,7 +37,8 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
     for name, generators in READ_BY.items():
         # Of a trained run, whoever trained it was told.
         is_given = is_training or name == "eval"
-        if is_given and model.netG not in generators and not (has_features and name in OF_ENCODER):
+        is_read = model.netG in generators or (model.uses_features and name in OF_ENCODER)
+        if is_given and not is_read:
             advice[name] = f"; it is of --netG {', '.join(generators)}"
     if isinstance(options, TrainOptions):
         advice |= _of_training(options)
@@ -48,10 +48,10 @@ def ineffective_flags(options: ProgramOptions) -> list[str]:
         advice["label_colors"] = "; labels enter the networks as colours with --label_color"
     if is_training and not model.use_vae:
         advice |= dict.fromkeys(("crop_size", "lambda_kld"), "; it is of --use_vae")
-    if is_training and not has_features:
+    if is_training and not model.uses_features:
         of_encoder = ("nef", "feat_num", "n_downsample_E")
         advice |= dict.fromkeys(of_encoder, "; there is no encoder without features")
-    if not has_features:
+    if not model.uses_features:
         advice["cluster_path"] = "; the run was trained without features"
     if run.data_type == 8:
         advice["data_type"] = "; the networks compute in 32 bits"
@@ -83,8 +83,7 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
         advice |= dict.fromkeys(of_discriminators, why)
     norm_D = options.discriminator.norm_D
     has_norm_D = netD != "segmentation" and norm_D == "same" and not loss.no_gan_loss
-    has_features = options.model.instance_feat or options.model.label_feat
-    if options.model.netG in OWN_NORMS and not (has_norm_D or has_features):
+    if options.model.netG in OWN_NORMS and not (has_norm_D or options.model.uses_features):
         advice["norm"] = f"; --netG {options.model.netG} and its discriminators have their own"
     matches_features = loss.ganFeat_loss and not loss.no_gan_loss
     if not (matches_features or (loss.vgg_loss and not loss.crn_loss)):

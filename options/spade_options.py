@@ -43,8 +43,7 @@ def default_noise(model: ModelOptions) -> int:
     """Numbers of noise where --z_dim says nothing, as published."""
     if model.netG == "spade" and model.use_vae:
         return 256
-    drawn_already = model.instance_feat or model.label_feat
-    return 64 if model.netG == "oasis" and not drawn_already else 0
+    return 64 if model.netG == "oasis" and not model.uses_features else 0
 
 
 def spade_problems(model: ModelOptions) -> Iterator[str]:
@@ -63,7 +62,7 @@ def spade_problems(model: ModelOptions) -> Iterator[str]:
         remedy = "add --netG spade, or drop it"
         yield f"--use_vae with --netG {model.netG}: only SPADE's generator takes it; {remedy}"
         return
-    if model.instance_feat or model.label_feat:
+    if model.uses_features:
         kind = "instance_feat" if model.instance_feat else "label_feat"
         yield f"--use_vae with --{kind}: both encode the real image; drop one"
     stride = 2 ** DOUBLINGS[model.num_upsampling_layers]

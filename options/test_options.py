@@ -35,7 +35,7 @@ class ResultOptions:
     """Clustered features to sample from: a file in the run's folder, .npz or the reference's .npy,
     or a path. The default stands for the file of the run's own --n_clusters."""
     use_encoded_image: bool = False
-    """Take the features from the real image."""
+    """Take the features, or the noise of --use_vae, from the real image."""
     tile: Count | None = None
     """Render in blended tiles of so many pixels a side: for images too large for the memory.
     Statistics are those of each tile, so that colours differ a little from the whole."""
@@ -43,7 +43,8 @@ class ResultOptions:
     """Renderings of each image side by side, with other features, or noise, drawn for each; or, of
     the --num_images of --netG crn, so many."""
     style_from: str | None = None
-    """Take the features, label by label, from this photograph; its maps are found beside it."""
+    """Take the features, label by label, or the noise of --use_vae, from this photograph; its maps
+    are found beside it."""
 
     ntest: int | None = None
     """Has no effect; see --how_many."""
@@ -83,14 +84,16 @@ class TestOptions(TrainedRunOptions):
         styles, images = self.results.styles, self.model.num_images
         if styles > images > 1 and not self.model.z_dim:
             yield f"--styles {styles}: the run makes {images} images of a label map; lower it"
+        encodes = self.model.uses_features or self.model.use_vae
         asked = {
             "--use_encoded_image": self.results.use_encoded_image,
             f"--style_from {self.results.style_from}": self.results.style_from is not None,
-            f"--styles {styles}": styles > 1 and not self.model.z_dim and images == 1,
+            f"--styles {styles}": styles > 1 and images == 1 and (encodes or not self.model.z_dim),
         }
         given = [flag for flag, is_given in asked.items() if is_given]
-        if not (self.model.instance_feat or self.model.label_feat):
+        if not encodes:
             for flag in given:
                 yield f"{flag}: the run was trained without features; leave it out"
         elif len(given) > 1:
-            yield f"{' with '.join(given)}: features come from one source; leave one of them"
+            what = "features come" if self.model.uses_features else "noise comes"
+            yield f"{' with '.join(given)}: {what} from one source; leave one of them"

@@ -182,7 +182,7 @@ def test_training(kind: str) -> None:
             within = (1e-5, 1e-3, 5e-3)[step]
             assert terms[NAMES[name]].item() == pytest.approx(value, rel=within), (step, name)
     after = arrays("after_training")
-    rates = [optimizers.learning_rate, optimizers.D.param_groups[0]["lr"]]
+    rates = [optimizers.learning_rate, optimizers.adams["D"].param_groups[0]["lr"]]
     assert rates == after[f"{kind}_learning_rates"].tolist()
     with torch.no_grad():
         image = model.netG.eval()(semantics()[:1])

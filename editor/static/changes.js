@@ -97,7 +97,7 @@ export class Changing extends Showing {
     const name = (label) => this.run.labels[label]?.name ?? "";
     const laid = this.panels.swatch(this.laid);
     $("laid").replaceChildren("Paint ", laid, make("b", { textContent: name(this.laid) }));
-    $("chosen-name").textContent = name(this.label);
+    $("chosen-name").textContent = $("fills").lastElementChild.textContent = name(this.label);
     const isIt = this.selection.every((thing) => this.labelOf(thing) === this.label);
     for (const name of ["relabel", "relabelNew"]) {
       document.querySelector(`[data-command=${name}]`).disabled = isIt;
@@ -139,9 +139,14 @@ export class Changing extends Showing {
 
   removeSelected() {
     if (!this.selection.length) return;
-    this.operate({ kind: "remove", ...this.region(this.selection) });
+    this.remove(this.selection);
     this.select([]);
   }
+
+  remove(things) { this.operate({ kind: "remove", fill: this.filling, ...this.region(things) }); }
+
+  /** The label for the place that an object leaves, if the tool has that choice; null: what is around. */
+  get filling() { return this.tools.leavesPlace && $("fills").value ? this.label : null; }
 
   // ------------------------------------------------------------ labels and colours
 

@@ -146,9 +146,10 @@ class App extends Changing {
     check("tools", tools.name);
     $("hint").value = HINTS[tools.name] ?? "";
     const { label_nc, has_instances } = this.run, used = FIELDS[tools.name] ?? [];
-    $("brush-fields").hidden = !used.length;
+    $("tool-fields").hidden = !used.length;
     const fits = {
       "size-field": true, laid: label_nc, "joins-field": label_nc && has_instances, "over-field": label_nc,
+      "fills-field": label_nc,
     };
     for (const [id, isOfRun] of Object.entries(fits)) $(id).hidden = !isOfRun || !used.includes(id);
     this.showPaint();
@@ -163,11 +164,12 @@ class App extends Changing {
 
 const FIELDS = { // of the bar, by tool
   brush: ["size-field", "laid", "joins-field", "over-field"], eraser: ["size-field"], fill: ["laid", "joins-field"],
+  move: ["fills-field"], remove: ["fills-field"],
 };
 const HINTS = {
   select: "Click an object; shift-click adds one",
-  move: "Drag an object; what is around fills its place",
-  remove: "Click an object; what is around fills its place",
+  move: "Drag an object",
+  remove: "Click an object",
 };
 
 async function enterFromAddress(app) {

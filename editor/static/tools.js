@@ -25,6 +25,7 @@ export class Tools {
   }
 
   get draws() { return this.name === "brush" || this.name === "eraser"; }
+  get leavesPlace() { return this.name === "move" || this.name === "remove"; }
   get width() { return this.draws ? this.sizes[this.name] : 0; }
 
   choose(name) {
@@ -119,7 +120,7 @@ export class Tools {
       const paint = app.paint();
       if (paint) app.operate({ kind: "fill", at, ...paint });
     } else if (this.name === "remove") {
-      app.operate({ kind: "remove", ...app.region([thing]) });
+      app.remove([thing]);
       app.select([]);
     } else if (app.maps.isPicture) {
       return;
@@ -174,7 +175,8 @@ export class Tools {
     if (drag?.kind === "move") {
       const { by } = app.moving;
       app.moving = null;
-      if (by[0] || by[1]) app.operate({ kind: "move", by, ...app.region(app.selection) }, app.movedBy(by));
+      const operation = { kind: "move", by, fill: app.filling, ...app.region(app.selection) };
+      if (by[0] || by[1]) app.operate(operation, app.movedBy(by));
       app.view.redraw();
     }
     this.drag = null;

@@ -150,6 +150,28 @@ def test_how_far_a_step_reaches_and_the_start(driven: Driven) -> None:
     wait(page, "document.getElementById('caption').textContent === 'Picture'")
 
 
+def test_what_takes_the_place_of_an_object_is_chosen(driven: Driven) -> None:
+    page = driven.page
+    page.click(f"#palette [data-label='{BUILDING}']")
+    page.keyboard.press("m")
+    assert page.locator("#fills option").nth(1).inner_text() == f"label {BUILDING}"
+    page.select_option("#fills", "chosen")
+    driven.drag((65, 36), (45, 36))
+    driven.settle(1)
+    assert (driven.label[32:42, 60:76] == BUILDING).all()
+    page.keyboard.press("x")
+    driven.click(25, 36)
+    driven.settle(2)
+    assert (driven.label[32:42, 20:36] == BUILDING).all()
+    page.keyboard.press("v")  # a tool without that choice
+    driven.click(45, 36)
+    page.keyboard.press("Delete")
+    driven.settle(3)
+    assert CAR not in driven.label and (driven.label[40:42, 42:54] == ROAD).all()
+    page.keyboard.press("m")
+    page.select_option("#fills", "")
+
+
 def test_before_and_difference_are_of_all_windows(driven: Driven, window: Any) -> None:
     start = driven.picture
     other = window.context.new_page()

@@ -64,7 +64,7 @@ def test_operations_and_back(client: TestClient, scene: str, root: Path) -> None
         {"kind": "style", "instances": [instance], "style": {"centre": 3}},
         {"kind": "label", "instances": [instance], "label": 4, "instance": "new"},
         {"kind": "add", "instance": 4001, "at": [2, 2], "scale": 0.5, "mirrored": True},
-        {"kind": "move", "instances": [4001], "by": [1, 2]},
+        {"kind": "move", "instances": [4001], "by": [1, 2], "fill": 1},
         {"kind": "remove", "instances": [4001], "fill": 0},
         stroke(label=None, widths=[3, 5]),
     ]

@@ -199,6 +199,8 @@ def test_a_damaged_note_of_the_best_is_told(tmp_path: Path) -> None:
         ({}, "label maps only"),
         ({"label_nc": 0}, "input images only"),
         ({"label_feat": True}, "drawn"),
+        ({"z_dim": 4}, "label maps and drawn noise"),
+        ({"use_vae": True, "z_dim": 4, "use_encoded_image": True}, "of the real image"),
         ({"label_feat": True, "use_encoded_image": True}, "of the real image"),
         ({"label_feat": True, "style_from": "a.png"}, "of one photograph, a.png"),
     ],

@@ -124,7 +124,7 @@ def test_gradients_do_not_pile_up() -> None:
     model, batch = tiny_model(), tiny_batch()
     optimizers = Optimizers(model, lr=0.0, beta1=0.5)
     given: list[torch.Tensor] = []
-    for adam in (optimizers.G, optimizers.D):
+    for adam in optimizers.adams.values():
         adam.register_step_pre_hook(
             lambda adam, *_: given.extend(
                 p.grad.clone() for p in adam.param_groups[0]["params"] if p.requires_grad
@@ -140,7 +140,7 @@ def test_gradients_do_not_pile_up() -> None:
 
 def test_adam_s_constants() -> None:
     optimizers = Optimizers(tiny_model(), lr=0.003, beta1=0.4)
-    for adam in (optimizers.G, optimizers.D):
+    for adam in optimizers.adams.values():
         (group,) = adam.param_groups
         assert (group["lr"], group["betas"]) == (0.003, (0.4, 0.999))
         assert (group["weight_decay"], group["eps"]) == (0, 1e-8)
@@ -150,7 +150,7 @@ def test_setting_the_learning_rate_sets_both() -> None:
     optimizers = Optimizers(tiny_model(), LR, beta1=0.5)
     optimizers.set_learning_rate(1e-5)
     assert optimizers.learning_rate == 1e-5
-    assert [adam.param_groups[0]["lr"] for adam in (optimizers.G, optimizers.D)] == [1e-5, 1e-5]
+    assert [adam.param_groups[0]["lr"] for adam in optimizers.adams.values()] == [1e-5, 1e-5]
 
 
 def test_the_discriminators_learning_rate_falls_by_the_same_schedule() -> None:
@@ -159,9 +159,9 @@ def test_the_discriminators_learning_rate_falls_by_the_same_schedule() -> None:
     for epoch, rate in ((2, 1.0), (3, 0.5)):
         set_learning_rates(optimizers, schedule, epoch)
         assert optimizers.learning_rate == rate  # what logs show
-        assert optimizers.D.param_groups[0]["lr"] == 4 * rate
+        assert optimizers.adams["D"].param_groups[0]["lr"] == 4 * rate
     set_learning_rates(optimizers, ScheduleOptions(lr=0.5), epoch=1)
-    assert optimizers.D.param_groups[0]["lr"] == 0.5
+    assert optimizers.adams["D"].param_groups[0]["lr"] == 0.5
 
 
 @pytest.mark.parametrize(("niter", "niter_decay"), [(3, 4), (1, 1), (0, 5), (4, 0), (100, 100)])
@@ -284,8 +284,8 @@ def test_betas_given_to_a_resumed_run_win() -> None:
     saved = Optimizers(model, LR, beta1=0.5).state_dict()
     resumed = Optimizers(model, LR, beta1=0.9, beta2=0.99)
     resumed.load_state_dict(saved)
-    assert resumed.G.param_groups[0]["betas"] == (0.9, 0.99)
-    assert resumed.D.param_groups[0]["betas"] == (0.9, 0.99)
+    assert resumed.adams["G"].param_groups[0]["betas"] == (0.9, 0.99)
+    assert resumed.adams["D"].param_groups[0]["betas"] == (0.9, 0.99)
 
 
 def test_moments_of_biases_that_are_no_longer_trained_are_passed_by() -> None:

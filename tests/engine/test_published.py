@@ -15,7 +15,7 @@ from shared_data import shared
 from torch import Tensor
 
 from pix2pixhd.engine.published import completed, read_architecture
-from pix2pixhd.models import create_encoder, create_generator, uses_features
+from pix2pixhd.models import create_encoder, create_generator
 from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.fields import replaced
@@ -123,7 +123,7 @@ INPUTS = [
 @pytest.mark.parametrize(("run", "said", "more"), INPUTS)
 def test_the_input_is_what_alone_makes_its_channels(run: str, said: str, more: str) -> None:
     model = flags(run, SMALL)
-    found, [line] = read_architecture(*weights(model, uses_features(model)), flags(said))
+    found, [line] = read_architecture(*weights(model, model.uses_features), flags(said))
     assert found == model == flags(more, flags(said, SMALL))
     assert " input channels: " in line
 

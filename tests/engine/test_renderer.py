@@ -21,6 +21,7 @@ from pix2pixhd.models.conditioning import image_to_float
 from pix2pixhd.options.fields import replaced
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.util.checkpoint import load_tensors, save_tensors
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import image_to_values
 
 FEATURES = ("--instance_feat", "--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
@@ -117,6 +118,41 @@ def test_features_are_of_clusters_of_a_photograph_or_given(root: Path) -> None:
     assert features.shape == (12, 20, 2)
     for same in (features, features.transpose(2, 0, 1)):
         assert np.array_equal(model(label, inst, features=same), encoded)
+
+
+def test_noise_is_what_the_encoder_finds_in_a_photograph(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, count=1, size=(64, 32))
+    write_tiny_data(tmp_path, phase="test", count=2, size=(64, 32))
+    flags = ("--netG", "spade", "--norm_G", "spadeinstance3x3", "--use_vae", "--crop_size", "64x32")
+    more = ("--z_dim", "3", "--ngf", "1", "--ema_half_life", "1", "--no_html")
+    run = tiny_run(tmp_path), "--niter", "1", "--niter_decay", "0"
+    assert run_train(*run[0], *run[1:], *flags, *more).code == 0
+    maps = [[read(tmp_path, kind, n) for kind in ("label", "inst", "img")] for n in range(2)]
+    model = load(tmp_path)
+    label, inst, photo = maps[1]
+    drawn, encoded = model(label, inst, name="scene_1"), model(label, inst, image=photo)
+    assert not np.array_equal(drawn, encoded)
+    assert np.array_equal(drawn, rendered(tmp_path, "tiny"))
+    assert np.array_equal(encoded, rendered(tmp_path, "tiny", "--use_encoded_image"))
+    other = tmp_path / "data/test_img/scene_0.png"
+    of_other = rendered(tmp_path, "tiny", "--style_from", str(other))
+    assert np.array_equal(of_other, model(label, inst, image=maps[0][2]))
+    assert not np.array_equal(of_other, encoded)
+    page = tmp_path / "results--use_encoded_image/tiny/test_latest_encoded/index.html"
+    assert "noise of the real images" in page.read_text()
+    with pytest.raises(UserError, match="image and style: features come from one source"):
+        model(label, inst, image=photo, style=1)
+    with pytest.raises(UserError, match="features: the run was trained without features"):
+        model(label, inst, features=np.zeros((32, 64, 3), np.float32))
+    with pytest.raises(UserError, match="image: the run was trained without features"):
+        model.encode(photo, label, inst)
+    encoder = tmp_path / "ck/tiny/latest_net_E.pth"
+    average = encoder.with_stem("latest_net_E_ema")
+    save_tensors({n: 0.5 * tensor for n, tensor in load_tensors(average).items()}, average)
+    assert not np.array_equal(load(tmp_path)(label, inst, image=photo), encoded)
+    average.unlink(), encoder.unlink()
+    with pytest.raises(UserError, match="image: it needs the run's encoder"):
+        load(tmp_path)(label, inst, image=photo)
 
 
 def test_noise_is_drawn_by_name_and_style(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def options_of(flags: dict[str, Any]) -> TrainOptions:
 
 def plain(model: Pix2PixHDModel) -> tuple[Step, Gradients]:
     step = PlainStep(model, foreach=False)
-    return step, watched(model, step)
+    return step, watched(model, step.G, step.D)
 
 
 def ours(model: Pix2PixHDModel) -> tuple[Step, Gradients]:
@@ -62,10 +62,10 @@ def ours(model: Pix2PixHDModel) -> tuple[Step, Gradients]:
     def take(batch: Batch) -> dict[str, Tensor]:
         return train_step(model, optimizers, runtime, batch)[1]
 
-    return take, watched(model, optimizers)
+    return take, watched(model, *optimizers.adams.values())
 
 
-def watched(model: Pix2PixHDModel, adams: PlainStep | Optimizers) -> Gradients:
+def watched(model: Pix2PixHDModel, G: torch.optim.Adam, D: torch.optim.Adam) -> Gradients:
     """The gradients that the optimizers were last given, which change as steps are taken."""
     gradients: Gradients = {}
 
@@ -78,8 +78,8 @@ def watched(model: Pix2PixHDModel, adams: PlainStep | Optimizers) -> Gradients:
                     torch.zeros_like(parameter) if gradient is None else gradient.clone()
                 )
 
-    adams.G.register_step_pre_hook(lambda *_: note("GE"))
-    adams.D.register_step_pre_hook(lambda *_: note("D"))
+    G.register_step_pre_hook(lambda *_: note("GE"))
+    D.register_step_pre_hook(lambda *_: note("D"))
     return gradients
 
 

@@ -56,7 +56,7 @@ def test_a_step_is_the_generators_alone(is_wrapped: bool) -> None:
     assert list(model.saved_networks()) == ["G"]
     optimizers = Optimizers(model, 1e-3, 0.9, scale_gradients=True)
     optimizers.set_learning_rate(1e-4, 1e-5)
-    assert optimizers.learning_rate == 1e-4 and optimizers.D is None
+    assert optimizers.learning_rate == 1e-4 and "D" not in optimizers.adams
     if is_wrapped:  # as of DDP
         model.wrap_networks(lambda network: nn.Sequential(network))
         model._wrapped["G"].forward = model.netG.forward

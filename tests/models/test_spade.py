@@ -22,7 +22,7 @@ from pix2pixhd.engine.step import Recipe, compute_gradients, forward, train_step
 from pix2pixhd.engine.styles import draw_noise
 from pix2pixhd.engine.tiling import render_in_tiles, require_tile
 from pix2pixhd.engine.trained import load_trained
-from pix2pixhd.models import create_discriminator, create_generator, create_vae_encoder
+from pix2pixhd.models import create_discriminator, create_encoder, create_generator
 from pix2pixhd.models.blocks import SpectralConvolution
 from pix2pixhd.models.generators import spade
 from pix2pixhd.models.generators.spade import SpadeGenerator
@@ -304,7 +304,7 @@ def test_names_and_shapes_of_published_files(of: str) -> None:
             if name[0] == "G":
                 networks: list[Any] = [create_generator(options.model)]
             elif name == "E":
-                networks = [create_vae_encoder(options.model)]
+                networks = [create_encoder(options.model)]
             else:  # layer by layer, or one for each scale
                 networks = [
                     create_discriminator(options.model, options.discriminator, featured)

@@ -396,6 +396,15 @@ def test_noise_has_styles_but_no_photographs(save: Save) -> None:
     assert error_lines(lambda: parse_encode([]))[0].startswith("the run has no encoder")
 
 
+def test_noise_with_an_encoder_is_drawn_or_of_one_photograph(save: Save) -> None:
+    save("--netG spade --use_vae --crop_size 64 --loadSize 64")
+    for line in ("--styles 3", "--use_encoded_image", "--style_from a.png"):
+        parse_test(line.split())
+    [line] = error_lines(lambda: parse_test(["--styles", "2", "--use_encoded_image"]))
+    both = "--use_encoded_image with --styles 2"
+    assert line == f"{both}: noise comes from one source; leave one of them"
+
+
 def test_gpus_are_the_launchers_where_there_is_one(save: Save) -> None:
     save("--gpu_ids 4,5,6,7")
     assert parse_train(["--continue_train"]).run.gpu_ids == "4,5,6,7"
