@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
 }
 # Orders of updates, shared statistics and training without D have tests of their own.
-SLOW = {"pix2pix", "crn", "spade"}
+SLOW = {"global", "pix2pix", "crn", "spade"}
 
 
 def python(*words: str | Path) -> subprocess.Popen[str]:

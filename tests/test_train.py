@@ -140,7 +140,10 @@ def test_a_killed_run_goes_on_from_its_last_save(tmp_path: Path) -> None:
     assert [line["step"] for line in metrics(tmp_path / "ck/killed")] == list(range(1, 81))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_signal_to_all_processes_of_a_run_saves_it(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

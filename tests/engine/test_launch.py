@@ -167,8 +167,8 @@ SAVING = """
     [
         (signal.SIGINT, 130, True),
         (signal.SIGTERM, 143, False),
-        (signal.SIGTERM, 143, True),
-        (signal.SIGHUP, 129, False),
+        pytest.param(signal.SIGTERM, 143, True, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, False, marks=pytest.mark.slow),
     ],
 )
 def test_signals_are_passed_on_and_waited_for(
