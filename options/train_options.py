@@ -90,7 +90,7 @@ class ScheduleOptions:
     niter: Natural = 100
     """Epochs at the starting learning rate."""
     niter_decay: Natural = 100
-    """Further epochs, in which the learning rate falls linearly to zero."""
+    """Further epochs, in which the learning rate falls linearly; the last has lr / niter_decay."""
     lr: Annotated[float, Range(0)] = 0.0002
     """Starting learning rate of Adam."""
     lr_D: Annotated[float, Range(0)] | None = None

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the pictures of docs/editing.md: its code, run on a trained run with features.
 
-python scripts/edit_pictures.py --name toy_styles
+python scripts/edit_pictures.py --name toy_streets
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def test_the_document_from_its_first_line_to_its_last(
 ) -> None:
     blocks = re.findall(edit_pictures.BLOCK, edit_pictures.DOCUMENT.read_text(), re.S)
     given = f'"styled", checkpoints_dir="{tmp_path / "ck"}"'
-    text = "\n".join([*blocks[:2], blocks[-1]]).replace('"toy_styles"', given)
+    text = "\n".join([*blocks[:2], blocks[-1]]).replace('"toy_streets"', given)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(text, names)
