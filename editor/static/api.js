@@ -34,9 +34,14 @@ export class Live {
    *  state(message), error(text, number of what was refused), open(bool), gone(text): the server has the
    *  scene no more */
   constructor(scene, handlers) {
-    Object.assign(this, { scene, handlers, number: 0, done: 0, waiting: [], waitsForDone: [], closed: false });
+    Object.assign(this, { scene, handlers, closed: false, waitsForDone: [] });
+    this.begin();
     this.connect();
   }
+
+  /** Messages have numbers: of the last one that was made, that was sent, and that was worked off. In the
+   *  queue are those to be sent, and requests that keep their turn between them. */
+  begin() { Object.assign(this, { number: 0, sent: 0, done: 0, queue: [] }); }
 
   connect() {
     const address = new URL(`${this.scene}/live`, location.href);
@@ -50,12 +55,11 @@ export class Live {
     this.socket.onopen = () => {
       if (this.wasOpen) { // what was under way is lost, and numbers begin anew
         this.giveUp("The connection was lost, and strokes under way may be lost with it: look before you go on.");
-        this.number = this.done = 0;
-        this.waiting = [];
+        this.begin();
       }
       this.wasOpen = true;
       this.handlers.open(true);
-      for (const text of this.waiting.splice(0)) this.socket.send(text);
+      this.work();
     };
     this.socket.onclose = () => {
       if (this.closed) return;
@@ -73,8 +77,8 @@ export class Live {
       await ask(this.scene);
     } catch ({ message, status }) {
       if (!(status >= 400 && status < 500)) return void setTimeout(() => this.again(), 1000);
-      this.closed = true;
       this.giveUp(message);
+      this.closed = true;
       return this.handlers.gone(message);
     }
     if (!this.closed) this.connect();
@@ -82,8 +86,8 @@ export class Live {
 
   /** Nobody will work off what was sent. */
   giveUp(message) {
-    if (this.done < this.number) this.handlers.error(message, this.number);
-    this.waitsForDone.splice(0).forEach(([, fail]) => fail(new Refused(message)));
+    if (this.done < this.number) this.tell("error", message, this.number);
+    for (const { fail } of [...this.waitsForDone.splice(0), ...this.queue.splice(0)]) fail?.(new Refused(message));
   }
 
   /** What came may take a while to unpack, and the page may be at another scene by then. */
@@ -94,7 +98,7 @@ export class Live {
       const message = JSON.parse(data);
       if (message.kind === "error") return this.tell("error", message.message, message.number ?? -1);
       this.done = Math.max(this.done, message.done);
-      if (this.done >= this.number) this.waitsForDone.splice(0).forEach(([done]) => done());
+      if (this.done >= this.sent) this.waitsForDone.splice(0).forEach(({ done }) => done());
       return this.tell("state", message);
     }
     const length = new DataView(data).getUint32(0, true);
@@ -111,19 +115,52 @@ export class Live {
   /** Returns the operation's number, which a state's `done` reaches when it is worked off; null takes back
    *  the stroke under way. */
   send(operation, last = true) {
-    const text = JSON.stringify({ number: ++this.number, operation, last });
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(text);
-    else this.waiting.push(text);
-    return this.number;
+    const number = ++this.number;
+    this.queue.push({ number, text: JSON.stringify({ number, operation, last }) });
+    this.work();
+    return number;
+  }
+
+  /** What a request returns, made after all that was asked for before and ahead of what is asked for after.
+   *  Throws Refused, also where it cannot be made any more. */
+  inTurn(request) {
+    return new Promise((done, fail) => {
+      this.queue.push({ request, done, fail });
+      this.work();
+    });
   }
 
   /** Resolves when the server has worked off what was sent, fails if it never will. */
   async settled() {
-    if (this.done < this.number) await new Promise((...ends) => this.waitsForDone.push(ends));
+    if (this.done < this.sent) await new Promise((done, fail) => this.waitsForDone.push({ done, fail }));
+  }
+
+  async work() {
+    if (this.isWaiting) return;
+    while (this.queue.length) {
+      const { number, text, request, done, fail } = this.queue[0];
+      if (text && this.socket.readyState !== WebSocket.OPEN) return;
+      if (text) {
+        this.queue.shift();
+        this.socket.send(text);
+        this.sent = number;
+        continue;
+      }
+      this.isWaiting = true;
+      try {
+        await this.settled();
+        this.queue.shift();
+        done(await request());
+      } catch (error) {
+        fail(error);
+      }
+      this.isWaiting = false;
+    }
   }
 
   close() {
     this.closed = true;
+    this.giveUp("The page is at another scene.");
     this.socket.close();
   }
 }

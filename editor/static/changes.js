@@ -1,6 +1,6 @@
 // What a scene's changes begin with: operations, labels and colours, objects on their way into place.
 
-import { Refused, ask } from "./api.js";
+import { Refused, askJson } from "./api.js";
 import { $, make } from "./panels.js";
 import { Showing } from "./pictures.js";
 import { Placing } from "./placing.js";
@@ -13,23 +13,37 @@ export class Changing extends Showing {
   /** What is done is to be seen. */
   beginStep() { if (this.view.picture === "start") this.showPicture("now"); }
 
-  /** Returns whether it was done; `then` is called with the next maps. */
+  /** Returns whether it was done; `then` is called once its maps are here, unless something else is selected. */
   async operate(operation, then) {
     this.beginStep();
-    if (then) this.waitsForSelection = () => { this.waitsForSelection = null; then(); };
-    return this.during("Working…", this.asking(`${this.path}/operations`, operation));
+    const { selection } = this;
+    const own = { version: Infinity, then: () => state && selection === this.selection && then() };
+    if (then) this.awaited.push(own);
+    const state = await this.during("Working…", this.asking(`${this.path}/operations`, operation));
+    own.version = state?.version ?? 0;
+    this.catchUp();
+    return Boolean(state);
   }
 
+  /** Do what waited for the maps that are here now; what is selected and not there any more, is no longer. */
+  catchUp() {
+    const isDue = ({ version }) => version <= this.state.version;
+    const due = this.awaited.filter(isDue);
+    this.awaited = this.awaited.filter((each) => !isDue(each));
+    due.forEach(({ then }) => then());
+    const isHere = (thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst);
+    if (!this.awaited.length && !this.selection.every(isHere)) this.select(this.selection.filter(isHere));
+  }
+
+  /** Returns the state that is answered, or null if it was refused. */
   async asking(path, body) {
+    const { live } = this;
     try {
-      await this.live.settled(); // strokes come first
-      await ask(path, body);
-      return true;
+      return await live.inTurn(() => askJson(path, body));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      this.waitsForSelection = null;
-      this.say(error.message);
-      return false;
+      if (live === this.live) this.say(error.message);
+      return null;
     }
   }
 

@@ -31,11 +31,11 @@ class App extends Changing {
   /** Look at a scene that the server has opened. */
   enter(about) {
     this.live?.close();
-    this.tools.drop();
+    this.tools.restart();
     say("", { key: "connection" });
     Object.assign(this, {
       id: about.id, selection: [], hovered: null, trail: [], placing: null, moving: null, images: {}, shownVersion: -1,
-      sketch: null, labels: new Set(), state: { undo: 0, redo: 0, version: 0 },
+      sketch: null, labels: new Set(), state: { undo: 0, redo: 0, version: 0 }, awaited: [], hoveredRegion: null,
     });
     this.maps = new Maps(about.shape, this.run);
     this.cancelPlacing();
@@ -65,31 +65,35 @@ class App extends Changing {
     this.panels.showObject();
   }
 
+  /** Enter a scene once it is there, unless another was asked for meanwhile. Throws Refused. */
   async open(what) {
+    const opening = this.opening = Symbol();
     try {
-      this.enter(await this.during("Opening…", what));
-      return true;
+      const about = await this.during("Opening…", what);
+      if (opening === this.opening) this.enter(about);
+    } catch (error) {
+      if (opening === this.opening) throw error;
+    }
+  }
+
+  async openImage(name) {
+    try {
+      await this.open(askJson("api/scenes", { name }));
     } catch (error) {
       this.say(error.message);
       $("images").value = this.name ?? "";
-      return false;
     }
   }
 
   connected(isOpen) {
-    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], isSliding: false, had: this.state });
+    if (isOpen) Object.assign(this, { shownVersion: -1, trail: [], awaited: [], isSliding: false, had: this.state });
     else this.tools.drop();
     say(isOpen ? "" : "The editor's program does not answer; trying again…", { key: "connection" });
   }
 
-  openImage(name) { return this.open(askJson("api/scenes", { name })); }
-
   gotMaps(header, buffer) {
     this.maps.set(header, buffer);
     if (!this.counting) this.counting = setTimeout(() => this.countLabels(), 200);
-    const isHere = (thing) => !("inst" in thing) || this.maps.inst.includes(thing.inst);
-    if (this.waitsForSelection) this.waitsForSelection();
-    if (!this.selection.every(isHere)) this.select(this.selection.filter(isHere));
     this.view.redraw();
   }
 
@@ -102,6 +106,7 @@ class App extends Changing {
 
   gotState(state) {
     this.state = state;
+    this.catchUp();
     const { had } = this; // before the connection was lost
     if (had && state.version < had.version && (state.undo !== had.undo || state.redo !== had.redo)) {
       say("The program was started anew, and what was done in its last seconds is lost: look before you go on.");
@@ -174,10 +179,11 @@ const HINTS = {
 
 async function enterFromAddress(app) {
   const id = location.hash.slice(1);
+  app.opening = null;
   if (id === app.id) return;
   if (id) {
     try {
-      return app.enter(await askJson(`api/scenes/${encodeURIComponent(id)}`));
+      return await app.open(askJson(`api/scenes/${encodeURIComponent(id)}`));
     } catch (error) {
       const buttons = { "✕": () => say("", { key: "address" }) };
       say(`This address leads nowhere: ${error.message}`, { key: "address", buttons });

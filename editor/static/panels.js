@@ -151,29 +151,36 @@ export class Panels {
 
   showAxes(axes) {
     const { app } = this;
-    $("axes").replaceChildren(...(axes ?? []).slice(0, MOST_AXES).map((amount, axis) => {
-      const number = make("output", { value: amount.toFixed(1) });
-      const slider = make("input", { type: "range", min: -3, max: 3, step: 0.05, value: amount });
+    $("axes").replaceChildren(...(axes ?? []).slice(0, MOST_AXES).map((_, axis) => {
+      const number = make("output"), slider = make("input", { type: "range", min: -3, max: 3, step: 0.05 });
       slider.addEventListener("input", () => {
         number.value = Number(slider.value).toFixed(1);
-        const amounts = [...axes];
-        amounts[axis] = axes[axis] = Number(slider.value);
-        app.slideStyle(amounts, false);
+        this.axes[axis] = Number(slider.value);
+        app.slideStyle([...this.axes], false);
       });
-      slider.addEventListener("change", () => app.slideStyle([...axes], true));
+      slider.addEventListener("change", () => app.slideStyle([...this.axes], true));
       return make("label", { title: OF_TRAITS }, `Trait ${axis + 1}`, slider, number);
     }));
+    this.moveSliders(axes ?? []);
+  }
+
+  moveSliders(axes) {
+    this.axes = axes;
+    for (const [axis, { children: [slider, number] }] of [...$("axes").children].entries()) {
+      slider.value = axes[axis];
+      number.value = axes[axis].toFixed(1);
+    }
   }
 
   /** The first thumbnail, and the sliders, after a change. */
   async refreshStyle() {
-    const inst = this.app.selection[0]?.inst;
+    const { path, selection: [thing] } = this.app, { inst } = thing ?? {};
     const first = $("styles").querySelector("button");
     if ($("style-panel").hidden || inst === undefined || !first) return;
-    const about = await askJson(`${this.app.path}/styles/${inst}`).catch(() => null);
-    if (!about || this.app.isSliding || document.activeElement?.closest("#axes")) return;
-    this.showAxes(about.axes);
-    const src = await askUrl(`${this.app.path}/thumbnail`, { instance: inst }).catch(() => null);
+    const about = await askJson(`${path}/styles/${inst}`).catch(() => null);
+    if (!about || this.app.isSliding || !first.isConnected) return;
+    this.moveSliders(about.axes ?? []);
+    const src = await askUrl(`${path}/thumbnail`, { instance: inst }).catch(() => null);
     if (!src || !first.isConnected) return;
     first.replaceChildren(make("img", { src, alt: "", onload: () => URL.revokeObjectURL(src) }));
   }

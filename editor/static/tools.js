@@ -235,6 +235,12 @@ export class Tools {
     this.drag = null;
   }
 
+  /** The page goes to another scene. */
+  restart() {
+    this.drop();
+    this.drag = this.resting = this.last = null;
+  }
+
   /** Leave what the pointer is doing, as if it had not begun. */
   abandon() {
     const { app } = this;

@@ -44,7 +44,12 @@ export function wire(app, enterFromAddress) {
 
 function wireFiles(app) {
   if (app.run.label_nc) $("label-file").accept = $("label-file").accept.replace(".jpg,", "");
+  let leaving = new AbortController();
   $("file-cancel").addEventListener("click", () => $("file-dialog").close());
+  $("file-dialog").addEventListener("close", () => {
+    leaving.abort();
+    leaving = new AbortController();
+  });
   $("file-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const [label] = $("label-file").files, [inst] = $("inst-file").files;
@@ -56,10 +61,10 @@ function wireFiles(app) {
     Object.assign(button, { disabled: true, textContent: "Opening…" });
     $("file-problem").textContent = "";
     try {
-      app.enter(await askJson(path, data.slice()));
+      await app.open(askJson(path, data.slice(), leaving.signal));
       $("file-dialog").close();
     } catch (error) {
-      $("file-problem").textContent = error.message;
+      if (error.name !== "AbortError") $("file-problem").textContent = error.message;
     } finally {
       Object.assign(button, { disabled: false, textContent: "Open" });
     }

@@ -26,7 +26,18 @@ WIDTH, HEIGHT = 96, 48
 HAS_ALL = "globalThis.editor?.maps?.version && editor.images.now"
 SETTLED = """steps => editor.maps.version && editor.state.undo === steps
     && editor.shownVersion >= editor.state.version && document.body.dataset.full === "true"
-    && editor.live.done >= editor.live.number"""
+    && editor.live.done >= editor.live.number && !editor.awaited.length"""
+
+
+HOLD = """part => { const ask = globalThis.fetch;
+    globalThis.isHeld = false;
+    globalThis.fetch = async (path, how) => {
+        if (!String(path).includes(part)) return ask(path, how);
+        globalThis.fetch = ask;
+        globalThis.isHeld = true;
+        await new Promise((release) => { globalThis.release = release; });
+        globalThis.isHeld = false;
+        return ask(path, how); }; }"""
 
 
 def write_streets(root: Path) -> None:
@@ -102,6 +113,15 @@ class Driven:
         for key in ("Escape", "1", "v", "0"):
             page.keyboard.press(key)
         self.settle(0)
+
+    def hold(self, part: str) -> None:
+        """Keep the next request to an address with this part till `release`."""
+        self.page.evaluate(HOLD, part)
+
+    def release(self) -> None:
+        wait(self.page, "globalThis.isHeld")
+        self.page.evaluate("release()")
+        wait(self.page, "!globalThis.isHeld")
 
     def settle(self, steps: int) -> None:
         """Wait until the scene is of so many steps, and the picture shows that."""

@@ -150,6 +150,35 @@ def test_how_far_a_step_reaches_and_the_start(driven: Driven) -> None:
     wait(page, "document.getElementById('caption').textContent === 'Picture'")
 
 
+def test_steps_keep_the_order_in_which_they_were_asked_for(driven: Driven) -> None:
+    page = driven.page
+    page.click(f"#palette [data-label='{TREE}']")
+    page.keyboard.press("b")
+    driven.drag((40, 6), (50, 6))
+    driven.settle(1)
+    driven.hold("history/undo")
+    page.keyboard.press("Control+z")
+    driven.drag((40, 16), (50, 16))
+    driven.release()
+    wait(page, "!editor.live.queue.length")
+    driven.settle(1)
+    assert driven.label[16, 45] == TREE != driven.label[6, 45]
+
+
+def test_sliders_follow_what_is_undone(driven: Driven) -> None:
+    page = driven.page
+    driven.click(25, 36)
+    slider = page.locator("#axes input").first
+    before = slider.input_value()
+    slider.fill("2.5")
+    driven.settle(1)
+    page.keyboard.press("Control+z")
+    driven.settle(0)
+    assert driven.number("document.activeElement.closest('#axes') !== null")
+    wait(page, "before => document.querySelector('#axes input').value === before", before)
+    assert driven.number("Math.abs(editor.panels.axes[0])") < 2
+
+
 def test_what_takes_the_place_of_an_object_is_chosen(driven: Driven) -> None:
     page = driven.page
     page.click(f"#palette [data-label='{BUILDING}']")

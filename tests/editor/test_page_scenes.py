@@ -12,6 +12,7 @@ from page_driver import (
     TREE,
     Driven,
     opened,
+    serving,
     wait,
 )
 from PIL import Image
@@ -75,6 +76,84 @@ def test_what_comes_late_of_a_scene_that_was_left_is_not_shown(driven: Driven) -
     assert np.array_equal(other.picture, start) and np.array_equal(other.label, label)
 
 
+def test_another_scene_ends_what_was_under_way(driven: Driven) -> None:
+    page = driven.page
+    page.keyboard.press("m")
+    page.mouse.move(*driven.spot(25, 36))
+    page.mouse.down()
+    assert driven.number("editor.tools.drag.kind") == "move"
+    page.evaluate("editor.openImage('scene_1')")
+    page.mouse.up()
+    page.keyboard.press("b")
+    assert driven.number("editor.tools.name") == "brush"
+    assert driven.number("[editor.tools.drag, editor.tools.last]") == [None, None]
+    driven.settle(0)
+
+
+def test_the_scene_that_was_asked_for_last_is_shown(driven: Driven) -> None:
+    page = driven.page
+    first = driven.number("editor.id")
+    driven.hold(f"api/scenes/{driven.number('editor.id')}")
+    page.evaluate("editor.openImage('scene_1')")
+    second = driven.number("editor.id")
+    page.evaluate("history.back()")
+    wait(page, "globalThis.isHeld")
+    page.evaluate("history.forward()")
+    wait(page, "id => location.hash.slice(1) === id", second)
+    driven.release()
+    driven.settle(0)
+    assert first != second == driven.number("editor.id") == driven.number("location.hash.slice(1)")
+
+
+def test_an_upload_can_be_cancelled(driven: Driven, tmp_path: Path) -> None:
+    page, id_ = driven.page, driven.number("editor.id")
+    Image.fromarray(np.full((32, 32), ROAD, np.uint8)).save(tmp_path / "good.png")
+    page.click("[data-command=open]")
+    page.set_input_files("#label-file", tmp_path / "good.png")
+    driven.hold("api/upload")
+    page.click("#file-form .main")
+    wait(page, "globalThis.isHeld")
+    page.click("#file-cancel")
+    driven.release()
+    wait(page, "document.querySelector('#file-form .main').textContent === 'Open'")
+    assert driven.number("editor.id") == id_
+    assert page.inner_text("#file-problem") == "" and not page.locator("#file-dialog").is_visible()
+
+
+def test_nothing_is_selected_in_the_scene_gone_back_to(driven: Driven) -> None:
+    page, first = driven.page, driven.number("editor.id")
+    other = Driven(page)
+    other.click(25, 36)
+    page.click(f"#palette [data-label='{TREE}']")
+    other.hold("/operations")
+    page.keyboard.press("l")
+    wait(page, "globalThis.isHeld")
+    page.evaluate("history.back()")
+    wait(page, "id => editor.id === id && editor.maps.version", first)
+    driven.release()
+    driven.settle(0)
+    assert driven.number("editor.selection") == []
+    assert page.locator("#pending").is_hidden()
+
+
+def test_regions_of_a_larger_scene_are_forgotten(
+    streets: Path, window: Any, tmp_path: Path
+) -> None:
+    Image.fromarray(np.full((16, 16), ROAD, np.uint8)).save(tmp_path / "small.png")
+    with serving(streets, "plain") as address:
+        page = opened(window, address)
+        driven = Driven(page)
+        page.mouse.move(*driven.spot(89.5, 20.5))
+        assert driven.number("editor.hovered") == {"row": 20, "column": 89}
+        page.click("[data-command=open]")
+        page.set_input_files("#label-file", tmp_path / "small.png")
+        page.click("#file-form .main")
+        wait(page, "editor.maps.width === 16 && editor.maps.version")
+        page.mouse.move(*driven.spot(8.5, 8.5))
+        assert driven.number("editor.hovered") == {"row": 8, "column": 8}
+        page.close()
+
+
 def test_a_lost_connection_is_made_again(driven: Driven) -> None:
     driven.page.click(f"#palette [data-label='{TREE}']")
     driven.page.keyboard.press("g")
@@ -104,7 +183,7 @@ def test_a_scene_that_is_gone_can_be_saved(window: Any, address: str, tmp_path: 
     page = opened(window, address + "#AAAAAAAAAAAAAAAAAAAAAA")
     assert "not here any more" in page.inner_text("#messages")  # and another image is open
     page.evaluate("editor.live.scene = 'api/scenes/BBBBBBBBBBBBBBBBBBBBBB'")
-    page.evaluate("editor.live.number++")  # a stroke is under way
+    page.evaluate("editor.live.sent = ++editor.live.number")  # a stroke is under way
     page.evaluate("editor.step('undo')")
     page.evaluate("editor.live.socket.close()")
     page.wait_for_selector("text=can be saved")
