@@ -30,14 +30,21 @@ from pix2pixhd.engine.sizes import search_kernels
 from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.stop_signal import StopSignal
-from pix2pixhd.engine.training import Run, build, opened_folder, save_options
+from pix2pixhd.engine.training import (
+    Run,
+    build,
+    opened_folder,
+    save_options,
+    saved_on_error,
+)
 from pix2pixhd.options.train_options import ScheduleOptions, TrainOptions
 from pix2pixhd.util.logger import Logger
 from pix2pixhd.util.words import counted
 
 
 def train(options: TrainOptions) -> None:
-    """Train until the last epoch, or until Ctrl-C or SIGTERM; each of them saves the full state.
+    """Train until the last epoch, or until Ctrl-C, SIGTERM or an error; each of them saves the full
+    state.
 
     Raises:
         UserError: the data, the weights or the run's folder are not as they should be.
@@ -52,7 +59,11 @@ def train(options: TrainOptions) -> None:
             return
         best = open_best(run)
         save_options(run)
-        with StopSignal() as stop, open_logger(run, progress) as logger:
+        with (
+            StopSignal(tells=run.runtime.world.is_main) as stop,
+            open_logger(run, progress) as logger,
+            saved_on_error(run.state),
+        ):
             for epoch in range(progress.epoch, last_epoch + 1):
                 set_learning_rates(run.optimizers, schedule, epoch)
                 train_outermost_alone(run, epoch <= options.run.niter_fix_global)
@@ -99,6 +110,7 @@ def train_epoch(
         )
         progress = dataclasses.replace(progress, images_done=progress.images_done + images)
         update_averages(run.model, options.schedule.ema_half_life, progress.step, images)
+        run.state.reached = progress
         logger.advance(images)
         log.log(progress, batch, fake, terms)
         signal_number = run.vote.cast(stop.received or 0)
@@ -142,6 +154,8 @@ def evaluate(
     """
     if not run.options.log.eval_freq or epoch % run.options.log.eval_freq:
         return {}
+    if run.state.reached:  # while images are evaluated, no signal is heeded
+        run.state.save(run.state.reached)
     figures = run.validation.evaluate(run.model, run.runtime)
     values = {f"val_{name}": figure.value for name, figure in figures.items()}
     logger.log_scalars(step, values, epoch=epoch)

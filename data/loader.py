@@ -51,9 +51,10 @@ class Loader(DataLoader[Batch]):
         """The batches that the sampler has left.
 
         Raises:
-            UserError: the data set's, on the batch that has the bad sample.
+            UserError: the data set's, on the batch that has the bad sample; or a worker was killed.
         """
-        for batch in super().__iter__():
+        batches = super().__iter__()
+        while (batch := self._next(batches)) is not None:
             if isinstance(batch, UserError):
                 try:
                     raise batch
@@ -62,6 +63,19 @@ class Loader(DataLoader[Batch]):
                     # too, the workers would live until the garbage collector comes round.
                     del batch
             yield batch
+
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
+        try:
+            return next(batches, None)
+        except RuntimeError as error:
+            reason, *_ = str(error).splitlines()
+            # Of a full /dev/shm others tell.
+            if not reason.startswith("DataLoader worker") or "shared memory" in str(error):
+                raise
+            raise UserError(
+                f"--nThreads {self.num_workers}: a loading process ended ({reason}), perhaps as "
+                "memory was short; lower --nThreads"
+            ) from error
 
 
 class _ReturnsErrors(Dataset[Any]):

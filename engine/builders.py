@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.engine.collapse import CollapseWatch
 from pix2pixhd.engine.distributed import barrier
 from pix2pixhd.engine.runtime import Runtime
@@ -13,9 +14,10 @@ from pix2pixhd.models.crn_loss import BALANCES, CRNLoss
 from pix2pixhd.models.initialisation import Init
 from pix2pixhd.models.perceptual import VGGPerceptualLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
+from pix2pixhd.options.base_options import ModelOptions
 from pix2pixhd.options.crn_options import parse_balance
 from pix2pixhd.options.fields import replaced
-from pix2pixhd.options.spade_options import SPADE, parse_norm_G
+from pix2pixhd.options.spade_options import DOUBLINGS, SPADE, parse_crop_size, parse_norm_G
 from pix2pixhd.options.train_options import LossOptions, TrainOptions
 from pix2pixhd.util.errors import UserError
 
@@ -78,6 +80,23 @@ def require_outermost(options: TrainOptions, model: Pix2PixHDModel) -> None:
             f"--niter_fix_global {options.run.niter_fix_global} with --netG {options.model.netG}: "
             "only a local enhancer, or the last modules of --netG crn, can be trained alone; add "
             "--netG local or leave it out"
+        )
+
+
+def require_size(model: ModelOptions, dataset: AlignedDataset) -> None:
+    """
+    Raises:
+        UserError: --use_vae, which makes images of one size, and the first of these is of another.
+    """
+    if not model.use_vae:
+        return
+    file, stride = dataset.files[0]["label"], 2 ** DOUBLINGS[model.num_upsampling_layers]
+    width, height = dataset.output_size(dataset.read_header("label", file).size)
+    made_for = parse_crop_size(model.crop_size)
+    if (width + -width % stride, height + -height % stride) != made_for:
+        raise UserError(
+            f"{file}: scaled to {width}x{height}, and --use_vae makes images of --crop_size "
+            f"{model.crop_size}; scale images to that (--resize_or_crop, --loadSize)"
         )
 
 

@@ -31,6 +31,13 @@ SHARED_MEMORY = (
     "fewer of them, or more shared memory (docker run --shm-size 8g)"
 )
 
+OUT_OF_MEMORY = (
+    "the device's memory is full ({}); lower --fineSize, --loadSize, --batchSize or --ngf, or give "
+    "--checkpoint_activations in training, --tile in rendering"
+)
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 # Of exchanges between processes, which break off when one of them ends.
 LOST = ("connection closed by peer", "connection reset by peer", "remote process exited")
 
@@ -140,7 +147,9 @@ def _explained(error: BaseException, world: World) -> tuple[int, Sequence[str]]:
         return 128 + signal.SIGPIPE, []
     if _is_of_shared_memory(error):
         return 2, [SHARED_MEMORY.format(lines[-1])]
-    is_of_disk = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO)
+    if "OutOfMemoryError" in type(error).__name__:  # PyTorch's, which is not loaded here
+        return 2, [OUT_OF_MEMORY.format(lines[0])]
+    is_of_disk = isinstance(error, OSError) and error.errno in UNWRITABLE
     if is_of_disk and getattr(error, "filename", None) is None:  # as it is not of files
         return 2, [f"standard output cannot be written ({error})"]
     if world.size > 1 and any(sign in str(error).lower() for sign in LOST):

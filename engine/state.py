@@ -72,6 +72,9 @@ class TrainingState:
     Files are written by a thread from a copy in host memory, while training goes on: the networks
     of the recipes and their optimizers are some 3 GB, which a disk takes many seconds for. As each
     file takes its place in one rename, a run that is killed meanwhile has the save before.
+
+    Attributes:
+        reached: the last whole step, as training notes it; None: none since the last save.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class TrainingState:
         self.model = model
         self.optimizers = optimizers
         self.world = world or World()
+        self.reached: Progress | None = None
         self._writing = Background("save")
 
     def save(
@@ -103,6 +107,8 @@ class TrainingState:
         Raises:
             UserError: the files of the save before could not be written.
         """
+        if "latest" in epochs:
+            self.reached = None
         self.wait()
         owns: list[dict[str, Any]] = []
         if "latest" in epochs:

@@ -11,6 +11,8 @@ from typing import Any, Self
 
 HEARD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
 
+HEARD_IT = b"\nsaving after this step, or after images are evaluated; Ctrl-C again ends at once\n"
+
 # A batch system may signal a program and also its launcher, which passes the signal on.
 SAME_WISH = 1.0  # seconds in which a second Ctrl-C is taken for the first
 
@@ -26,7 +28,9 @@ class StopSignal:
     (The print that finds out raises BrokenPipeError all the same, as always in Python.)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tells: bool = False) -> None:
+        """`tells`: whoever presses Ctrl-C is told that it was heard."""
+        self._tells = tells
         self.received: int | None = None
         self._noted_at = 0.0
         self._handlers: dict[int, Any] = {}
@@ -49,6 +53,8 @@ class StopSignal:
         now = time.monotonic()
         if self.received is None:
             self.received, self._noted_at = number, now
+            if self._tells and number == signal.SIGINT and os.isatty(2):
+                os.write(2, HEARD_IT)
         elif number == signal.SIGINT and now - self._noted_at > SAME_WISH:
             raise KeyboardInterrupt
 

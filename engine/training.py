@@ -21,6 +21,7 @@ from pix2pixhd.engine.builders import (
     perceptual_loss,
     recipe_of,
     require_outermost,
+    require_size,
     shares_statistics,
     watch_of,
     without_unusable_vgg,
@@ -47,6 +48,7 @@ from pix2pixhd.options.train_options import TrainOptions
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.labels import LabelSet, label_set
 from pix2pixhd.util.tensorboard import require_tensorboard
+from pix2pixhd.util.words import counted
 
 
 @dataclass
@@ -153,6 +155,7 @@ def open_data(options: TrainOptions, runtime: Runtime) -> tuple[AlignedDataset, 
         read_features=options.model.load_features,
     )
     validate_once(dataset, runtime, data.batchSize, options.schedule.check_data)
+    require_size(options.model, dataset)
     loader = create_loader(
         dataset,
         data,
@@ -230,6 +233,26 @@ def opened_folder(run: Run) -> Iterator[Progress]:
             stack.enter_context(locked(folder))
         stack.callback(run.state.wait)  # before the lock goes: else the next would read the old
         yield progress
+
+
+@contextlib.contextmanager
+def saved_on_error(state: TrainingState) -> Iterator[None]:
+    """Save the last whole step if an error, or a second Ctrl-C while nothing is being saved, ends
+    the training.
+
+    Where a step itself failed, weights may be a part of it ahead. Of several processes nothing is
+    saved: it would take all of them, and one is in trouble.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        if (progress := state.reached) and state.world.size == 1:
+            with contextlib.suppress(Exception):  # the error that is told is the first one
+                state.save(progress)
+                state.wait()
+                images = counted(progress.step, "image")
+                print(f"saved after {images}; --continue_train goes on", flush=True)
+        raise
 
 
 def save_options(run: Run) -> None:

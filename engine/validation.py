@@ -12,6 +12,7 @@ from pix2pixhd.data import create_dataset, create_loader
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.layouts import has_phase
 from pix2pixhd.data.loader import Loader
+from pix2pixhd.engine.builders import require_size
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.metric_settings import metric_settings
 from pix2pixhd.engine.render import Pictures, Rendering, render, validate_once
@@ -147,6 +148,7 @@ def _opened(options: TrainOptions, phase: str, needs_image: bool) -> tuple[Align
         read_features=options.model.load_features,
         needs_image=needs_image or options.model.uses_features,
     )
+    require_size(options.model, dataset)
     return dataset, dataset[0]
 
 

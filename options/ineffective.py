@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pix2pixhd.options.base_options import ProgramOptions
-from pix2pixhd.options.fields import flat
+from pix2pixhd.options.fields import flat, types_of
 from pix2pixhd.options.generator_options import PIX2PIX
+from pix2pixhd.options.metric_options import MetricOptions
 from pix2pixhd.options.train_options import TrainOptions
 
 PIX2PIXHD = ("global", "local", "unet")
@@ -88,6 +89,9 @@ def _of_training(options: TrainOptions) -> dict[str, str]:
     matches_features = loss.ganFeat_loss and not loss.no_gan_loss
     if not (matches_features or (loss.vgg_loss and not loss.crn_loss)):
         advice["lambda_feat"] = "; feature matching and the VGG loss are off"
+    if not options.log.eval_freq:
+        of_evaluations = ("metrics", "eval_images", *types_of(MetricOptions))
+        advice |= dict.fromkeys(of_evaluations, "; nothing is evaluated without --eval_freq")
     if not loss.crn_loss:
         advice["crn_balance"] = "; it is of --crn_loss"
     return advice

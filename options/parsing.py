@@ -17,7 +17,7 @@ from pix2pixhd.options.base_options import (
 from pix2pixhd.options.check_options import CheckOptions
 from pix2pixhd.options.command_line import read_argv
 from pix2pixhd.options.edit_options import EditOptions
-from pix2pixhd.options.encode_options import EncodeOptions, PrecomputeOptions
+from pix2pixhd.options.encode_options import EncodeOptions, EncoderRunOptions, PrecomputeOptions
 from pix2pixhd.options.fields import flat, replaced, types_of
 from pix2pixhd.options.flags import as_flag
 from pix2pixhd.options.saved import find_paths, saved_options
@@ -90,7 +90,7 @@ def parse_train(
     if options.schedule.continue_train and (saved := saved_options(options.run)):
         left = _OF_ONE_CALL | ({"gpu_ids"} if launched else set())
         left = left.union(*(names for names in _SAY_ONE_THING if names & given_flags(argv)))
-        left |= {name for name, part in _SERVES.items() if f"--no_{part}" in argv}
+        left |= {name for name, part in _SERVES.items() if f"no_{part}" in _words(argv)}
         left |= {part for name, part in _SERVES.items() if flat(options)[name]}
         options = _inherit(options, argv, saved, saved.keys() - left)
     return _sound(options)
@@ -117,7 +117,8 @@ def parse_for_run(
     """
     options = read_argv(argv, kind())
     saved = saved_options(options.run)
-    options = _inherit(options, argv, saved, _INHERITED, say) if saved else options
+    phase = {"phase"} if issubclass(kind, EncoderRunOptions) else set()  # what it was trained on
+    options = _inherit(options, argv, saved, _INHERITED | phase, say) if saved else options
     # Only now, as argv may have changed the sizes that whole images depend on.
     options = dataclasses.replace(options, data=uncropped(options.data)).resolved()
     refuse([*options.problems(), *(options.run_problems() if saved else [])])
@@ -157,10 +158,13 @@ def _inherit(
     inherited |= found
     options = read_argv(argv, replaced(type(options)(), inherited))
     run = f"the run {options.run.name!r} in {options.run.checkpoints_dir} was trained with"
+    fixed = _FIXED
+    if saved.get("netD", "multiscale") == "multiscale":  # it names the tensors of D
+        fixed = fixed | {"ganFeat_loss"}
     refuse(
         f"{as_flag(name, value)}: {run} {as_flag(name, saved[name])}; leave the flag out"
         for name, value in flat(options).items()
-        if name in _FIXED and value != saved[name]
+        if name in fixed and value != saved[name]
     )
     return options
 
@@ -179,9 +183,13 @@ def refuse(problems: Iterable[str]) -> None:
 
 def given_flags(argv: Sequence[str]) -> set[str]:
     """The names of the flags in a command line, those of negative booleans without their `no_`."""
+    return {name if name in _NEGATIVE else name.removeprefix("no_") for name in _words(argv)}
+
+
+def _words(argv: Sequence[str]) -> set[str]:
+    """The flags as they are written, but with underscores."""
     flags = (word[2:].partition("=")[0] for word in argv if word.startswith("--"))
-    names = (flag.replace("-", "_") for flag in flags)
-    return {name if name in _NEGATIVE else name.removeprefix("no_") for name in names}
+    return {flag.replace("-", "_") for flag in flags}
 
 
 def uncropped(data: DataOptions) -> DataOptions:

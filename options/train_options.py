@@ -187,6 +187,11 @@ class TrainOptions(ProgramOptions):
         if schedule.continue_train and schedule.load_pretrain:
             remedy = "drop --load_pretrain to resume the run, or --continue_train to start anew"
             yield f"--continue_train with --load_pretrain: both name the first weights; {remedy}"
+        if schedule.which_epoch != "latest" and not (
+            schedule.continue_train or schedule.load_pretrain
+        ):
+            flag = f"--which_epoch {schedule.which_epoch}"
+            yield f"{flag}: of which weights? add --continue_train or --load_pretrain, or drop it"
         if schedule.continue_train and schedule.debug:
             yield "--continue_train with --debug: the run would end with its first epoch; drop one"
         if schedule.checkpoint_activations and self.discriminator.spectral_norm == "GD":

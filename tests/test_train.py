@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -20,7 +22,11 @@ from programs import metrics, run_test, run_train, same_weights, tiny_run, write
 from shared_data import shared
 
 import train
+from pix2pixhd.engine.run_log import StepLog
+from pix2pixhd.engine.state import Progress
+from pix2pixhd.engine.validation import Validation
 from pix2pixhd.util.checkpoint import load_tensors
+from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.logger import Logger
 
 # Everything random that a run may use: order, flips, crops, dropout, the pool; and a frozen part.
@@ -81,6 +87,65 @@ def test_a_run_stopped_after_any_step_ends_as_one_never_stopped(
     last, average = (load_tensors(whole / f"latest_net_G{end}.pth") for end in ("", "_ema"))
     assert not torch.equal(average["model.1.weight"], last["model.1.weight"])
     assert without_time(metrics(run_dir)) == without_time(metrics(whole))
+
+
+QUOTA = OSError(errno.EDQUOT, "Disk quota exceeded")
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nmore")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (QUOTA, 2, "error: standard output cannot be written ([Errno 122] Disk quota exceeded)\n"),
+        (FULL, 2, "error: the device's memory is full (CUDA out of memory. Tried to allocate 2."),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_a_run_that_an_error_ends_goes_on_from_its_last_step(
+    whole_run: Path,
+    error: BaseException,
+    code: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_dir, log = whole_run / f"ck/ended_by_{type(error).__name__}", StepLog.log
+
+    def log_and_fail(self: StepLog, progress: Progress, *args: Any, **values: Any) -> None:
+        log(self, progress, *args, **values)
+        if progress.step == 6:
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StepLog, "log", log_and_fail)
+        ended = run_train(*tiny_run(whole_run, run_dir.name), *RANDOM_PARTS, *NOISE)
+    assert ended.code == code and ended.err.startswith(line) and ended.err.count("\n") == bool(line)
+    assert ended.out.endswith("saved after 6 images; --continue_train goes on\n")
+    where = ("--name", run_dir.name, "--checkpoints_dir", whole_run / "ck")
+    resumed = run_train(*where, "--continue_train")
+    assert resumed.code == 0, resumed.err
+    assert same_weights(whole_run / "ck/whole", run_dir)
+    assert without_time(metrics(run_dir)) == without_time(metrics(whole_run / "ck/whole"))
+
+
+def test_an_epoch_is_saved_before_it_is_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_data(tmp_path)
+    write_tiny_data(tmp_path, phase="test", count=1)
+    flags = ("--eval_freq", "1", "--niter", "2", "--niter_decay", "0", "--print_freq", "1")
+    for name in ("whole", "failed"):
+        with monkeypatch.context() as patch:
+            if name == "failed":
+                error = UserError("scene_0.png: gone")
+                patch.setattr(Validation, "evaluate", Mock(side_effect=error))
+            outcome = run_train(*tiny_run(tmp_path, name), *flags, "--no_html")
+        assert outcome.code == (2 if name == "failed" else 0)
+    failed = tmp_path / "ck/failed"
+    assert (failed / "iter.txt").read_text().split() == ["1", "4"]
+    where = ("--name", "failed", "--checkpoints_dir", tmp_path / "ck", "--continue_train")
+    assert run_train(*where).code == 0
+    assert same_weights(tmp_path / "ck/whole", failed)
+    assert without_time(metrics(tmp_path / "ck/whole")) == without_time(metrics(failed))
 
 
 def test_with_the_segmentation_discriminator_and_diffaug(

@@ -168,7 +168,7 @@ class Console(Sink):
         if is_of_step:
             self._bar.set_postfix(values, refresh=False)
         # `train.py | tee log` has both: the bar on the terminal, the lines in the pipe.
-        if self._bar.disable or not is_of_step or not sys.stdout.isatty():
+        if self._bar.disable or not is_of_step or not (sys.stdout and sys.stdout.isatty()):
             self.say(in_a_line(place, values))
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad and is_of_step and not self._said_not_finite:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from shared_data import shared
 from tiny_scenes import pixels
+from torch.utils.data import BatchSampler, Dataset
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from pix2pixhd.data import create_dataset, create_loader
@@ -363,3 +364,20 @@ def test_processes_share_each_batch(ranks: int) -> None:
         assert len({index for batch in together for index, _ in batch}) == 18 - place[1]
     with pytest.raises(UserError, match=r"--batchSize 7: .*multiple of 4"):
         EpochSampler(20, 7, seed=3, shuffle=True, rank=0, ranks=4)
+
+
+class _Killed(Dataset[Batch]):
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, key: int) -> Batch:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_a_worker_that_is_killed_is_told_in_a_line() -> None:
+    batches = Loader(_Killed(), batch_sampler=BatchSampler([0, 1], 1, False), workers=1, seed=0)
+    expected = r"--nThreads 1: a loading process ended \(DataLoader worker \(pid"
+    with pytest.raises(UserError, match=expected) as caught:
+        list(batches)
+    assert "\n" not in str(caught.value) and "lower --nThreads" in str(caught.value)

@@ -24,6 +24,18 @@ def test_first_signal_is_noted(number: signal.Signals) -> None:
         assert stop.received == number
 
 
+def test_who_presses_ctrl_c_at_a_terminal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, bytes]] = []
+    for is_terminal, tells in ((True, True), (False, True), (True, False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "isatty", lambda _, answer=is_terminal: answer)
+            patch.setattr(os, "write", lambda *args: told.append(args))
+            with StopSignal(tells):
+                signal.raise_signal(signal.SIGINT)
+    [(to, line)] = told
+    assert to == 2 and b"Ctrl-C again ends at once" in line
+
+
 def test_a_signal_that_comes_twice_at_a_time_is_one_wish() -> None:
     with StopSignal() as stop:
         signal.raise_signal(signal.SIGINT)

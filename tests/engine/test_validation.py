@@ -216,3 +216,18 @@ def test_held_out_images_that_cannot_be_shown_are_told_calmly(
         reason = said.format(data=tmp_path / "data")
         assert line.startswith(f"no held-out images are shown while training ({reason}")
         assert line.endswith(")") and "check" not in line and ";" not in line
+
+
+def test_images_that_a_generator_of_one_size_cannot_make(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, size=(64, 32), count=1)
+    write_tiny_data(tmp_path, size=(96, 32), phase="test", count=1)
+    flags = ("--netG", "spade", "--use_vae", "--crop_size", "64x32", "--ngf", "1", "--z_dim", "2")
+    outcome = run_train(*tiny_run(tmp_path), *flags, *ONE_EPOCH)
+    assert outcome.code == 0, outcome.err
+    reason = "scene_0.png: scaled to 96x32, and --use_vae makes images of --crop_size 64x32)"
+    assert "no held-out images are shown while training (" in outcome.out and reason in outcome.out
+    before = sorted(tmp_path.glob("ck/**/*"))
+    other = ("--crop_size", "96x32")
+    outcome = run_train(*tiny_run(tmp_path), *flags, *other, *ONE_EPOCH)
+    assert outcome.code == 2 and "scaled to 64x32, and --use_vae makes" in outcome.err
+    assert sorted(tmp_path.glob("ck/**/*")) == before  # the earlier run is not set aside

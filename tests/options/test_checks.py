@@ -143,6 +143,7 @@ def test_shared_ranges_and_contradictions(line: str, start: str, program: str, e
         ("--init_gain -1", "--init_gain -1.0: must be a finite number"),
         ("--niter 0 --niter_decay 0", "--niter 0 with --niter_decay 0"),
         ("--continue_train --load_pretrain x", "--continue_train with --load_pretrain"),
+        ("--which_epoch 20", "--which_epoch 20: of which weights? add --continue_train or"),
         ("--vgg_weights x.pth --no_vgg_loss", "--vgg_weights with --no_vgg_loss"),
         ("--max_dataset_size 3 --batchSize 4", "--max_dataset_size 3 with --batchSize 4"),
         ("--netD segmentation --label_nc 0", "--netD segmentation with --label_nc 0"),

@@ -212,6 +212,12 @@ def test_flags_without_effect_say_so() -> None:
         *("--crop_size", "--ndf", "--nef", "--norm")
     ]
     assert ineffective_flags(parse_test(["--crop_size", "64", "--n_local_enhancers", "2"])) == []
+    line = "--eval_images 3 --metrics lpips --extractor dinov2"
+    lines = ineffective_flags(parse_train(line.split()))
+    assert sorted(line.split(":")[0] for line in lines) == [
+        *("--eval_images 3", "--extractor dinov2", "--metrics lpips")
+    ]
+    assert ineffective_flags(parse_train([*line.split(), "--eval_freq", "1"])) == []
     line = "--lambda_feat 5 --no_vgg_loss --netG local --n_local_enhancers 2"
     assert ineffective_flags(parse_train(line.split())) == []
 

@@ -396,6 +396,27 @@ def test_noise_has_styles_but_no_photographs(save: Save) -> None:
     assert error_lines(lambda: parse_encode([]))[0].startswith("the run has no encoder")
 
 
+def test_the_encoder_s_programs_take_the_images_that_were_trained_on(save: Save) -> None:
+    save("--instance_feat --phase mine")
+    assert parse_encode([]).encoding.phase == "mine"
+    assert parse_encode(["--phase", "val"]).encoding.phase == "val"
+    assert parse_test([]).results.phase == "test"
+
+
+@pytest.mark.parametrize(("netD", "is_fixed"), [("multiscale", True), ("segmentation", False)])
+def test_feature_matching_names_the_tensors_of_the_patchgans(
+    netD: str, is_fixed: bool, save: Save
+) -> None:
+    save(f"--netD {netD}")
+    flag = "--no_ganFeat_loss" if is_fixed else "--ganFeat_loss"
+    argv = ["--continue_train", flag]
+    if not is_fixed:
+        assert parse_train(argv).loss.ganFeat_loss
+        return
+    [line] = error_lines(lambda: parse_train(argv))
+    assert line.startswith("--no_ganFeat_loss: the run ") and "leave the flag out" in line
+
+
 def test_noise_with_an_encoder_is_drawn_or_of_one_photograph(save: Save) -> None:
     save("--netG spade --use_vae --crop_size 64 --loadSize 64")
     for line in ("--styles 3", "--use_encoded_image", "--style_from a.png"):
@@ -507,8 +528,9 @@ def test_what_argv_switches_off_takes_its_weights_along(save: Save) -> None:
     save("--vgg_weights vgg.pth")
     assert parse_train(["--continue_train"]).loss.vgg_weights == "vgg.pth"
     assert parse_train(["--continue_train", "--vgg_loss"]).loss.vgg_weights == "vgg.pth"
-    loss = parse_train(["--continue_train", "--no_vgg_loss"]).loss
-    assert (loss.vgg_loss, loss.vgg_weights) == (False, None)
+    for flag in ("--no_vgg_loss", "--no-vgg-loss"):
+        loss = parse_train(["--continue_train", flag]).loss
+        assert (loss.vgg_loss, loss.vgg_weights) == (False, None)
     words = "--continue_train --no_vgg_loss --vgg_weights other.pth"
     [line] = error_lines(lambda: parse_train(words.split()))
     assert line.startswith("--vgg_weights with --no_vgg_loss")

@@ -79,6 +79,15 @@ def test_not_finite_losses_are_valid_json_and_said_once(tmp_path, capsys):
     assert len(warnings) == 1 and "G_GAN, G_VGG not finite in epoch 1" in warnings[0]
 
 
+def test_a_closed_standard_output_is_no_terminal(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", None)
+    with Logger([Console()]) as logger:
+        logger.start_epoch(1, 1, images_total=4)
+        log(logger, 4)
+        logger.end_epoch()
+
+
 def test_on_a_terminal_an_epoch_is_a_bar_with_the_losses(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
