@@ -115,16 +115,22 @@ def test_a_run_that_goes_on_keeps_the_best(tmp_path: Path, tell: Tell) -> None:
     assert kept(tmp_path)["value"] == 9.0
 
 
-@pytest.mark.parametrize(("lost", "known"), [("best_net_G.pth", 1), ("latest_state.pth", 2)])
+@pytest.mark.parametrize(
+    ("lost", "time", "known"),
+    [("best_net_G.pth", 1, 1), ("latest_state.pth", 1, 1), ("latest_state.pth", 2, 2)],
+)
 def test_a_run_killed_in_a_save_evaluates_again(
-    lost: str, known: int, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
+    lost: str, time: int, known: int, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_data(tmp_path)
     tell(2.0)
     train(tmp_path, 1)
 
+    saved: list[str] = []
+
     def save_or_fail(value: Any, path: Path) -> None:
-        if path.name == lost:
+        saved.append(path.name)
+        if path.name == lost and saved.count(lost) == time:  # the first is before the evaluation
             raise UserError("killed")
         save_tensors(value, path)
 
