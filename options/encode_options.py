@@ -15,7 +15,7 @@ class EncodingOptions:
     """What is encoded, with which weights."""
 
     phase: str = "train"
-    """Folders to encode: <phase>_img and so on."""
+    """Folders to encode: <phase>_img and so on; by default those that the run was trained on."""
     which_epoch: str = "latest"
     """Weights of the encoder: latest, or an epoch's number."""
 
