@@ -143,7 +143,11 @@ TELL = "from pix2pixhd.util.errors import UserError"
 
 
 @pytest.mark.parametrize(
-    ("who", "line"), [("True", "error: a.png: no\n"), ("rank == 1", "error: [rank 1] a.png: no\n")]
+    ("who", "line"),
+    [
+        pytest.param("True", "error: a.png: no\n", marks=pytest.mark.slow),
+        ("rank == 1", "error: [rank 1] a.png: no\n"),
+    ],
 )
 def test_a_mistake_is_told_once_by_whoever_sees_it(start: Start, who: str, line: str) -> None:
     process = start(2, f"{TELL}\n    if {who}: raise UserError('a.png: no')\n    time.sleep(60)")
