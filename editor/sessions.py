@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pix2pixhd.editor.history import Change
@@ -170,18 +171,22 @@ class Sessions:
         return len(self._sessions)
 
     def save_all(self, quiet: float = 0) -> None:
-        """Put on disk what has not changed for so many seconds: the program may be killed."""
+        """Put on disk what has not changed for so many seconds: the program may be killed. 0: all,
+        also what could not be written a moment ago."""
         for session in list(self._sessions.values()):
-            if time.monotonic() - session.changed >= quiet:
+            if not quiet or time.monotonic() - session.changed >= quiet:
                 self.save(session)
 
     def save(self, session: Session) -> None:
         """Put it on disk. If it cannot be written, others can, and it may be later."""
         try:
             self._save(session)
+            return
         except UserError as error:
             log.warning("a scene was not saved: %s", error)
-            session.changed = time.monotonic() + LATER
+        except Exception:  # such as memory that is full
+            log.exception("a scene was not saved")
+        session.changed = time.monotonic() + LATER
 
     def _make_room(self, kept: Session) -> None:
         """Put on disk what was unused the longest, but nothing that a window looks at."""
@@ -205,7 +210,8 @@ class Sessions:
                 version, still = session.version, session.scene.snapshot()
             save_scene(still, self._folder / f"{session.id}.npz")  # strokes need not wait for it
             session.saved = version
-        files = sorted(self._folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
-        for file in files[:-MOST_FILES]:
-            if ID.fullmatch(file.stem):
-                file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # of one that others delete; the next time does it
+                files = sorted(self._folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+                for file in files[:-MOST_FILES]:
+                    if ID.fullmatch(file.stem):
+                        file.unlink(missing_ok=True)
