@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,7 +25,9 @@ from server_asked import (
 )
 from tiny_studio import read
 
-from pix2pixhd.editor import server, sessions
+from pix2pixhd.editor import operations, server, sessions
+from pix2pixhd.editor.history import Change
+from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.scene_file import load_scene
 from pix2pixhd.editor.server import Place, create_app
 from pix2pixhd.editor.sessions import Session, Sessions
@@ -117,7 +121,10 @@ def test_a_scene_that_cannot_be_saved_is_tried_again_at_the_end(
 
 
 def test_one_that_fails_in_any_way_does_not_keep_others_from_being_saved(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    studio: Studio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     kept = Sessions(tmp_path, MUCH)
     bad, good = (kept.add(Session(studio.open("scene_0"))) for _ in range(2))
@@ -128,7 +135,10 @@ def test_one_that_fails_in_any_way_does_not_keep_others_from_being_saved(
 
 
 def test_files_that_others_delete_meanwhile(
-    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    studio: Studio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(sessions, "MOST_FILES", 1)
     kept = Sessions(tmp_path, MUCH)
@@ -139,3 +149,43 @@ def test_files_that_others_delete_meanwhile(
     last = kept.add(Session(studio.open("scene_0")))
     kept.save(last)
     assert [file.stem for file in tmp_path.iterdir()] == [last.id]
+
+
+def test_a_scene_that_is_watched_since_a_moment_ago_stays(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Sessions(tmp_path, most_bytes=1)
+    session = kept.add(Session(studio.open("scene_0")))
+
+    @contextmanager
+    def while_a_window_comes() -> Iterator[None]:
+        session.watchers.append(lambda changes: None)
+        yield
+
+    monkeypatch.setattr(session, "lock", while_a_window_comes())
+    kept.add(Session(studio.open("scene_0")))
+    assert len(kept) == 2 and not session.is_gone
+
+
+def test_windows_are_told_when_a_stroke_is_over(studio: Studio) -> None:
+    session, told = Session(studio.open("scene_0")), list[tuple[int, bool]]()
+    session.watchers.append(lambda changes: told.append((len(changes), bool(session.strokes))))
+
+    def dot(scene: Scene, instance: int | None) -> Change:
+        mask = np.zeros(scene.shape, bool)
+        mask[4, session.version] = True
+        return operations.paint(scene, mask, (scene.label[4, session.version] + 1) % LABELS)
+
+    def nothing(scene: Scene, instance: int | None) -> Change:
+        return scene.change(np.zeros(scene.shape, bool), {})
+
+    session.perform(dot, window="B", last=False)
+    session.perform(nothing, extend=True, window="B")
+    assert told == [(1, True), (0, False)]
+    for end in (session.take_back, session.leave, session.end_stroke):
+        session.perform(dot, window="B", last=False)
+        session.perform(dot)
+        told.clear()
+        end("B")
+        end("B")
+        assert told == [(0, False)]
