@@ -199,6 +199,7 @@ def test_nobody_waits_for_the_gallery(
     with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
         add = {"kind": "add", "label": 3, "number": 0, "at": [0, 0]}
         socket.send_json({"number": 1, "operation": add})
+        socket.send_text("no json")
         assert "the gallery is not made yet" in next_of(socket, "error")[0]["message"]
 
 

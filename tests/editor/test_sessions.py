@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -157,12 +156,11 @@ def test_a_scene_that_is_watched_since_a_moment_ago_stays(
     kept = Sessions(tmp_path, most_bytes=1)
     session = kept.add(Session(studio.open("scene_0")))
 
-    @contextmanager
-    def while_a_window_comes() -> Iterator[None]:
-        session.watchers.append(lambda changes: None)
-        yield
+    class WhileAWindowComes(nullcontext[None]):
+        def __enter__(self) -> None:
+            session.watchers.append(lambda changes: None)
 
-    monkeypatch.setattr(session, "lock", while_a_window_comes())
+    monkeypatch.setattr(session, "lock", WhileAWindowComes())
     kept.add(Session(studio.open("scene_0")))
     assert len(kept) == 2 and not session.is_gone
 
