@@ -9,8 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
+from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.scene_file import export, save_scene
-from pix2pixhd.editor.sessions import Session
 from pix2pixhd.editor.studio import Rendering, Studio
 from pix2pixhd.util.errors import UserError
 
@@ -18,26 +18,24 @@ Kind = Literal["image", "label", "inst", "features", "before_after", "scene", "a
 
 
 def download(
-    session: Session, studio: Studio, kind: Kind, before: Rendering, after: Rendering
+    scene: Scene, studio: Studio, kind: Kind, before: Rendering, after: Rendering
 ) -> tuple[str, bytes]:
     """A file's name and bytes; "all" is a zip of all of them.
 
     Raises:
         UserError: the run has no such file.
     """
-    with session.lock:
-        still = session.scene.snapshot()
     with tempfile.TemporaryDirectory() as folder:
         files = []
         if kind in ("scene", "all"):
             files.append(Path(folder) / "scene.npz")
-            save_scene(still, files[0])
+            save_scene(scene, files[0])
         if kind != "scene":
-            features = studio.features(still) if studio.styles else None
+            features = studio.features(scene) if studio.styles else None
             images = {"before": before.image, "after": after.image}
-            files += export(still, Path(folder), **images, features=features)
+            files += export(scene, Path(folder), **images, features=features)
         # Names may come with scenes of strangers, and go into headers and paths of archives.
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", still.name)[:100] or "scene"
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", scene.name)[:100] or "scene"
         if kind == "all":
             return f"{name}.zip", _zipped(files, name)
         for file in files:

@@ -69,7 +69,7 @@ class Guard:
                 for name, value in HEADERS.items():
                     out.setdefault(name, value)
                 if in_address:
-                    cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+                    cookie = f"{_cookie(headers)}={self._token}; HttpOnly; SameSite=Strict; Path=/"
                     out.append("set-cookie", cookie)
             await send(message)
 
@@ -112,12 +112,19 @@ class Guard:
             cookies: MutableMapping[str, Any] = SimpleCookie(headers.get("cookie", ""))
         except CookieError:
             cookies = {}
-        if COOKIE in cookies:
-            given.append(cookies[COOKIE].value)
+        if (name := _cookie(headers)) in cookies:
+            given.append(cookies[name].value)
         given.append(headers.get("authorization", "").removeprefix("Bearer "))
         assert self._token is not None
         expected = self._token.encode()
         return any(secrets.compare_digest(word.encode(), expected) for word in given)
+
+
+def _cookie(headers: Headers) -> str:
+    """Its name. It has the port as the browser knows it, which sends cookies to all ports of a
+    machine: another editor's would take its place."""
+    port = headers.get("host", "").rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isdecimal() else COOKIE
 
 
 def _words(scope: Scope) -> list[str]:

@@ -19,13 +19,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pix2pixhd.editor.history import Box, Change, box_of
 from pix2pixhd.editor.painter import Painter
-from pix2pixhd.editor.perform import change_of
+from pix2pixhd.editor.perform import change_of, prepare
 from pix2pixhd.editor.requests import Live, Numbered, Operation, Stroke
 from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.sessions import Session
 from pix2pixhd.editor.studio import Studio
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import png_of
+
+TRY_AGAIN = 1013  # of WebSockets
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ def perform(
         piece = asked.model_copy(update={"instance": instance}) if goes_on else asked
         return change_of(scene, studio, piece)
 
+    prepare(studio, asked)
     session.perform(work, getattr(asked, "extend", False), window, last)
 
 
@@ -79,6 +82,7 @@ class Window:
     def __init__(self, socket: WebSocket, session: Session, painter: Painter) -> None:
         self._socket, self._session, self._painter = socket, session, painter
         self._box: Box | None = None  # what changed and was not sent
+        self._state: dict[str, Any] = {}  # after the last change that was noted
         self._changed, self._outdated = asyncio.Event(), asyncio.Event()
         self._done = 0  # number of the last message that was worked off
         self._sending = asyncio.Lock()
@@ -88,27 +92,30 @@ class Window:
         loop, height_width = asyncio.get_running_loop(), self._session.scene.shape
 
         def watch(changes: Sequence[Change]) -> None:
-            loop.call_soon_threadsafe(self._note, box_of(changes))
+            loop.call_soon_threadsafe(self._note, box_of(changes), state_of(self._session))
 
         self._session.watchers.append(watch)
-        self._note(Box(0, 0, *height_width))
+        self._note(Box(0, 0, *height_width), state_of(self._session))
         tasks = [asyncio.create_task(c) for c in (self._send_maps(), self._send_renderings())]
         try:
-            await self._receive()
+            if await run_in_threadpool(self._session.settled):
+                await self._receive()
+            else:  # put on disk before it was watched: the page connects anew
+                await self._socket.close(TRY_AGAIN)
         # It went while we waited, or while we sent; or it sends bytes, which the page never does.
         except (WebSocketDisconnect, RuntimeError, KeyError):
             pass
         finally:
             self._session.watchers.remove(watch)
-            self._session.leave(self)
+            loop.run_in_executor(None, self._session.leave, self)  # others may hold its lock long
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _note(self, box: Box | None) -> None:
+    def _note(self, box: Box | None, state: dict[str, Any]) -> None:
         if box and self._box:
             box = Box(*map(min, box[:2], self._box[:2]), *map(max, box[2:], self._box[2:]))
-        self._box = box or self._box
+        self._box, self._state = box or self._box, state
         self._changed.set()
         self._outdated.set()
 
@@ -121,7 +128,7 @@ class Window:
                 number = max(number, Numbered.model_validate_json(text).number)
                 last = await self._work_off(Live.model_validate_json(text))
             except (ValidationError, UserError) as error:
-                self._session.strokes.discard(self)
+                await run_in_threadpool(self._session.end_stroke, self)
                 message = str(error) if isinstance(error, UserError) else first_line(error)
                 await self._send({"kind": "error", "message": message, "number": number})
             self._done = number
@@ -143,7 +150,7 @@ class Window:
             await self._changed.wait()
             self._changed.clear()
             # The state that is told is never ahead of the maps.
-            state = {"kind": "state", "done": self._done, **state_of(self._session)}
+            state = {"kind": "state", "done": self._done, **self._state}
             box, self._box = self._box, None
             if box:
                 header, values = await run_in_threadpool(self._values, box)

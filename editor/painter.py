@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+from starlette.concurrency import run_in_threadpool
 
 from pix2pixhd.editor import operations
 from pix2pixhd.editor.perform import styled_id
@@ -21,6 +22,7 @@ from pix2pixhd.util.errors import UserError
 
 THUMBNAIL = 128  # pixels of the longer side
 MARGIN = 0.1  # around an object, of its longer side
+PATIENCE = 0.05  # seconds that a scene's turn waits for an operation to end
 
 Result = TypeVar("Result")
 
@@ -43,37 +45,50 @@ class Painter:
 
     async def newest(self, session: Session, preview: bool = False) -> tuple[int, Rendering]:
         """A rendering of the scene as it is when its turn comes, and the version that it shows."""
-        return await self.run(self._newest, session, preview)
+        while (found := await self.run(self._newest, session, preview)) is None:
+            await run_in_threadpool(session.settled)  # and other scenes have their turn
+        return found
+
+    async def still(self, session: Session) -> tuple[Scene, Rendering]:
+        """A copy of the scene, and the rendering of that."""
+        version, still = await run_in_threadpool(session.still)
+        return still, (await self.run(self._rendered, session, version, still))[1]
 
     async def start(self, session: Session) -> Rendering:
         """A rendering of the scene at its start."""
-        return await self.run(self._start, session)
+        if session.start is None:
+            _, still = await run_in_threadpool(session.still)
+            await run_in_threadpool(still.reset)
+            session.start = await self.run(self._render, still)
+        return session.start
 
     async def thumbnail(self, scene: Scene, instance: int, vector: np.ndarray | None) -> bytes:
         """A PNG of an instance and what is around it, as it would look with a vector."""
         return await self.run(self._thumbnail, scene, instance, vector)
 
-    def _newest(self, session: Session, preview: bool) -> tuple[int, Rendering]:
-        with session.lock:
-            version = session.version
-            if session.newest and session.newest[0] == version:
+    def _newest(self, session: Session, preview: bool) -> tuple[int, Rendering] | None:
+        """None while a long operation changes the scene."""
+        if not session.lock.acquire(timeout=PATIENCE):
+            return None
+        try:
+            if session.newest and session.newest[0] == session.version:
                 return session.newest
-            still = session.scene.snapshot()
-            is_start = session.start is None and not session.scene.history.done
+            version, still = session.still()
+        finally:
+            session.lock.release()
+        return self._rendered(session, version, still, preview)
+
+    def _rendered(
+        self, session: Session, version: int, still: Scene, preview: bool = False
+    ) -> tuple[int, Rendering]:
+        if session.newest and session.newest[0] == version:
+            return session.newest
         rendering = self._render(still, preview)
         if not preview:
             session.newest = version, rendering
-            if is_start:
+            if session.start is None and not still.history.done:
                 session.start = rendering
         return version, rendering
-
-    def _start(self, session: Session) -> Rendering:
-        if session.start is None:
-            with session.lock:
-                still = session.scene.snapshot()
-            still.reset()
-            session.start = self._render(still)
-        return session.start
 
     def _thumbnail(self, scene: Scene, instance: int, vector: np.ndarray | None) -> bytes:
         if vector is not None:

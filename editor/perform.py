@@ -51,6 +51,16 @@ def change_of(scene: Scene, studio: Studio, asked: requests.Operation) -> Change
             return operations.remove(scene, _what(scene, asked), asked.fill)
 
 
+def prepare(studio: Studio, asked: requests.Operation) -> None:
+    """What takes long of an operation and needs no scene: features of a photograph are kept.
+
+    Raises:
+        UserError: there are none.
+    """
+    if isinstance(asked, requests.SetStyle) and asked.style.image is not None:
+        require_styles(studio).features_of_image(asked.style.image)
+
+
 def vector_of(scene: Scene, studio: Studio, instance: int, style: requests.Style) -> np.ndarray:
     """The vector that a style stands for, for an instance: float32 [feat_num].
 
@@ -216,14 +226,18 @@ def _add(scene: Scene, studio: Studio, asked: requests.Add) -> Change:
 def gallery_object(studio: Studio, label: int | None, number: int | None) -> CutObject:
     """
     Raises:
-        UserError: the gallery has no such object.
+        UserError: the gallery has no such object, or is not made yet: nobody waits for it here.
     """
     if label is None or number is None:
         raise UserError(
             "object: not named; give an instance of the scene, or label and number of one in the "
             "gallery"
         )
-    found = studio.objects().of(label)
+    if studio.gallery is None:
+        raise UserError(
+            "object: the gallery is not made yet; ask for api/gallery, and again in a moment"
+        )
+    found = studio.gallery.of(label)
     if number >= len(found):
         raise UserError(f"object: label {label} has {len(found)} in the gallery, no {number}")
     return found[number]

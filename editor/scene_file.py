@@ -33,6 +33,8 @@ SETTINGS: dict[str, tuple[type, ...]] = {  # arguments of a scene that are no ar
 MAPS = {"label": (np.int32, 2), "inst": (np.int32, 2), "picture": (np.uint8, 3)}  # dtype, axes
 LIMIT = 2**32
 MEMBERS = 32  # more arrays than any scene has
+# Arrays that become objects, and about how many bytes an object takes, however little it says.
+LISTS, EACH = ("head", "steps", "change_pixels", "start_ids", "set_ids"), 2**10
 
 
 class Damaged(Exception):
@@ -85,7 +87,9 @@ def load_scene(path: Path, limit: int = LIMIT) -> Scene:
             size = sum(member.file_size for member in members)
             if size > limit or len(members) > MEMBERS:
                 raise UserError(f"{size} bytes of arrays, expected at most {limit}; it is no scene")
-            return _scene_of(dict(archive))
+            arrays = dict(archive)
+        _require_few(arrays, limit)
+        return _scene_of(arrays)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except FileNotFoundError:
@@ -141,6 +145,17 @@ def export(
             files.append(folder / f"{name}.png")
             save_image(np.concatenate(shown, axis=1), files[-1])
     return files
+
+
+def _require_few(arrays: Mapping[str, np.ndarray], limit: int) -> None:
+    """Raises UserError where a small file would become many objects."""
+    size = {name: np.size(arrays.get(name, ())) for name in (*LISTS, "pixels")}
+    if (count := sum(size[name] for name in LISTS)) * EACH > limit:
+        few = f"at most {limit // EACH} are read; begin anew with its label map"
+        raise UserError(f"{count} steps, changes and vectors, {few}")
+    changes = size["change_pixels"]
+    if size["steps"] > changes or changes > size["pixels"] + size["set_ids"]:
+        raise Damaged("steps that change nothing")
 
 
 def _scene_of(arrays: Mapping[str, np.ndarray]) -> Scene:

@@ -209,9 +209,7 @@ def _editing(studio: Studio, sessions: Sessions, painter: Painter, cutting: Cutt
     @routes.get("/styles/{instance}")
     def styles(id: str, instance: int) -> dict[str, Any]:
         """The styles that an object can be given, and where it stands among them."""
-        session, styles = sessions.get(id), require_styles(studio)
-        with session.lock:
-            still = session.scene.snapshot()
+        (_, still), styles = sessions.get(id).still(), require_styles(studio)
         label = still.label_of(instance)
         vector = vector_now(still, studio, instance)
         about = {"label": label, "vector": vector.tolist(), "axes": None}
@@ -248,8 +246,8 @@ def _editing(studio: Studio, sessions: Sessions, painter: Painter, cutting: Cutt
     async def files(id: str, kind: Kind) -> Response:
         """Take away a picture, a map, a scene to go on with, or a zip of everything."""
         session = await run_in_threadpool(sessions.get, id)
-        before, (_, after) = await painter.start(session), await painter.newest(session)
-        args = session, studio, kind, before, after
+        before, (still, after) = await painter.start(session), await painter.still(session)
+        args = still, studio, kind, before, after
         name, data = await run_in_threadpool(download, *args)
         disposition = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(data, headers=disposition, media_type="application/octet-stream")
@@ -280,7 +278,6 @@ def _gallery(cutting: Cutting) -> APIRouter:
         found = cutting.gallery().of(label)
         if not 0 <= number < len(found):
             raise UserError(f"object: label {label} has {len(found)}, no {number}")
-        cached = {"cache-control": "private, max-age=3600"}
-        return Response(found[number].thumbnail, headers=cached, media_type=PNG)
+        return Response(found[number].thumbnail, media_type=PNG)
 
     return routes

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pix2pixhd.editor.history import Change
@@ -25,7 +26,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{22}")  # `secrets.token_urlsafe(16)`, and nothin
 log = logging.getLogger(__name__)
 
 Watcher = Callable[[Sequence[Change]], None]
-"""Is told what changed, in whatever thread that was."""
+"""Is told what changed, in whatever thread that was; nothing when a stroke is over."""
 
 
 class Session:
@@ -74,8 +75,11 @@ class Session:
         """
         with self.lock:
             self._require_here()
-            self.strokes.discard(window)
             change = work(self.scene, self._painted.get(window) if extend else None)
+            if last:
+                self.end_stroke(window)
+            else:
+                self.strokes.add(window)
             is_same = extend and window is self._last
             began = self.began if is_same and self.scene.history.is_open else self.version
             self.scene.apply(change, extend=is_same)
@@ -85,8 +89,6 @@ class Session:
                 self._painted[window] = int(painted[0])
             elif not extend:
                 self._painted[window] = None
-            if not last:
-                self.strokes.add(window)
             if not change.is_empty:
                 self.tell([change], began)
         return change
@@ -96,13 +98,30 @@ class Session:
         with self.lock:
             if window in self.strokes and window is self._last and self.scene.history.is_open:
                 self.step("undo")
-            self.strokes.discard(window)
+            self.end_stroke(window)
+
+    def end_stroke(self, window: object) -> None:
+        """If it has one under way. Windows are told, which then want a rendering in full."""
+        with self.lock:
+            if window in self.strokes:
+                self.strokes.remove(window)
+                self._tell_watchers([])
 
     def leave(self, window: object) -> None:
         """The window is gone; its stroke is over."""
         with self.lock:
-            self.strokes.discard(window)
+            self.end_stroke(window)
             self._painted.pop(window, None)
+
+    def still(self) -> tuple[int, Scene]:
+        """The version, and a copy of the scene."""
+        with self.lock:
+            return self.version, self.scene.snapshot()
+
+    def settled(self) -> bool:
+        """Waits for an operation under way; whether the scene is here, not put on disk by now."""
+        with self.lock:
+            return not self.is_gone
 
     def step(self, name: str) -> None:
         """`undo`, `redo` or `reset`."""
@@ -121,6 +140,9 @@ class Session:
         """The scene was changed, in a step that began with a version."""
         self.began, self.changed = began, time.monotonic()
         self.version += 1
+        self._tell_watchers(changes)
+
+    def _tell_watchers(self, changes: Sequence[Change]) -> None:
         for watcher in list(self.watchers):
             watcher(changes)
 
@@ -170,18 +192,22 @@ class Sessions:
         return len(self._sessions)
 
     def save_all(self, quiet: float = 0) -> None:
-        """Put on disk what has not changed for so many seconds: the program may be killed."""
+        """Put on disk what has not changed for so many seconds: the program may be killed. 0: all,
+        also what could not be written a moment ago."""
         for session in list(self._sessions.values()):
-            if time.monotonic() - session.changed >= quiet:
+            if not quiet or time.monotonic() - session.changed >= quiet:
                 self.save(session)
 
     def save(self, session: Session) -> None:
         """Put it on disk. If it cannot be written, others can, and it may be later."""
         try:
             self._save(session)
+            return
         except UserError as error:
             log.warning("a scene was not saved: %s", error)
-            session.changed = time.monotonic() + LATER
+        except Exception:  # such as memory that is full
+            log.exception("a scene was not saved")
+        session.changed = time.monotonic() + LATER
 
     def _make_room(self, kept: Session) -> None:
         """Put on disk what was unused the longest, but nothing that a window looks at."""
@@ -190,12 +216,15 @@ class Sessions:
             for session in list(self._sessions.values()):
                 if total <= self._most:
                     break
-                if session is not kept and not session.watchers:
-                    total -= session.memory
-                    with self._writing, session.lock:
-                        self._save(session)
-                        session.is_gone = True
-                    del self._sessions[session.id]
+                if session is kept or session.watchers:
+                    continue
+                with self._writing, session.lock:
+                    if session.watchers:  # since a moment ago
+                        continue
+                    self._save(session)
+                    session.is_gone = True
+                total -= session.memory
+                del self._sessions[session.id]
 
     def _save(self, session: Session) -> None:
         with self._writing:
@@ -205,7 +234,8 @@ class Sessions:
                 version, still = session.version, session.scene.snapshot()
             save_scene(still, self._folder / f"{session.id}.npz")  # strokes need not wait for it
             session.saved = version
-        files = sorted(self._folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
-        for file in files[:-MOST_FILES]:
-            if ID.fullmatch(file.stem):
-                file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # of one that others delete; the next time does it
+                files = sorted(self._folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+                for file in files[:-MOST_FILES]:
+                    if ID.fullmatch(file.stem):
+                        file.unlink(missing_ok=True)

@@ -59,6 +59,7 @@ class Studio:
         labels: their names and colours; none with --label_nc 0.
         styles: where vectors come from; None for a run without features.
         notes: what this run cannot do, a line each.
+        gallery: what `objects` gives, once it is made.
     """
 
     def __init__(self, renderer: Renderer) -> None:
@@ -86,7 +87,7 @@ class Studio:
         if not self.model_options.label_nc:
             self._notes.append("the run has no labels (--label_nc 0): its input is drawn")
         self._extra_of = lru_cache(4)(lambda name: sample_named(self._dataset, name).extra)
-        self._gallery: ObjectGallery | None = None
+        self.gallery: ObjectGallery | None = None
         self._last_seconds = 0.0
 
     @property
@@ -212,7 +213,7 @@ class Studio:
         Raises:
             UserError: there are no data to cut them from, or no labels.
         """
-        if self._gallery is None:
+        if self.gallery is None:
             if not self.model_options.label_nc:
                 raise UserError("objects: the run has no labels (--label_nc 0) to cut them out by")
             try:
@@ -225,8 +226,8 @@ class Studio:
             scenes = [partial(self._open, dataset, number) for number in range(len(dataset))]
             feat_num = self.styles.feat_num if self.styles else 0
             args = run, files, scenes, self.labels.colours, feat_num, progress
-            self._gallery = open_gallery(*args)
-        return self._gallery
+            self.gallery = open_gallery(*args)
+        return self.gallery
 
     def cut(self, scene: Scene, instance: int) -> CutObject:
         """An object of the scene as it was photographed, to be added elsewhere; UserError where

@@ -65,7 +65,7 @@ class Styles:
         self._options = renderer.options
         self.feat_num = self._options.model.feat_num
         self.notes: list[str] = []  # what there is not, a line each
-        self._features_of_image = lru_cache(8)(self._encode_image)
+        self.features_of_image = lru_cache(8)(self._encode_image)
 
     def centres(self, label: int) -> np.ndarray:
         """Of a label's clusters, the largest first: float32 [k, feat_num], k 0 if it has none."""
@@ -98,7 +98,7 @@ class Styles:
         Raises:
             UserError: no such image, it does not show the label, or there is no encoder.
         """
-        rows = self._features_of_image(image)
+        rows = self.features_of_image(image)
         if label not in rows:
             shown = ", ".join(map(str, sorted(rows)))
             raise UserError(f"{image}: does not show label {label}, it has {shown}; take one")

@@ -47,16 +47,18 @@ def stroke(**more: Any) -> dict[str, Any]:
 
 
 def next_of(socket: Any, kind: str) -> tuple[dict[str, Any], bytes]:
-    """The next message of a kind: its header and data."""
-    while True:
+    """The next message of a kind: its header and data. Those of other kinds, which come in any
+    order, are kept."""
+    kept: dict[str, list[tuple[dict[str, Any], bytes]]] = vars(socket).setdefault("kept", {})
+    while not kept.get(kind):
         message = socket.receive()
         if (data := message.get("bytes")) is None:
             header, rest = json.loads(message["text"]), b""
         else:
             length = int.from_bytes(data[:4], "little")
             header, rest = json.loads(data[4 : 4 + length]), data[4 + length :]
-        if header["kind"] == kind:
-            return header, rest
+        kept.setdefault(header["kind"], []).append((header, rest))
+    return kept[kind].pop(0)
 
 
 def wait_for(socket: Any, number: int) -> dict[str, Any]:

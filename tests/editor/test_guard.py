@@ -68,3 +68,15 @@ def test_a_token(studio: Studio, root: Path) -> None:
         page = client.get("/?token=secret123")
         assert page.status_code == 200 and "SameSite=Strict" in page.headers["set-cookie"]
         assert client.get("/api/run").status_code == 200  # by the cookie
+
+
+def test_two_editors_in_one_browser(studio: Studio, root: Path) -> None:
+    clients = []
+    for port in (8008, 8009):
+        app = create_app(studio, Place("0.0.0.0", f"secret{port}"), root / f"{port}", MUCH)
+        clients.append(TestClient(app, f"http://127.0.0.1:{port}"))
+    for client, port in zip(clients, (8008, 8009), strict=True):
+        assert client.get(f"/?token=secret{port}").status_code == 200
+        for other in clients:  # a browser's cookies are those of the machine, not of a port
+            other.cookies.update(client.cookies)
+    assert [client.get("/api/run").status_code for client in clients] == [200, 200]

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from pydantic import TypeAdapter
 from server_asked import (
     SIZE,
     map_of,
     next_of,
+    open_scene,
     operate,
     stroke,
     wait_for,
 )
+from starlette.websockets import WebSocket
 from tiny_studio import read
 
+from pix2pixhd.editor.live import Window, perform
+from pix2pixhd.editor.painter import Painter
+from pix2pixhd.editor.requests import Operation
+from pix2pixhd.editor.sessions import Session
 from pix2pixhd.editor.studio import SLOW, Studio
+from pix2pixhd.models.clustering import ByLabel
 
 
 def test_a_stroke_is_one_step_and_one_object(client: TestClient, scene: str, root: Path) -> None:
@@ -65,11 +78,10 @@ def test_a_preview_while_a_stroke_is_under_way(
 
 def test_a_window_sees_what_others_do_and_what_is_wrong(client: TestClient, scene: str) -> None:
     with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
-        next_of(socket, "image")
+        next_of(socket, "maps")
         operate(client, scene, **stroke(points=[[4, 4]], widths=[1], label=0))
         operate(client, scene, **stroke(points=[[4, 4]], widths=[1], label=3))
-        # The whole maps may come first, after the image.
-        assert [4, 4, 5, 5] in (next_of(socket, "maps")[0]["box"] for _ in range(2))
+        assert next_of(socket, "maps")[0]["box"] == [4, 4, 5, 5]
         for text, message in (
             ("no json", "not JSON"),
             (json.dumps({"number": 1, "operation": stroke(points=[])}), "points"),
@@ -118,3 +130,110 @@ def test_a_stroke_under_way_is_taken_back(client: TestClient, scene: str, root: 
         socket.send_json({"number": 4, "operation": None})  # nothing is under way
         assert wait_for(socket, 4)["undo"] == 1
     assert np.array_equal(map_of(client, scene), before)
+
+
+@pytest.fixture
+def session(client: TestClient, scene: str) -> Session:
+    return client.app.state.sessions.get(scene.rpartition("/")[2])
+
+
+def test_a_window_of_a_scene_that_was_just_put_on_disk_connects_anew(
+    client: TestClient, scene: str, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "is_gone", True)
+    with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
+        socket.send_json({"number": 1, "operation": stroke()})
+        while (message := socket.receive())["type"] != "websocket.close":
+            assert "ask again" not in message.get("text", "")
+    assert message["code"] == 1013 and not session.watchers
+
+
+def test_a_long_operation_keeps_its_own_scene_alone_waiting(
+    client: TestClient, scene: str, session: Session, studio: Studio
+) -> None:
+    address = f"ws://127.0.0.1:8008{scene}/live"
+    with ExitStack() as windows, ThreadPoolExecutor(1) as thread:
+        one = windows.enter_context(client.websocket_connect(address))
+        next_of(one, "image")
+        with session.lock:
+            one.close()
+            connecting = thread.submit(windows.enter_context, client.websocket_connect(address))
+            other = connecting.result(timeout=5)
+            thread.submit(open_scene, client).result(timeout=5)
+            asked = TypeAdapter(Operation).validate_python(stroke(widths=[9]))
+            perform(session, studio, asked)
+        assert next_of(other, "image")[0]["version"] == 1  # the newest
+
+
+def test_another_image_is_encoded_before_the_scene_is_locked(
+    client: TestClient,
+    scene: str,
+    session: Session,
+    studio: Studio,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encode, locked = studio.styles._encode_image, list[bool]()
+
+    def is_locked() -> bool:
+        is_free = session.lock.acquire(blocking=False)
+        if is_free:
+            session.lock.release()
+        return not is_free
+
+    def looking(image: str) -> ByLabel:
+        with ThreadPoolExecutor(1) as other:
+            locked.append(other.submit(is_locked).result())
+        return encode(image)
+
+    monkeypatch.setattr(studio.styles, "features_of_image", lru_cache(looking))
+    instance = int(read(root, "inst")[0, 0])
+    operate(client, scene, kind="style", instances=[instance], style={"image": "scene_1"})
+    assert locked == [False]
+
+
+def test_nobody_waits_for_the_gallery(
+    client: TestClient, scene: str, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studio, "gallery", None)
+    with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
+        add = {"kind": "add", "label": 3, "number": 0, "at": [0, 0]}
+        socket.send_json({"number": 1, "operation": add})
+        socket.send_text("no json")
+        assert "the gallery is not made yet" in next_of(socket, "error")[0]["message"]
+
+
+def test_the_state_is_never_ahead_of_the_maps(studio: Studio) -> None:
+    session, painter = Session(studio.open("scene_0")), Painter(studio)
+    sent = list[dict[str, Any]]()
+
+    class Socket(WebSocket):
+        def __init__(self) -> None: ...
+
+        async def receive_text(self) -> str:
+            return await asyncio.Future()
+
+        async def send_text(self, data: str) -> None:
+            sent.append(json.loads(data))
+
+        async def send_bytes(self, data: bytes) -> None:
+            sent.append(json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]))
+
+    async def until_told(version: int) -> list[Any]:
+        while ["state", version] not in (told := [[m["kind"], m.get("version")] for m in sent]):
+            await asyncio.sleep(0.01)
+        return [message for message in told if message[0] != "image"]
+
+    async def look_on() -> list[Any]:
+        window = Window(Socket(), session, painter)
+        running = asyncio.create_task(window.run())
+        await until_told(0)
+        window._changed.set()  # for another reason, a moment before it hears of the stroke
+        perform(session, studio, TypeAdapter(Operation).validate_python(stroke(widths=[9])))
+        kinds = await until_told(1)
+        running.cancel()
+        return kinds
+
+    maps = ["maps", None]
+    assert asyncio.run(look_on()) == [maps, ["state", 0], ["state", 0], maps, ["state", 1]]
+    painter.close()

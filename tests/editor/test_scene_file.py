@@ -17,6 +17,7 @@ from street_scene import CAR, HOUSE, SKY, TREE, rectangle, state, street
 from pix2pixhd.data.decode import read_ids, read_photo
 from pix2pixhd.data.feature_maps import read_feature_map
 from pix2pixhd.editor import operations as edit
+from pix2pixhd.editor import scene_file
 from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.scene_file import export, load_scene, save_scene
 from pix2pixhd.util.errors import UserError
@@ -167,6 +168,32 @@ def test_a_small_file_of_large_arrays_is_refused(tmp_path: Path) -> None:
         archive.writestr("head.npy", prefix + header)
     with pytest.raises(UserError, match="not a scene"):
         load_scene(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "limit", "found"),
+    [
+        ("change_pixels", 2**14, 2**24, r"at most 16384 are read; begin anew"),
+        ("set_ids", 2**14, 2**24, "at most 16384"),
+        ("head", 2**14, 2**24, "at most 16384"),
+        ("change_pixels", 2**14, 2**32, "steps that change nothing"),
+        ("steps", 2**14, 2**32, "steps that change nothing"),
+    ],
+)
+def test_a_small_file_of_many_parts_is_refused_before_they_are_made(
+    name: str,
+    count: int,
+    limit: int,
+    found: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "scene.npz"
+    path.write_bytes(damaged(lambda arrays: arrays.update({name: np.zeros(count, np.int32)})))
+    monkeypatch.setattr(scene_file, "_scene_of", None)
+    with pytest.raises(UserError, match=found) as error:
+        load_scene(path, limit)
+    assert len(error.value.problems) == 1
 
 
 def test_an_export_is_read_as_data(tmp_path: Path) -> None:

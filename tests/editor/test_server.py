@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 from programs import LABELS
 from server_asked import (
     HERE,
@@ -23,7 +27,7 @@ from tiny_studio import open_studio, read
 import edit
 import pix2pixhd
 from pix2pixhd.editor.server import Place, create_app
-from pix2pixhd.editor.studio import Studio
+from pix2pixhd.editor.studio import Rendering, Studio
 
 
 def test_the_page_and_the_run(client: TestClient) -> None:
@@ -104,7 +108,9 @@ def test_an_object_of_the_gallery_is_added(client: TestClient, scene: str) -> No
         assert not state["message"]
     label = state["labels"][0]["label"]
     [first, *_] = client.get(f"/api/gallery/{label}").json()
-    assert client.get(f"/api/gallery/{label}/0").content.startswith(b"\x89PNG")
+    thumbnail = client.get(f"/api/gallery/{label}/0")
+    assert thumbnail.content.startswith(b"\x89PNG")
+    assert thumbnail.headers["cache-control"] == "no-store"  # another run may have its address
     assert client.get(f"/api/gallery/{label}/99").status_code == 400
     answer = operate(client, scene, kind="add", label=label, number=0, at=[0, 0])
     assert answer.status_code == 200
@@ -127,6 +133,24 @@ def test_files_to_take_away(client: TestClient, scene: str) -> None:
     for kind in ("label", "inst", "image"):
         assert np.array_equal(map_of(client, other, kind), map_of(client, scene, kind))
     assert client.get(f"{scene}/files/passwd").status_code == 422
+
+
+def test_files_of_a_zip_are_of_one_moment(
+    client: TestClient, scene: str, studio: Studio, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, label = read(root, "label"), read(root, "label")[4, 4]
+    render = studio.render
+
+    def while_others_paint(*args: Any, **flags: Any) -> Rendering:
+        operate(client, scene, **stroke(label=int(label + 2) % LABELS, widths=[9]))
+        return render(*args, **flags)
+
+    operate(client, scene, **stroke(points=[[4, 4]], widths=[1], label=int(label + 1) % LABELS))
+    monkeypatch.setattr(studio, "render", while_others_paint)
+    everything = zipfile.ZipFile(BytesIO(client.get(f"{scene}/files/all").content))
+    with everything.open("scene_0/label.png") as file:
+        assert (np.asarray(Image.open(file)) != before).sum() == 1
+    assert (map_of(client, scene) != before).sum() > 20
 
 
 def test_one_s_own_label_map(client: TestClient, root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -23,9 +24,12 @@ from server_asked import (
 )
 from tiny_studio import read
 
-from pix2pixhd.editor import server
+from pix2pixhd.editor import operations, server, sessions
+from pix2pixhd.editor.history import Change
+from pix2pixhd.editor.scene import Scene
 from pix2pixhd.editor.scene_file import load_scene
 from pix2pixhd.editor.server import Place, create_app
+from pix2pixhd.editor.sessions import Session, Sessions
 from pix2pixhd.editor.studio import Studio
 from pix2pixhd.util.errors import UserError
 
@@ -98,3 +102,88 @@ def test_a_killed_program_loses_no_scene(
             while not file.exists() or len(load_scene(file).history.done) < (quiet < 1):
                 assert time.monotonic() < end
                 time.sleep(0.02)
+
+
+def test_a_scene_that_cannot_be_saved_is_tried_again_at_the_end(
+    studio: Studio, tmp_path: Path
+) -> None:
+    folder = tmp_path / "full"
+    folder.write_text("where the folder should be")
+    kept = Sessions(folder, MUCH)
+    session = kept.add(Session(studio.open("scene_0")))
+    kept.save_all()
+    folder.unlink()
+    kept.save_all(server.QUIET)  # not yet
+    assert not folder.exists()
+    kept.save_all()
+    assert (folder / f"{session.id}.npz").exists()
+
+
+def test_one_that_fails_in_any_way_does_not_keep_others_from_being_saved(
+    studio: Studio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept = Sessions(tmp_path, MUCH)
+    bad, good = (kept.add(Session(studio.open("scene_0"))) for _ in range(2))
+    monkeypatch.setattr(bad, "scene", None)
+    kept.save_all()
+    assert [file.stem for file in tmp_path.iterdir()] == [good.id]
+    assert "a scene was not saved" in caplog.text and "Traceback" in caplog.text
+
+
+def test_files_that_others_delete_meanwhile(
+    studio: Studio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(sessions, "MOST_FILES", 1)
+    kept = Sessions(tmp_path, MUCH)
+    (tmp_path / "gone.npz").symlink_to(tmp_path / "nowhere")
+    kept.save(kept.add(Session(studio.open("scene_0"))))
+    (tmp_path / "gone.npz").unlink()
+    assert not caplog.text and len(list(tmp_path.iterdir())) == 1
+    last = kept.add(Session(studio.open("scene_0")))
+    kept.save(last)
+    assert [file.stem for file in tmp_path.iterdir()] == [last.id]
+
+
+def test_a_scene_that_is_watched_since_a_moment_ago_stays(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Sessions(tmp_path, most_bytes=1)
+    session = kept.add(Session(studio.open("scene_0")))
+
+    class WhileAWindowComes(nullcontext[None]):
+        def __enter__(self) -> None:
+            session.watchers.append(lambda changes: None)
+
+    monkeypatch.setattr(session, "lock", WhileAWindowComes())
+    kept.add(Session(studio.open("scene_0")))
+    assert len(kept) == 2 and not session.is_gone
+
+
+def test_windows_are_told_when_a_stroke_is_over(studio: Studio) -> None:
+    session, told = Session(studio.open("scene_0")), list[tuple[int, bool]]()
+    session.watchers.append(lambda changes: told.append((len(changes), bool(session.strokes))))
+
+    def dot(scene: Scene, instance: int | None) -> Change:
+        mask = np.zeros(scene.shape, bool)
+        mask[4, session.version] = True
+        return operations.paint(scene, mask, (scene.label[4, session.version] + 1) % LABELS)
+
+    def nothing(scene: Scene, instance: int | None) -> Change:
+        return scene.change(np.zeros(scene.shape, bool), {})
+
+    session.perform(dot, window="B", last=False)
+    session.perform(nothing, extend=True, window="B")
+    assert told == [(1, True), (0, False)]
+    for end in (session.take_back, session.leave, session.end_stroke):
+        session.perform(dot, window="B", last=False)
+        session.perform(dot)
+        told.clear()
+        end("B")
+        end("B")
+        assert told == [(0, False)]
