@@ -303,6 +303,7 @@ def train_as(rank: int, port: str, words: tuple[str, ...]) -> None:
     shut_down()
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     """Each way averages the gradients once, whichever the other process takes."""
     write_tiny_data(tmp_path)

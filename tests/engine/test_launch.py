@@ -110,6 +110,7 @@ def test_processes_know_who_they_are_and_what_to_do(start: Start, tmp_path: Path
         assert line.endswith(f" {method}")  # of loading processes
 
 
+@pytest.mark.slow
 def test_one_that_fails_ends_all_with_its_traceback(start: Start) -> None:
     """Another one waits for it, and a third one hears no SIGTERM."""
     body = """
@@ -170,7 +171,7 @@ SAVING = """
     ("number", "code", "to_all"),
     [
         (signal.SIGINT, 130, True),
-        (signal.SIGTERM, 143, False),
+        pytest.param(signal.SIGTERM, 143, False, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 143, True, marks=pytest.mark.slow),
         pytest.param(signal.SIGHUP, 129, False, marks=pytest.mark.slow),
     ],
@@ -213,6 +214,7 @@ def test_the_second_ctrl_c_ends_those_that_hear_nothing(start: Start) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_pytorch_is_loaded_is_quiet(start: Start) -> None:
     process = start(2, "time.sleep(60)")
     wait_until_loading(process)

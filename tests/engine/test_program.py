@@ -106,7 +106,7 @@ def test_a_full_disk_under_standard_output_is_named(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.startswith("error: standard output cannot be written")
 
 
-@pytest.mark.parametrize("size", ["4k", "64k"])
+@pytest.mark.parametrize("size", ["4k", pytest.param("64k", marks=pytest.mark.slow)])
 def test_a_full_shared_memory_is_named(size: str, tmp_path: Path) -> None:
     """A file system of that size in its place holds no semaphore, or no batch."""
     own = f"mount -t tmpfs -o size={size} tmpfs /dev/shm"

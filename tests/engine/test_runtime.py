@@ -129,7 +129,7 @@ def test_fp16_is_a_precision() -> None:
         assert parse_train(line.split()).run.precision == "fp16"
 
 
-@pytest.mark.parametrize("case", ["labels", "instance_feat"])
+@pytest.mark.parametrize("case", [pytest.param("labels", marks=pytest.mark.slow), "instance_feat"])
 def test_losses_of_the_reference_in_bfloat16(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

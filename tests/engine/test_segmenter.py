@@ -53,6 +53,7 @@ def options(data: Path, out: Path, *argv: str) -> SegmenterOptions:
     return parse_segmenter([*where, *usual, *argv])
 
 
+@pytest.mark.slow
 def test_blocks_of_colours_are_learnt(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

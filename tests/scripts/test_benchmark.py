@@ -40,6 +40,7 @@ def ways(rows: list[dict[str, Any]], section: str) -> list[str]:
     return [row["way"] for row in rows if row["section"] == section]
 
 
+@pytest.mark.slow
 def test_sections_fill_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sections = [name for name in benchmark.SECTIONS if name not in ("editing", "end_to_end")]
     flags = ("--recipe", "train_512p_feat", "--workers", "0", "1", "--precision", "fp32")

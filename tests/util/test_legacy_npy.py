@@ -216,6 +216,7 @@ assert int(peak.split()[1]) < 600_000, peak  # KiB
 """
 
 
+@pytest.mark.slow
 def test_no_file_ends_the_interpreter_or_fills_the_memory(tmp_path: Path) -> None:
     """In another process: flipped bytes, and files made to break pickle's machinery."""
     chance = np.random.default_rng(0)
