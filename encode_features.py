@@ -172,6 +172,8 @@ def main(options: EncodeOptions) -> None:
         print(f"written: {file}")
     if files:
         more = "" if options.ema else " --no_ema"
+        if (epoch := options.encoding.which_epoch) != "latest":
+            more += f" --which_epoch {epoch}"
         print(f"next: python test.py {options.run.flags}{more} --styles 3")
 
 

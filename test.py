@@ -18,6 +18,7 @@ import numpy as np
 from pix2pixhd.data import create_dataset
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.originals import read_small, take_originals
+from pix2pixhd.engine.builders import require_size
 from pix2pixhd.engine.distributed import broadcast, gather
 from pix2pixhd.engine.kept_images import begin_rendering
 from pix2pixhd.engine.memory import keep_freed_memory
@@ -157,6 +158,7 @@ def open_dataset(options: TestOptions, runtime: Runtime) -> tuple[AlignedDataset
     reads = results.use_encoded_image and options.model.load_features
     dataset = create_dataset(options.data, options.model, phase=results.phase, read_features=reads)
     total = len(dataset)
+    require_size(options.model, dataset)
     del dataset.files[results.how_many :]
     if needs_encoder(options) and "image" not in dataset.files[0] and not results.style_from:
         raise UserError(

@@ -109,7 +109,7 @@ def pair_files(maps: Sequence[Files], dataroot: Path) -> list[tuple[Path, ...]]:
     """
     attempts: list[Scenes] = []
     for also_of_no_kind in (True, False):
-        paths = [_of_its_kind(files, also_of_no_kind) for files in maps]
+        paths = [of_its_kind(files, also_of_no_kind) for files in maps]
         for key in KEYS:
             attempts.append(
                 [_by_scene(of, at.folder, key) for of, at in zip(paths, maps, strict=True)]
@@ -121,7 +121,7 @@ def pair_files(maps: Sequence[Files], dataroot: Path) -> list[tuple[Path, ...]]:
     raise UserError(_problems(min(attempts, key=_faults), maps, dataroot))
 
 
-def _of_its_kind(files: Files, also_of_no_kind: bool) -> list[Path]:
+def of_its_kind(files: Files, also_of_no_kind: bool = True) -> list[Path]:
     """The files without those that are of another kind than a file of the same scene, which is of
     the kind that the map needs; those whose names tell no kind may stay or not."""
     left_out: set[Path] = set()

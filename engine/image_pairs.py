@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pix2pixhd.data.dataset import AlignedDataset
 from pix2pixhd.data.decode import read_header, read_ids, read_photo
-from pix2pixhd.data.pairing import MAP_SUFFIX, list_images
+from pix2pixhd.data.pairing import MAP_SUFFIX, Files, list_images, of_its_kind
 from pix2pixhd.metrics import Sample
 from pix2pixhd.options.base_options import ValueRange
 from pix2pixhd.pages.gallery import ResultsGallery
@@ -85,11 +85,10 @@ def pairs_of_folders(fake: Path, real: Path, label: Path | None = None) -> list[
         others["label"] = _by_name(label, "label")
     keys: tuple[Callable[[str], str], ...] = (str, lambda name: MAP_SUFFIX.sub("", name))
     for key in keys:
-        named = [
-            {key(name): paths for name, paths in files.items()}
-            for files in (of_fake, *others.values())
-        ]
-        if len(named[0]) == len(of_fake) and all(f.keys() == named[0].keys() for f in named):
+        given = (of_fake, *others.values())
+        named = [{key(name): paths for name, paths in files.items()} for files in given]
+        merges = any(len(f) < len(files) for f, files in zip(named, given, strict=True))
+        if not merges and all(f.keys() == named[0].keys() for f in named):
             break
     else:
         folders = {"real": real, "label": label}
@@ -120,6 +119,9 @@ def _by_name(folder: Path, kind: str) -> dict[str, list[Path]]:
         if not any(part.endswith("thumbs") for part in file.relative_to(folder).parts[:-1])
     ]
     marked = [file for file in files if ending.search(file.stem)]
+    if kind != "fake":  # which may stand beside files of other kinds, as in gtFine
+        of = Files("label" if kind == "label" else "image", kind, folder, files)
+        files = of_its_kind(of)
     found: dict[str, list[Path]] = {}
     for file in marked or files:
         name = file.relative_to(folder).with_suffix("").as_posix()
@@ -175,6 +177,11 @@ def check_pairs(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     return sorted(set(sizes), key=lambda size: (-sizes.count(size), size))
 
 
+def _channels(file: Path) -> int:
+    header = read_header(file, photo=True, what="image")
+    return header.channels - header.alpha
+
+
 @functools.cache  # once a folder
 def _tell_of_range(folder: Path, limits: str) -> None:
     told = f"warning: {folder}: values are cut off outside {limits}"
@@ -194,8 +201,8 @@ class Reader:
         Raises:
             UserError: a file cannot be read, or holds labels outside the range.
         """
-        header = read_header(pair.fake, photo=True, what="image")
-        channels = header.channels - header.alpha
+        images = (pair.fake, *pair.styles[1:], *filter(None, [pair.real]))
+        channels = max(map(_channels, images))  # gray beside colours is compared as colours
         fake, *others = (
             self._image(file, channels).to(device) for file in (pair.fake, *pair.styles[1:])
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pix2pixhd.data.opening import is_whole, opened
+from pix2pixhd.engine.styles import clusters_file, style_dataset
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.pages.gallery import ResultsGallery
@@ -44,7 +45,7 @@ def begin_rendering(
     Returns:
         The names of the samples taken over.
     """
-    marker, note = gallery.folder / MARKER, _made_with(options)
+    marker, note = gallery.folder / MARKER, made_with(options)
     before = _read(marker)
     has_values = options.data.output_bits not in (None, 8) or options.model.output_nc not in (1, 3)
     of_before: dict[str, Any] = {}
@@ -91,12 +92,14 @@ def _read(marker: Path) -> dict[str, Any]:
         return {}
 
 
-def _made_with(options: TestOptions) -> dict[str, Any]:
+def made_with(options: TestOptions) -> dict[str, Any]:
     """The options, and the versions of all files of weights and clusters that may be used."""
     values = {k: v for k, v in flat(options).items() if k not in _NOT_OF_IMAGES}
     folder, results = options.run.folder, options.results
-    patterns = (f"{results.which_epoch}_net_[GE]*.pth", "features_clustered_*")
-    files = {file for pattern in patterns for file in folder.glob(pattern)}
-    named = (results.cluster_path, results.style_from, options.data.label_names)
-    files |= {file for name in named if name and (file := Path(name)).is_file()}
+    files = {*folder.glob(f"{results.which_epoch}_net_[GE]*.pth"), clusters_file(options)}
+    if results.style_from:
+        files.update(style_dataset(Path(results.style_from), options).files[0].values())
+    if options.data.label_names:
+        files.add(Path(options.data.label_names))
+    files = set(filter(Path.is_file, files))
     return {"options": values, "files": list(map(stamp, sorted(files)))}

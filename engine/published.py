@@ -21,6 +21,7 @@ from pix2pixhd.options.fields import changed, flat, replaced
 from pix2pixhd.options.flags import as_words
 from pix2pixhd.options.parsing import refuse
 from pix2pixhd.options.saved import options_file, require_paths
+from pix2pixhd.options.spade_options import default_noise
 from pix2pixhd.util.checkpoint import load_tensors, rendering_file, require_epoch
 from pix2pixhd.util.errors import UserError
 
@@ -228,7 +229,8 @@ def _halvings(shapes: Shapes) -> int:
 
 def _where_default(model: ModelOptions, values: Mapping[str, Any]) -> ModelOptions:
     """The options with the values, but for those that are not at their defaults."""
-    changes = {n: v for n, v in values.items() if getattr(model, n) == getattr(DEFAULT, n)}
+    defaults = flat(DEFAULT) | ({"z_dim": default_noise(model)} if model.use_vae else {})
+    changes = {n: v for n, v in values.items() if getattr(model, n) == defaults[n]}
     return replaced(model, changes)
 
 

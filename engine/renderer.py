@@ -21,7 +21,12 @@ from pix2pixhd.engine.memory import require_memory
 from pix2pixhd.engine.published import with_architecture
 from pix2pixhd.engine.render import Rendering, render
 from pix2pixhd.engine.runtime import Runtime, choose_device, runtime_on
-from pix2pixhd.engine.styles import FeatureSource, create_feature_source, draw_noise
+from pix2pixhd.engine.styles import (
+    FeatureSource,
+    NoiseSource,
+    create_feature_source,
+    create_noise_source,
+)
 from pix2pixhd.engine.trained import load_trained, networks_to_render
 from pix2pixhd.models import create_model
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -35,6 +40,12 @@ from pix2pixhd.util.checkpoint import load_network, rendering_file, require_epoc
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import image_to_values
 from pix2pixhd.util.labels import label_set
+
+# Flags of test.py that say nothing to a call.
+OF_GALLERIES = {
+    *("how_many", "results_dir", "image_format", "plain_folders", "styles", "tile"),
+    "use_encoded_image",
+}
 
 
 @dataclass(repr=False)
@@ -91,7 +102,7 @@ class Renderer:
         with torch.inference_mode(), self.runtime.autocast():
             if self.options.model.uses_features and features is None and image is None:
                 given = self._clusters(batch, [name], style)
-            noise = draw_noise(self.model, [name], style, self.options.run.seed)
+            noise = self._noise(batch, [name], style)
             if self.options.model.use_vae and image is not None:
                 noise = self.model.encode_noise(batch)
             number = style % self.model.netG.num_images
@@ -163,6 +174,8 @@ class Renderer:
         self, features: ArrayLike | None, image: ArrayLike | None, style: int, batch: Batch
     ) -> Tensor | None:
         """Those of the argument; checks also that the run can take what it is given."""
+        if not isinstance(style, int | np.integer) or style < 0:
+            raise UserError(f"style: {style!r}, expected a whole number of 0 or more")
         given = [n for n, a in {"features": features, "image": image}.items() if a is not None]
         for name in given:
             if not (name == "image" and self.options.model.use_vae):
@@ -191,6 +204,10 @@ class Renderer:
     def _require_features(self, name: str) -> None:
         if not self.options.model.uses_features:
             raise UserError(f"{name}: the run was trained without features; leave it out")
+
+    @cached_property
+    def _noise(self) -> NoiseSource:
+        return create_noise_source(self.options, self.model, self.runtime)
 
     @cached_property
     def _clusters(self) -> FeatureSource:
@@ -288,6 +305,8 @@ def _as_argv(flags: dict[str, Any], taken: Sequence[str] | dict[str, Any] = ()) 
         plain = name.removeprefix("no_")
         if plain not in known:
             raise UserError(f"{name}: not an argument; others than load's own are flags of test.py")
+        if plain in OF_GALLERIES:
+            raise UserError(f"{name}: is of galleries; each call has style= and image= of its own")
         if isinstance(value, bool):
             argv.append(f"--{plain}" if value != (plain != name) else f"--no_{plain}")
         elif value is not None:

@@ -111,19 +111,26 @@ def needs_encoder(options: TestOptions) -> bool:
     return of_images and not options.model.load_features
 
 
-def clusters_of(options: TestOptions, *, needed: bool = True) -> ByLabel:
-    """Of the file that --cluster_path names, or that the run's --n_clusters does by default."""
+def clusters_file(options: TestOptions) -> Path:
+    """That --cluster_path names, or that the run's --n_clusters does by default; it may not be
+    there."""
     folder, results = options.run.folder, options.results
     mark, named = encoder_mark(folder, results.which_epoch, options.ema), Path(results.cluster_path)
     if results.cluster_path == ResultOptions().cluster_path:
         named = Path(clusters_name(options.model.n_clusters, mark))
-    file = existing_file(named if existing_file(named).is_file() else folder / named)
+    return existing_file(named if existing_file(named).is_file() else folder / named)
+
+
+def clusters_of(options: TestOptions, *, needed: bool = True) -> ByLabel:
+    """Those of `clusters_file`."""
+    file = clusters_file(options)
     if file.is_file():
         return load_by_label("centres", file, options.model.feat_num, options.model.label_nc)
     if not needed:
         return {}
     others = sorted(other.name for other in file.parent.glob("features_clustered_*"))
     there = f"there are {', '.join(others)}" if others else "there are none"
+    mark = encoder_mark(options.run.folder, options.results.which_epoch, options.ema)
     raise UserError(
         f"{file}: no such clusters of features, {there}; make them with python "
         f"encode_features.py {options.run.flags}{' --no_ema' if mark else ''}, or give "
@@ -147,11 +154,11 @@ def features_by_label(
 def style_batch(image: Path, options: TestOptions) -> Batch:
     """The photograph for the style and its maps, a batch of one; UserError where there is none."""
     data = dataclasses.replace(options.data, nThreads=0, batchSize=1)
-    [batch] = create_loader(_dataset_of(image, options), data, seed=0, is_train=False)
+    [batch] = create_loader(style_dataset(image, options), data, seed=0, is_train=False)
     return batch
 
 
-def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
+def style_dataset(image: Path, options: TestOptions) -> AlignedDataset:
     """The image and its maps, which are found as those of a data set are."""
     flag = f"--style_from {image}"
     if not image.is_file():
@@ -166,7 +173,9 @@ def _dataset_of(image: Path, options: TestOptions) -> AlignedDataset:
     # The image may be any of them, not only one of the first --max_dataset_size.
     data = dataclasses.replace(options.data, dataroot=str(dataroot), max_dataset_size=None)
     reads = options.model.load_features
-    dataset = create_dataset(data, options.model, phase=phase, read_features=reads)
+    dataset = create_dataset(
+        data, options.model, phase=phase, read_features=reads, needs_image=True
+    )
     dataset.files = [files for files in dataset.files if files["image"].samefile(image)]
     if not dataset.files:
         raise UserError(

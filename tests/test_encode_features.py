@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -14,6 +15,8 @@ from programs import Outcome, run_encode, run_test, run_train, tiny_run, write_t
 from shared_data import shared
 
 from pix2pixhd.engine.feature_files import load_by_label
+from pix2pixhd.engine.kept_images import made_with
+from pix2pixhd.options.parsing import parse_test
 from pix2pixhd.util.checkpoint import load_tensors, save_tensors
 
 FEATURES = ("--nef", "2", "--n_downsample_E", "1", "--feat_num", "2")
@@ -153,6 +156,27 @@ def test_style_of_an_image_without_maps(encoded: Path, tmp_path: Path) -> None:
     Image.new("RGB", (32, 16)).save(tmp_path / "alone.png")
     line = complaint(run_test(*where(encoded), "--style_from", tmp_path / "alone.png"))
     assert "alone.png" in line and "_img" in line
+    data = shutil.copytree(encoded / "data", tmp_path / "data")
+    (data / "test_img").rename(data / "test_B")  # photographs of input images, not of label maps
+    flags = ("--dataroot", data, "--style_from", data / "test_B/scene_1.png")
+    line = complaint(run_test(*where(encoded), *flags))
+    assert "test_img: no such folder" in line
+
+
+@pytest.mark.parametrize("changed", ["ck/tiny/mine.npz", "data/test_label/scene_1.png"])
+def test_images_are_kept_while_what_their_features_are_of_is_the_same(
+    encoded: Path, changed: str, tmp_path: Path
+) -> None:
+    root = shutil.copytree(encoded, tmp_path / "copy")
+    shutil.copy(root / "ck/tiny/features_clustered_003.npz", root / "ck/tiny/mine.npz")
+    flags = ("--cluster_path", "mine.npz")
+    if "label" in changed:
+        flags = ("--style_from", str(root / "data/test_img/scene_1.png"))
+    options = parse_test([*map(str, where(root)), "--dataroot", str(root / "data"), *flags])
+    before = made_with(options)
+    assert made_with(options) == before
+    os.utime(root / changed, ns=(0, 0))
+    assert made_with(options) != before
 
 
 def test_a_run_without_its_encoder(encoded: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pix2pixhd.engine.checkpoint_choice import features_of, read_checkpoint
 from pix2pixhd.engine.evaluation import Subject, as_json, common_protocol, table
@@ -54,6 +55,31 @@ def test_galleries_and_data_sets_are_paired(tmp_path: Path) -> None:
     torch.testing.assert_close(sample.others[:1], sample.fake)
     with pytest.raises(UserError, match=r"city.* lacks 2 images \(a, b\)"):
         pairs_of_folders(gallery, city)
+
+
+def test_files_of_other_kinds_stand_beside_those_that_are_meant(tmp_path: Path) -> None:
+    fake = pictures(tmp_path / "fake", "a.png", "b.png")
+    kinds = ("color", "instanceIds", "labelIds", "labelTrainIds")
+    ids = pictures(tmp_path / "ids", *(f"{n}_gtFine_{kind}.png" for n in "ab" for kind in kinds))
+    real = pictures(tmp_path / "real", *(f"{n}_{kind}.png" for n in "ab" for kind in ("img", "L")))
+    for pair in pairs_of_folders(fake, real, ids):
+        assert pair.label == ids / f"{pair.name}_gtFine_labelIds.png"
+        assert pair.real == real / f"{pair.name}_img.png"
+    more = pictures(tmp_path / "more", "a_img.png", "a_image.png", "b_img.png")
+    with pytest.raises(UserError, match="images are paired by name"):
+        pairs_of_folders(fake, more)
+
+
+def test_gray_is_compared_with_colours_as_colours(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    gray = colours.mean(axis=2).astype(np.uint8)
+    for name, values in (("colours", colours), ("gray", gray)):
+        Image.fromarray(values).save(tmp_path / f"{name}.png")
+    sample = Reader()(Pair("a", tmp_path / "gray.png", tmp_path / "colours.png"), CPU)
+    assert sample.real is not None and sample.fake.shape == sample.real.shape == (1, 3, 8, 12)
+    both = torch.from_numpy(np.stack([np.stack([gray] * 3), colours.transpose(2, 0, 1)]))
+    expected = both.float() / 127.5 - 1
+    torch.testing.assert_close(torch.cat([sample.fake, sample.real]), expected)
 
 
 def test_two_files_of_one_name_are_told(tmp_path: Path) -> None:

@@ -76,5 +76,6 @@ def test_a_size_that_weights_do_not_tell_is_asked(tmp_path: Path) -> None:
     where = ["--name", "vae", "--checkpoints_dir", str(tmp_path)]
     with pytest.raises(UserError, match="--use_vae with --crop_size ''"):
         completed(parse_test(where), "latest")
-    found = completed(parse_test([*where, "--crop_size", "64x32"]), "latest").model
-    assert (found.use_vae, found.z_dim, found.ngf) == (True, 4, 1)
+    for more in ([], ["--netG", "spade", "--use_vae"]):
+        found = completed(parse_test([*where, "--crop_size", "64x32", *more]), "latest").model
+        assert (found.use_vae, found.z_dim, found.ngf) == (True, 4, 1)

@@ -138,6 +138,12 @@ def test_noise_is_what_the_encoder_finds_in_a_photograph(tmp_path: Path) -> None
     of_other = rendered(tmp_path, "tiny", "--style_from", str(other))
     assert np.array_equal(of_other, model(label, inst, image=maps[0][2]))
     assert not np.array_equal(of_other, encoded)
+    assert np.array_equal(of_other, load(tmp_path, style_from=other)(label, inst))
+    outcome = run_test(
+        *where(tmp_path, "tiny"), "--resize_or_crop", "scale_width", "--loadSize", "96"
+    )
+    assert outcome.code == 2 and "scene_0.png: scaled to 96x48, and --use_vae" in outcome.err
+    assert "stopped" not in outcome.out
     page = tmp_path / "results--use_encoded_image/tiny/test_latest_encoded/index.html"
     assert "noise of the real images" in page.read_text()
     with pytest.raises(UserError, match="image and style: features come from one source"):
@@ -326,3 +332,15 @@ def test_importing_the_package_is_quick() -> None:
     assert not {"torch", "numpy", "PIL", "tyro"} & set(modules)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         getattr(pix2pixhd, "lode")  # noqa: B009
+
+
+@pytest.mark.parametrize("flag", [{"tile": 64}, {"styles": 2}, {"use_encoded_image": True}])
+def test_flags_of_galleries_are_refused(root: Path, flag: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"{next(iter(flag))}: is of galleries; each call has"):
+        load(root, **flag)
+
+
+@pytest.mark.parametrize("style", [-1, 1.5, "2"])
+def test_a_style_is_a_number(root: Path, style: Any) -> None:
+    with pytest.raises(UserError, match=r"style: .*, expected a whole number of 0 or more"):
+        load(root)(read(root, "label"), read(root, "inst"), style=style)
