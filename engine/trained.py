@@ -36,7 +36,7 @@ def require_run(options: TrainOptions) -> None:
 def networks_to_render(model: ModelOptions, folder: Path, epoch: str, ema: bool) -> str:
     """The `networks` of `load_trained`: with the encoder, where the run uses one and has it."""
     has_encoder = rendering_file(folder, epoch, "E", ema).is_file()
-    return "GE" if (model.uses_features or model.use_vae) and has_encoder else "G"
+    return "GE" if model.takes_style and has_encoder else "G"
 
 
 def load_trained(

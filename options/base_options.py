@@ -187,6 +187,11 @@ class ModelOptions(GeneratorOptions):
         """Whether the generator takes features as part of its input."""
         return self.instance_feat or self.label_feat
 
+    @property
+    def takes_style(self) -> bool:
+        """Whether features, or the noise of --use_vae, can be those of a photograph."""
+        return self.uses_features or self.use_vae
+
 
 @dataclass(frozen=True)
 class ProgramOptions:

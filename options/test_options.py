@@ -84,7 +84,7 @@ class TestOptions(TrainedRunOptions):
         styles, images = self.results.styles, self.model.num_images
         if styles > images > 1 and not self.model.z_dim:
             yield f"--styles {styles}: the run makes {images} images of a label map; lower it"
-        encodes = self.model.uses_features or self.model.use_vae
+        encodes = self.model.takes_style
         asked = {
             "--use_encoded_image": self.results.use_encoded_image,
             f"--style_from {self.results.style_from}": self.results.style_from is not None,
