@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from anyio import create_task_group
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -96,21 +97,23 @@ class Window:
 
         self._session.watchers.append(watch)
         self._note(Box(0, 0, *height_width), state_of(self._session))
-        tasks = [asyncio.create_task(c) for c in (self._send_maps(), self._send_renderings())]
         try:
-            if await run_in_threadpool(self._session.settled):
-                await self._receive()
-            else:  # put on disk before it was watched: the page connects anew
-                await self._socket.close(TRY_AGAIN)
+            async with create_task_group() as senders:
+                senders.start_soon(self._send_maps)
+                senders.start_soon(self._send_renderings)
+                try:
+                    if await run_in_threadpool(self._session.settled):
+                        await self._receive()
+                    else:  # put on disk before it was watched: the page connects anew
+                        await self._socket.close(TRY_AGAIN)
+                finally:
+                    self._session.watchers.remove(watch)
+                    # Others may hold its lock long.
+                    loop.run_in_executor(None, self._session.leave, self)
+                    senders.cancel_scope.cancel()
         # It went while we waited, or while we sent; or it sends bytes, which the page never does.
-        except (WebSocketDisconnect, RuntimeError, KeyError):
+        except* (WebSocketDisconnect, RuntimeError, KeyError):
             pass
-        finally:
-            self._session.watchers.remove(watch)
-            loop.run_in_executor(None, self._session.leave, self)  # others may hold its lock long
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _note(self, box: Box | None, state: dict[str, Any]) -> None:
         if box and self._box:

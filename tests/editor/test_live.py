@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -26,7 +27,7 @@ from server_asked import (
     stroke,
     wait_for,
 )
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from tiny_studio import read
 
 from pix2pixhd.editor.live import Window, perform
@@ -237,3 +238,28 @@ def test_the_state_is_never_ahead_of_the_maps(studio: Studio) -> None:
     maps = ["maps", None]
     assert asyncio.run(look_on()) == [maps, ["state", 0], ["state", 0], maps, ["state", 1]]
     painter.close()
+
+
+def test_a_window_is_stopped_at_the_moment_when_it_ends(studio: Studio) -> None:
+    session, painter = Session(studio.open("scene_0")), Painter(studio)
+
+    class Socket(WebSocket):
+        def __init__(self, scope: anyio.CancelScope) -> None:
+            self.stopped = scope
+
+        async def receive_text(self) -> str:
+            await asyncio.sleep(0.1)  # both senders wait, or render
+            asyncio.get_running_loop().call_soon(self.stopped.cancel)
+            raise WebSocketDisconnect
+
+        async def send_text(self, data: str) -> None: ...
+
+        async def send_bytes(self, data: bytes) -> None: ...
+
+    async def run() -> None:
+        with anyio.CancelScope() as scope:
+            await Window(Socket(scope), session, painter).run()
+
+    asyncio.run(run())  # no CancelledError
+    painter.close()
+    assert not session.watchers
