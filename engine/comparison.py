@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pix2pixhd.data.pairing import list_images
+from pix2pixhd.engine.kept_images import written_since
 from pix2pixhd.options.compare_options import CompareOptions
 from pix2pixhd.options.fields import Range, fits
 from pix2pixhd.pages.compare_page import Column, Row, write_compare_page
@@ -46,7 +47,7 @@ class Results:
     beside: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)  # by BESIDE
     metrics: Mapping[str, Any] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
-    note: str = ""  # why the figures may not be of these images
+    notes: Sequence[str] = ()  # why images or figures may not be what they are held for
 
 
 def run(options: CompareOptions) -> None:
@@ -59,7 +60,6 @@ def run(options: CompareOptions) -> None:
     refuse_other(options.page_file, "compare")
     runs = [read_results(name, folder) for name, folder in options.folders.items()]
     names, notes = in_common(runs)
-    notes += [run.note for run in runs if run.note]
     shown = names[: options.how_many]
     if len(shown) < len(names):
         notes.append(f"{len(shown)} of {len(names)} images; --how_many {len(shown)} left out more")
@@ -83,13 +83,13 @@ def read_results(name: str, folder: Path) -> Results:
         figure: {**values, "per_image": _by_file(values.get("per_image", {}), results.images)}
         for figure, values in read["metrics"].items()
     }
-    note = ""
+    notes = list(results.notes)
     times = [image.stat().st_mtime for image in results.images.values() if image.is_file()]
     if file.stat().st_mtime < max(times, default=0):
         # Told only: copying a folder may change the times of files, in any order.
         remedy = "run evaluate.py again if these were rendered anew"
-        note = f"{name}: its figures are older than its images; {remedy}"
-    return replace(results, metrics=metrics, protocol=read.get("protocol", {}), note=note)
+        notes.append(f"{name}: its figures are older than its images; {remedy}")
+    return replace(results, metrics=metrics, protocol=read.get("protocol", {}), notes=notes)
 
 
 def find_results(name: str, folder: Path) -> Results:
@@ -116,7 +116,12 @@ def find_results(name: str, folder: Path) -> Results:
     if not images:
         raise UserError(f"{folder}: holds no images of the run {name!r}; {remedy}")
     beside = {kind: found[kind] for kind in BESIDE if kind in found and RESULT in found}
-    return Results(name, images, beside)
+    since = _by_file(written_since(folder), images)
+    there = {name: file for name, file in images.items() if file.is_file()}
+    old = [name for name, file in there.items() if file.stat().st_mtime_ns < since.get(name, 0)]
+    told = f"{name}: its rendering was stopped, {counted(len(old), 'image')} of an earlier one"
+    notes = [f"{told} (such as {old[0]}); render it again"] if old else []
+    return Results(name, images, beside, notes=notes)
 
 
 def _plain(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
@@ -134,7 +139,7 @@ def _plain(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
 
 
 def in_common(runs: Sequence[Results]) -> tuple[list[str], list[str]]:
-    """The images that all runs have, in natural order, and a line that tells of the others.
+    """The images that all runs have, in natural order, and lines about the others and the runs.
 
     Raises:
         UserError: there are none.
@@ -150,7 +155,8 @@ def in_common(runs: Sequence[Results]) -> tuple[list[str], list[str]]:
         if (left := len(run.images.keys() - common))
     ]  # fmt: skip
     lines = [f"The runs have {counted(len(common), 'image')} in common; {', '.join(more)}."]
-    return sorted(common, key=natural), lines if more else []
+    notes = [*(lines if more else []), *(note for run in runs for note in run.notes)]
+    return sorted(common, key=natural), notes
 
 
 def write_comparison(

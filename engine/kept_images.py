@@ -75,6 +75,13 @@ def begin_rendering(
     return kept
 
 
+def written_since(folder: Path) -> dict[str, int]:
+    """When the last rendering of a gallery began, for each sample, in nanoseconds since 1970: older
+    images are of one before. Empty where that is not known."""
+    sources = _read(folder / MARKER).get("sources", {})
+    return {name: of_it["since"] for name, of_it in sources.items()}
+
+
 def _is_whole(file: Path) -> bool:
     try:
         with opened(file) as image:
@@ -87,8 +94,8 @@ def _read(marker: Path) -> dict[str, Any]:
     """An earlier note; nothing where there is none, or none of ours."""
     try:
         note = json.loads(marker.read_bytes())
-        return note if isinstance(note["sources"], dict) else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        return note if all(of["since"] >= 0 for of in note["sources"].values()) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

@@ -262,12 +262,18 @@ class ResultsGallery:
         if self.command:
             tags.p(f"Rendered {self.date} by")
             tags.pre(tags.code(self.command), cls="command")
-        if (self.folder / EVALUATION).is_file():
+        if self._has_figures():
             tags.p(tags.a("Figures of these images", href=EVALUATION))
         add_legend(self.labels)
         if self.style:
             with tags.div(cls="style"):
                 add_figure(self._style_picture(self.style))
+
+    def _has_figures(self) -> bool:
+        """Whether there is a page of figures that no picture was written after."""
+        page = self.folder / EVALUATION
+        times = [(self.folder / p.full).stat().st_mtime_ns for r in self.rows for p in r.pictures]
+        return page.is_file() and page.stat().st_mtime_ns >= max(times, default=0)
 
 
 def _size_of(image: np.ndarray | Original) -> tuple[int, int]:

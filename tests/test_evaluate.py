@@ -125,9 +125,10 @@ def test_figures_are_those_of_the_files(trained: Path, tmp_path: Path, table: li
     assert "5 images of test at 32x16" in l1["quote"]
     assert (folder / "evaluation.html").is_file()
     assert 'href="evaluation.html"' in (folder / "index.html").read_text()
-    # A gallery of test.py leaves them alone.
+    # A gallery of test.py leaves them alone, but does not say that they are of its images.
     assert run_test(*where(trained, tmp_path), "--gpu_ids", "-1").code == 0
     assert figures(folder) == report
+    assert 'href="evaluation.html"' not in (folder / "index.html").read_text()
 
 
 def test_folders_have_the_same_figures(trained: Path, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ export class Panels {
       return item;
     });
     $("palette").append(...this.items);
+    $("palette").addEventListener("pointerleave", () => this.sortPalette());
     $("search").addEventListener("keydown", (event) => {
       const first = this.items.find((item) => !item.hidden);
       if (event.key !== "Enter" || !first) return;
@@ -76,13 +77,20 @@ export class Panels {
       item.classList.toggle("there", there.has(label));
       item.setAttribute("aria-selected", label === chosen);
     });
-    const key = [...there].sort((a, b) => a - b).join();
-    if (key !== this.order) { // those that are in the scene come first
-      this.order = key;
-      const isThere = (item) => there.has(Number(item.dataset.label));
-      $("palette").append(...[...this.items].sort((a, b) => isThere(b) - isThere(a)));
-    }
+    this.there = there;
+    this.sortPalette();
     this.app.showPaint();
+  }
+
+  /** Labels that are in the scene come first. Below a pointer, which may be about to click, none moves. */
+  sortPalette() {
+    const { there } = this, palette = $("palette"), { activeElement } = document;
+    const key = [...there].sort((a, b) => a - b).join();
+    if (key === this.order || palette.matches(":hover")) return;
+    this.order = key;
+    const isThere = (item) => there.has(Number(item.dataset.label));
+    palette.append(...[...this.items].sort((a, b) => isThere(b) - isThere(a)));
+    if (palette.contains(activeElement)) activeElement.focus({ preventScroll: true });
   }
 
   // ------------------------------------------------------------ the selected object

@@ -32,7 +32,7 @@ def save_label(root: Path, values: list[int]) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")
 def test_same_samples_and_nothing_decoded_again(
     make_set: MakeSet, open_set: OpenSet, folder: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,7 +98,7 @@ def test_photographs_of_any_kind(tmp_path: Path, image: Image.Image, pixel: Any)
         assert photo[:, 0, 1].tolist() == expected
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")
 def test_transparent_palette_drops_transparency(tmp_path: Path) -> None:
     path = saved(tmp_path / "p.png", palette(np.zeros((1, 2), np.uint8)), transparency=b"\x00\x80")
     assert read_photo(path, 3)[:, 0, 0].tolist() == list(RED)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import CHROMIUM
 from fastapi.testclient import TestClient
 from page_driver import Driven, serving, wait, write_streets
 from PIL import Image
@@ -53,8 +52,6 @@ def scene(client: TestClient) -> str:
 @pytest.fixture(scope="session")
 def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the data, and of runs of random weights."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium to open pages in")
     root = tmp_path_factory.mktemp("page")
     write_streets(root)
     make_run(root, "styled", clusters=True, **BY_INSTANCE)
@@ -70,18 +67,6 @@ def address(streets: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser(address: str) -> Iterator[Any]:
-    """While it is there, its event loop runs in this thread, and tests run theirs in another. It
-    goes before the server does, which otherwise may wait for connections of the browser."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        flags = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
-        browser = playwright.chromium.launch(**flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
 def window(browser: Any, address: str) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page, errors = context.new_page(), list[str]()
@@ -90,6 +75,7 @@ def window(browser: Any, address: str) -> Iterator[Any]:
     page.goto(address)
     wait(page, "globalThis.editor?.maps")
     yield page
+    context.close()  # or the server would wait for its connections
     refused = "status of 400"  # what a test asks for
     assert not [error for error in errors if refused not in error]
 

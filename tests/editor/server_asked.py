@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -14,6 +17,8 @@ from PIL import Image
 HERE = "http://127.0.0.1:8008"
 SIZE = (16, 32)
 MUCH = 2**30
+
+Result = TypeVar("Result")
 
 
 def open_scene(client: TestClient, name: str = "scene_0") -> str:
@@ -65,3 +70,9 @@ def wait_for(socket: Any, number: int) -> dict[str, Any]:
     while (state := next_of(socket, "state")[0])["done"] < number:
         pass
     return state
+
+
+def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run it in another thread: in this one a browser's event loop may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()

@@ -24,6 +24,7 @@ from server_asked import (
     next_of,
     open_scene,
     operate,
+    run_apart,
     stroke,
     wait_for,
 )
@@ -236,7 +237,7 @@ def test_the_state_is_never_ahead_of_the_maps(studio: Studio) -> None:
         return kinds
 
     maps = ["maps", None]
-    assert asyncio.run(look_on()) == [maps, ["state", 0], ["state", 0], maps, ["state", 1]]
+    assert run_apart(look_on()) == [maps, ["state", 0], ["state", 0], maps, ["state", 1]]
     painter.close()
 
 
@@ -260,6 +261,6 @@ def test_a_window_is_stopped_at_the_moment_when_it_ends(studio: Studio) -> None:
         with anyio.CancelScope() as scope:
             await Window(Socket(scope), session, painter).run()
 
-    asyncio.run(run())  # no CancelledError
+    run_apart(run())  # no CancelledError
     painter.close()
     assert not session.watchers

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from page_driver import (
-    BUILDING,
-    Driven,
-    wait,
-)
+from page_driver import BUILDING, ROAD, SKY, Driven, wait
 
 
 def test_with_the_keyboard_alone(driven: Driven) -> None:
@@ -107,3 +103,26 @@ def test_an_object_outside_is_not_lost(driven: Driven) -> None:
     page.keyboard.press("Control+z")
     driven.settle(0)
     assert driven.chosen().startswith("Click an object")  # the panel knows that it is gone
+
+
+def test_the_palette_keeps_its_order_below_a_pointer_and_its_focus(driven: Driven) -> None:
+    page = driven.page
+    order = (
+        "[...document.getElementById('palette').children].map((one) => one.dataset.label).join('')"
+    )
+    wait(page, "editor.labels.size === 5")
+    driven.click(15, 20)
+    page.click(f"#palette [data-label='{SKY}']")
+    page.keyboard.press("l")
+    driven.settle(1)
+    wait(page, "editor.labels.size === 4")
+    assert driven.number(order) == "01234"
+    page.mouse.move(2, 2)
+    wait(page, f"{order} === '01243'")
+    page.fill("#search", "label")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Control+z")
+    driven.settle(0)
+    wait(page, f"{order} === '01234'")
+    assert driven.number("document.activeElement.dataset.label") == str(ROAD)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from server_asked import (
     next_of,
     open_scene,
     operate,
+    run_apart,
     stroke,
 )
 from tiny_studio import read
@@ -51,9 +51,7 @@ def test_a_hundred_at_once(studio: Studio, root: Path) -> None:
             asked += [client.post("/api/scenes", json={"name": "scene_1"}) for _ in range(20)]
             return [*await asyncio.gather(*asked), await client.post(path, json=stroke())]
 
-    with ThreadPoolExecutor(1) as thread:
-        answers = thread.submit(asyncio.run, ask()).result()
-    statuses = [answer.status_code for answer in answers]
+    statuses = [answer.status_code for answer in run_apart(ask())]
     assert statuses == [200] * 60 + [400] * 20 + [200] * 21
 
 

@@ -162,6 +162,17 @@ def test_figures_older_than_the_images_are_told(tmp_path, capsys):
     assert line in capsys.readouterr().out and line in text and "a: its figures" not in text
 
 
+def test_images_of_a_rendering_before_the_last_are_told(tmp_path, capsys):
+    folder, _ = (write_gallery(tmp_path, name, ["c/f", "g"]) for name in "ab")
+    at = (folder / "images/g_synthesized_image.png").stat().st_mtime_ns
+    for since, is_told in ((at, False), (at + 1, True), ("damaged", False)):
+        sources = {"c/f": {"since": 0}, "g": {"since": since}, "other": {"since": since}}
+        (folder / "rendering.json").write_text(json.dumps({"sources": sources}))
+        text = compare(tmp_path, "a", "b").read_text()
+        line = "a: its rendering was stopped, 1 image of an earlier one (such as g)"
+        assert (line in capsys.readouterr().out, line in text) == (is_told, is_told)
+
+
 def test_another_page_is_not_replaced(tmp_path):
     page = write_gallery(tmp_path, "a", ["f"]) / "index.html"
     write_gallery(tmp_path, "b", ["f"])

@@ -113,7 +113,7 @@ def test_labels_without_instances_are_left_out(tmp_path):
 
 @pytest.mark.parametrize("feat_num", [1, 2, 3, 7])
 @pytest.mark.parametrize("sizes", [(12,), (30, 2), (5, *[1] * 12)])
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")
 def test_any_number_of_features_and_instances(tmp_path, feat_num, sizes):
     page = write(tmp_path, clusters(0, feat_num, sizes))
     assert ("red, green and blue" in page) == (feat_num == 3)
@@ -125,7 +125,7 @@ def test_any_number_of_features_and_instances(tmp_path, feat_num, sizes):
 
 
 @pytest.mark.parametrize("feat_num", [1, 2, 3, 7])
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")
 def test_identical_points(tmp_path, feat_num):
     same, which = np.full((5, feat_num), 0.5), np.zeros(5, int)
     found = LabelClusters(1, (0, 0, 0), same, same[:1], which, [[]])

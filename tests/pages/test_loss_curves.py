@@ -48,7 +48,7 @@ def test_the_moving_average_keeps_level_and_gaps():
     np.testing.assert_equal(smoothed(np.array([7.0])), [7.0])
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")
 def test_curves_are_drawn_from_any_log(tmp_path):
     path, out = tmp_path / "metrics.jsonl", tmp_path / "web" / "curves.png"
     draw_curves(path, out)
@@ -85,7 +85,7 @@ def test_sparse_scalars_are_a_line_with_markers_at_their_own_steps(tmp_path, mon
     assert drawn["FID"].get_xlim() == drawn["G_GAN"].get_xlim()  # one axis of images for all
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")
 def test_a_lone_loss_is_a_point_that_can_be_seen(tmp_path, monkeypatch):
     """All that there is of a short run."""
     drawn: list[Axes] = []

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import subprocess
-import tempfile
-import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from browser import CHROMIUM
 
 from pix2pixhd.engine.study import TIMES
 from pix2pixhd.engine.study_report import make_report, read_sessions
@@ -21,18 +18,15 @@ from pix2pixhd.util.image import save_image
 
 SHORT = TIMES[:2]
 # Presses keys as a person would who chooses what is in the file of x, or is intact.
-PERSON = """
-const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
-const timer = setInterval(() => {
-  const mode = document.body.dataset.mode;
-  if (mode === "end") {
-    clearInterval(timer);
-    fetch(document.getElementById("save").href).then((r) => r.text())
-      .then((text) => console.log("RESULT " + btoa(text) + " END"));
-  } else if (mode === "choose" || mode === "show") press(trial.swapped ? "2" : "ArrowLeft");
-  else press(" ");
-}, 20);
-"""
+PERSON = """() => new Promise((done) => {
+  const timer = setInterval(() => {
+    const mode = document.body.dataset.mode;
+    if (mode === "end") {
+      clearInterval(timer);
+      fetch(document.getElementById("save").href).then((file) => file.text()).then(done);
+    } else if (mode === "choose" || mode === "show") press(trial.swapped ? "2" : "ArrowLeft");
+    else press(" ");
+  }, 20); })"""
 
 
 @pytest.fixture
@@ -47,38 +41,21 @@ def study(tmp_path: Path) -> tuple[Path, dict]:
     return tmp_path / "index.html", {"study": "0123", "x": "ours", "y": "theirs", "trials": trials}
 
 
-def session_of(page: Path, script: str) -> dict:
-    """The result file of a session that a script drives, read from the browser's console."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium to open pages in")
-    driven = page.with_name("driven.html")
-    driven.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        flags = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr")
-        command = [CHROMIUM, *flags, f"--user-data-dir={profile}", driven.as_uri()]
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        timer = threading.Timer(60, process.kill)
-        timer.start()
-        try:
-            told = []
-            for line in process.stderr or ():
-                told.append(line)
-                if found := re.search("RESULT (.*) END", line):
-                    return json.loads(base64.b64decode(found[1]).decode("latin-1"))  # btoa
-            raise AssertionError("".join(told[-20:]))
-        finally:
-            timer.cancel()
-            process.terminate()
-            process.communicate()
+@pytest.fixture
+def window(browser: Any) -> Iterator[Any]:
+    page = browser.new_page()
+    press = "document.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"
+    page.add_init_script(f"globalThis.press = (key) => {press};")
+    yield page
+    page.close()
 
 
 @pytest.mark.parametrize("times", [(), SHORT], ids=["no limit", "timed"])
-def test_a_whole_session_by_keyboard_is_read_back(study, times, tmp_path) -> None:
+def test_a_whole_session_by_keyboard_is_read_back(study, times, tmp_path, window) -> None:
     page, key = study
     write_study_page(page, {**key, "times": [*times, 1.0] if times else []})
-    session = session_of(page, PERSON)
+    window.goto(page.as_uri())
+    session = json.loads(window.evaluate(PERSON))
     assert session["complete"] and session["timed"] == bool(times)
     names = [answer["name"] for answer in session["answers"]]
     assert sorted(names) == [f"scéne_{number}" for number in range(4)]
@@ -97,26 +74,26 @@ def test_a_whole_session_by_keyboard_is_read_back(study, times, tmp_path) -> Non
     assert (report.people[0].checks, report.people[0].failed) == (1, 0)
 
 
-def test_timed_pictures_are_hidden_before_and_after_and_no_key_answers_meanwhile(study) -> None:
+def test_timed_pictures_are_hidden_before_and_after_and_no_key_answers_meanwhile(
+    study, window
+) -> None:
     page, key = study
     write_study_page(page, {**key, "times": [1.0]})
-    script = """
-    const seen = [], press = (key) =>
-      document.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+    script = """async () => {
+    const seen = [];
     const look = () => seen.push([document.body.dataset.mode, state.answers.length,
       ...[...document.querySelectorAll("#pair img")].map((i) => getComputedStyle(i).opacity)]);
     const wait = (ms) => new Promise((done) => setTimeout(done, ms));
     const until = async (mode) => { while (document.body.dataset.mode !== mode) await wait(5); };
-    (async () => {
-      press(" "); await until("ready"); look();
-      press(" "); await wait(300); press("1"); look();
-      await until("choose"); look();
-      press("1"); await until("ready"); look();
-      document.getElementById("stop").click();
-      console.log("RESULT " + btoa(JSON.stringify({seen, result: result()})) + " END");
-    })();
+    press(" "); await until("ready"); look();
+    press(" "); await wait(300); press("1"); look();
+    await until("choose"); look();
+    press("1"); await until("ready"); look();
+    document.getElementById("stop").click();
+    return {seen, result: result()}; }
     """
-    told = session_of(page, script)
+    window.goto(page.as_uri())
+    told = window.evaluate(script)
     assert told["seen"] == [
         ["ready", 0, "0", "0"],
         ["show", 0, "1", "1"],
@@ -127,18 +104,17 @@ def test_timed_pictures_are_hidden_before_and_after_and_no_key_answers_meanwhile
     assert not told["result"]["complete"] and len(told["result"]["answers"]) == 1
 
 
-def test_a_session_goes_on_after_a_reload(study) -> None:
+def test_a_session_goes_on_after_a_reload(study, window) -> None:
     page, key = study
     write_study_page(page, {**key, "times": []})
-    script = """
-    if (state.answers.length === 0) {
-      const timer = setInterval(() => {
-        if (state.answers.length === 2) { clearInterval(timer); location.reload(); }
-        else if (document.body.dataset.mode === "show") $("second").click(); else $("go").click();
-      }, 20);
-    } else console.log("RESULT " + btoa(JSON.stringify(result())) + " END");
-    """
-    session = session_of(page, script)
+    window.goto(page.as_uri())
+    window.click("#go")
+    there = "count => document.body.dataset.mode === 'show' && state.answers.length === count"
+    for count in range(2):
+        window.wait_for_function(there, arg=count)
+        window.click("#second")
+    window.reload()
+    session = window.evaluate("result()")
     assert (session["reloads"], len(session["answers"])) == (1, 2)
 
 
