@@ -24,10 +24,10 @@ from pix2pixhd.engine.best import Best, open_best
 from pix2pixhd.engine.checkpoint_choice import BEST
 from pix2pixhd.engine.distributed import broadcast, shut_down, wrap_ddp
 from pix2pixhd.engine.optimizers import Optimizers, learning_rate
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.render import batches_on
 from pix2pixhd.engine.run_log import StepLog, open_logger, what_is_next, where_results_are
 from pix2pixhd.engine.sizes import search_kernels
-from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.step import train_step
 from pix2pixhd.engine.stop_signal import StopSignal
 from pix2pixhd.engine.training import (

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from pix2pixhd.data.dataset import IGNORE, IGNORE_WIDE
 from pix2pixhd.data.transforms import to_float
 from pix2pixhd.options.base_options import ValueRange
 from pix2pixhd.util.errors import UserError
@@ -30,6 +31,31 @@ def integers(what: str, array: ArrayLike | None) -> Tensor:
         found = f"{values.min()} to {values.max()}"
         raise UserError(f"{what}: holds {found}, expected numbers of 32 bits; renumber them")
     return torch.from_numpy(values.astype(np.int32))[None, None]
+
+
+def labels(what: str, array: ArrayLike, count: int, ignored: int | None) -> Tensor:
+    """uint8 [1, 1, H, W] of a label map, [H, W], int32 of more than 255 labels; see
+    `data.dataset.IGNORE`.
+
+    Args:
+        count: of the labels.
+        ignored: a further number that says nothing.
+
+    Raises:
+        UserError: not such a map, or with other labels.
+    """
+    values = integers(what, array)
+    is_known = (values >= 0) & (values < count)
+    if ignored is not None:
+        is_known |= values == ignored
+        values = values.masked_fill(values == ignored, IGNORE_WIDE if count > 255 else IGNORE)
+    if not is_known.all():
+        also = "" if ignored is None else f", or {ignored} to ignore"
+        raise UserError(
+            f"{what}: holds {values[~is_known][0]}, expected 0 to {count - 1} as the run has "
+            f"--label_nc {count}{also}; renumber the labels as its label maps are"
+        )
+    return values if count > 255 else values.to(torch.uint8)
 
 
 def planes(what: str, array: ArrayLike | None, channels: int, kinds: str = "uf") -> Tensor:
@@ -86,3 +112,12 @@ def check_size(what: str, tensor: Tensor, size: torch.Size) -> None:
     if tensor.shape[-2:] != size:
         found, expected = list(tensor.shape[-2:]), list(size)
         raise UserError(f"{what}: {found} pixels (H, W), expected {expected} as the label map has")
+
+
+def is_taken(what: str, given: ArrayLike | None, takes: bool, kind: str, without: str) -> bool:
+    """Whether the run takes a map; a UserError if it is not given then, or given otherwise."""
+    if takes and given is None:
+        raise UserError(f"{what}: the run takes {kind}, and none is given; give an array {what}=")
+    if given is not None and not takes:
+        raise UserError(f"{what}: the run was trained with {without}; leave it out")
+    return takes

@@ -16,8 +16,8 @@ from pix2pixhd.engine.kept_images import written_since
 from pix2pixhd.options.compare_options import CompareOptions
 from pix2pixhd.options.fields import Range, fits
 from pix2pixhd.pages.compare_page import Column, Row, write_compare_page
-from pix2pixhd.pages.gallery import natural
 from pix2pixhd.pages.html import Picture, image_size, in_words, refuse_other, remove_stale
+from pix2pixhd.pages.pager import natural
 from pix2pixhd.util.errors import UserError
 from pix2pixhd.util.image import read_picture, save_thumbnail, thumbnail_size
 from pix2pixhd.util.image_writer import ImageWriter

@@ -15,8 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from pix2pixhd.data.dataset import IGNORE, IGNORE_WIDE
-from pix2pixhd.engine.arrays import check_size, image_planes, integers, planes
+from pix2pixhd.engine.arrays import check_size, image_planes, integers, is_taken, labels, planes
 from pix2pixhd.engine.memory import require_memory
 from pix2pixhd.engine.published import with_architecture
 from pix2pixhd.engine.render import Rendering, render
@@ -109,8 +108,8 @@ class Renderer:
             fake = render(self.model, batch, given, noise, number)
         bits, channels = self.options.data.output_bits or 8, fake.shape[1]
         if bits == 8 and channels in (1, 3):
-            labels = label_set(self.options.model.label_nc)
-            return Rendering(batch, fake).pictures(labels)["synthesized_image"]
+            shown = Rendering(batch, fake).pictures(label_set(self.options.model.label_nc))
+            return shown["synthesized_image"]
         values = image_to_values(fake[0], bits, self.options.data.ranges["image"])
         return np.ascontiguousarray(values.transpose(1, 2, 0))
 
@@ -139,36 +138,21 @@ class Renderer:
         """The arguments of a call as a batch on the device, checked."""
         model, ranges = self.options.model, self.options.data.ranges
         if model.label_nc:
-            maps = {"label": self._labels(label)}
+            ignored = self.options.data.ignore_label
+            maps = {"label": labels("label", label, model.label_nc, ignored)}
         else:
             maps = {"label": image_planes("label", label, model.input_nc, ranges["label"])}
         size = maps["label"].shape[-2:]
-        if _taken("inst", inst, model.instance, "an instance map", "--no_instance"):
+        if is_taken("inst", inst, model.instance, "an instance map", "--no_instance"):
             maps["inst"] = integers("inst", inst)
         needs = extra_needed and model.extra_nc > 0
-        if _taken("extra", extra, needs, "a further input image", "--extra_nc 0"):
+        if is_taken("extra", extra, needs, "a further input image", "--extra_nc 0"):
             maps["extra"] = image_planes("extra", extra, model.extra_nc, ranges["extra"])
         if image is not None:
             maps["image"] = image_planes("image", image, model.output_nc, ranges["image"])
         for what, tensor in maps.items():
             check_size(what, tensor, size)
         return Batch(path=[""], **maps).to(self.runtime.device)
-
-    def _labels(self, label: ArrayLike) -> Tensor:
-        """uint8 [1, 1, H, W], int32 of more than 255 labels; see `data.dataset.IGNORE`."""
-        count, ignored = self.options.model.label_nc, self.options.data.ignore_label
-        values = integers("label", label)
-        is_known = (values >= 0) & (values < count)
-        if ignored is not None:
-            is_known |= values == ignored
-            values = values.masked_fill(values == ignored, IGNORE_WIDE if count > 255 else IGNORE)
-        if not is_known.all():
-            also = "" if ignored is None else f", or {ignored} to ignore"
-            raise UserError(
-                f"label: holds {values[~is_known][0]}, expected 0 to {count - 1} as the run has "
-                f"--label_nc {count}{also}; renumber the labels as its label maps are"
-            )
-        return values if count > 255 else values.to(torch.uint8)
 
     def _given_features(
         self, features: ArrayLike | None, image: ArrayLike | None, style: int, batch: Batch
@@ -312,12 +296,3 @@ def _as_argv(flags: dict[str, Any], taken: Sequence[str] | dict[str, Any] = ()) 
         elif value is not None:
             argv.append(f"--{name}={value}")
     return argv
-
-
-def _taken(what: str, given: ArrayLike | None, takes: bool, kind: str, without: str) -> bool:
-    """Whether the run takes a map; a UserError if it is not given then, or given otherwise."""
-    if takes and given is None:
-        raise UserError(f"{what}: the run takes {kind}, and none is given; give an array {what}=")
-    if given is not None and not takes:
-        raise UserError(f"{what}: the run was trained with {without}; leave it out")
-    return takes

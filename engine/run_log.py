@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pix2pixhd.engine.distributed import mean
 from pix2pixhd.engine.memory import peak_gpu_memory
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.render import Pictures, Rendering
-from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.training import Run
 from pix2pixhd.options.fields import flat
 from pix2pixhd.options.flags import changed_flags

@@ -8,7 +8,6 @@ another. The plain `*_net_*.pth` beside it are for rendering and for other progr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch.utils._pytree import tree_map_only
 
 from pix2pixhd.engine.distributed import gather
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.progress import Progress, epoch_after, read_progress, write_progress
 from pix2pixhd.engine.random_states import random_states, set_random_states
 from pix2pixhd.engine.world import LAUNCH_FILE, World
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel
@@ -46,21 +46,6 @@ from pix2pixhd.util.words import counted
 STATE = "latest_state.pth"
 
 FORMAT = 2  # 1 had the pool and the random states of a single process
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is: epochs count from 1."""
-
-    epoch: int = 1
-    images_done: int = 0  # in this epoch
-    before: int | None = None  # in all epochs before; None where nobody counted
-
-    @property
-    def step(self) -> int:
-        """Images since the start of the training."""
-        assert self.before is not None
-        return self.before + self.images_done
 
 
 class TrainingState:
@@ -167,8 +152,7 @@ class TrainingState:
             save_text(text, self.folder / name)
         if state is not None:
             save_tensors(state, self._file)
-            done = f"{progress.epoch}\n{progress.images_done}\n"
-            save_text(done, self.folder / "iter.txt")
+            write_progress(progress, self.folder)
             if self.world.launch:  # only now: a restart goes on with what its launch saved
                 save_text(f"{self.world.launch}\n", self.folder / LAUNCH_FILE)
             save_weights("latest")
@@ -196,7 +180,7 @@ class TrainingState:
                 load_network(network, file)
             else:
                 lines.append(self._begin_average(name, str(file)))
-        progress = self._read_progress() if epoch == "latest" else _epoch_after(epoch)
+        progress = read_progress(self.folder) if epoch == "latest" else epoch_after(epoch)
         note = f"{self.folder}: weights of epoch {epoch} without optimizers; those start afresh"
         return progress, [note, *lines]
 
@@ -287,9 +271,8 @@ class TrainingState:
             self.optimizers.load_state_dict(state["optimizers"])
             self._restore_own([state] if state["format"] == 1 else state["processes"])
             before = state.get("images_before")
-            progress = Progress(int(state["epoch"]), int(state["images_done"]))
-            progress = replace(_checked(progress), before=None if before is None else int(before))
-            return progress, lines
+            before = None if before is None else int(before)
+            return Progress(int(state["epoch"]), int(state["images_done"]), before), lines
         except UserError:
             raise
         except (LookupError, AttributeError, RuntimeError, ValueError, TypeError) as error:
@@ -308,32 +291,6 @@ class TrainingState:
             if self.model.vgg is not None and self.model.vgg.measured is not None:
                 self.model.vgg.measured.copy_(own.get("measured", self.model.vgg.measured))
             set_random_states(own["random"])
-
-    def _read_progress(self) -> Progress:
-        file = self.folder / "iter.txt"
-        try:
-            epoch, images_done = (int(word) for word in file.read_text().split())
-            return _checked(Progress(epoch, images_done))
-        except FileNotFoundError:
-            return Progress()
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file}: expected two numbers, epoch and images ({error})") from error
-
-
-def _checked(progress: Progress) -> Progress:
-    """
-    Raises:
-        ValueError: there is no such progress.
-    """
-    if progress.epoch < 1 or progress.images_done < 0:
-        raise ValueError(f"epoch {progress.epoch}, {progress.images_done} images")
-    return progress
-
-
-def _epoch_after(epoch: str) -> Progress:
-    if not (epoch.isascii() and epoch.isdigit()):
-        raise UserError(f"--which_epoch {epoch}: --continue_train needs latest or a number")
-    return Progress(int(epoch) + 1)
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:

@@ -32,11 +32,12 @@ from pix2pixhd.engine.distributed import Vote, barrier, broadcast
 from pix2pixhd.engine.label_colours import with_label_colours
 from pix2pixhd.engine.memory import TRAINING, require_memory
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.render import validate_once
 from pix2pixhd.engine.run_folder import locked, set_run_aside, write_all
 from pix2pixhd.engine.runtime import Runtime, choose_runtime
 from pix2pixhd.engine.sizes import Sizes
-from pix2pixhd.engine.state import Progress, TrainingState
+from pix2pixhd.engine.state import TrainingState
 from pix2pixhd.engine.step import Recipe
 from pix2pixhd.engine.trained import require_run
 from pix2pixhd.engine.validation import Validation, open_validation

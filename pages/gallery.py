@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -23,6 +22,7 @@ from pix2pixhd.pages.html import (
     remove_stale,
     write_page,
 )
+from pix2pixhd.pages.pager import DESCENDING, add_bars, file_name, natural
 from pix2pixhd.pages.result_files import copy_file, keep_files, link_or_copy, plan_files
 from pix2pixhd.util.image import (
     THUMBNAIL_QUALITY,
@@ -33,9 +33,6 @@ from pix2pixhd.util.image import (
 )
 from pix2pixhd.util.image_writer import ImageWriter
 from pix2pixhd.util.labels import LabelSet
-
-# At the end of a link it shows the rows of a page from the last to the first, see style.css.
-DESCENDING = "descending"
 
 EVALUATION = "evaluation.html"  # the page of figures beside a gallery
 
@@ -73,10 +70,9 @@ class Style(NamedTuple):
 class ResultsGallery:
     """Collects pictures and shows them side by side.
 
-    The pages are `index.html`, `page_0002.html`, ... from the first name to the last. Backwards
-    they are the same files in reversed order, each with its rows reversed by the stylesheet: so
-    sorting works over all rows, opened from a disk and without a script. They show thumbnails,
-    small files of their own: fifty rows of 2048x1024 would otherwise weigh half a gigabyte.
+    The pages are `index.html`, `page_0002.html`, ... from the first name to the last; for the other
+    direction see `pages.pager`. They show thumbnails, small files of their own: fifty rows of
+    2048x1024 would otherwise weigh half a gigabyte.
     """
 
     folder: Path  # of the pages; pictures go to `images` in it, thumbnails to `images/thumbs`
@@ -93,6 +89,7 @@ class ResultsGallery:
     style: Style | None = None
     rows: list[Row] = field(default_factory=list, init=False)  # to which others' may be added
     _stems: dict[str, str] = field(default_factory=dict, init=False)  # of each row's files
+    _has_figures: bool = field(default=False, init=False)
 
     def reserve(self, names: Iterable[str]) -> None:
         """Choose the stems of the files of all rows to come, each of another name.
@@ -196,6 +193,7 @@ class ResultsGallery:
         rows = sorted(self.rows, key=lambda row: natural(row.name))
         starts = range(0, max(1, len(rows)), self.rows_per_page)
         pages = [rows[start : start + self.rows_per_page] for start in starts]
+        self._has_figures = self._are_evaluated()
         written = {self._write_page(number, pages) for number in range(1, len(pages) + 1)}
         # Earlier versions had a page of its own for each page backwards.
         remove_stale(self.folder, "*.html", r"(index|page_\d{4,})(_desc)?\.html", written)
@@ -245,12 +243,12 @@ class ResultsGallery:
             with tags.header():
                 tags.h1(self.title)
                 self._add_facts()
-                _add_bars(number, pages)
+                add_bars(number, [_span(rows) for rows in pages])
             with tags.main():
                 for row in pages[number - 1]:
                     add_section(row.name, row.pictures)
             with tags.footer():
-                _add_bars(number, pages)
+                add_bars(number, [_span(rows) for rows in pages])
         file = file_name(number)
         write_page(html, self.folder / file)
         return file
@@ -262,18 +260,23 @@ class ResultsGallery:
         if self.command:
             tags.p(f"Rendered {self.date} by")
             tags.pre(tags.code(self.command), cls="command")
-        if self._has_figures():
+        if self._has_figures:
             tags.p(tags.a("Figures of these images", href=EVALUATION))
         add_legend(self.labels)
         if self.style:
             with tags.div(cls="style"):
                 add_figure(self._style_picture(self.style))
 
-    def _has_figures(self) -> bool:
+    def _are_evaluated(self) -> bool:
         """Whether there is a page of figures that no picture was written after."""
         page = self.folder / EVALUATION
         times = [(self.folder / p.full).stat().st_mtime_ns for r in self.rows for p in r.pictures]
         return page.is_file() and page.stat().st_mtime_ns >= max(times, default=0)
+
+
+def _span(rows: list[Row]) -> str:
+    """The names that a page shows, first to last."""
+    return f"{rows[0].name} to {rows[-1].name}" if rows else ""
 
 
 def _size_of(image: np.ndarray | Original) -> tuple[int, int]:
@@ -286,53 +289,3 @@ def ending_of(values: np.ndarray, image_format: str) -> str:
     if len(values) == 1 and values.dtype == np.uint8:
         return image_format
     return "png" if len(values) in (1, 3) and values.dtype != np.float32 else "tif"
-
-
-def natural(name: str) -> tuple[list[str | int], str]:
-    """Return a sort key that puts frame_2 before frame_10 and minds no capitals."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    # Numbers are at the odd places always, so a number is compared with numbers only.
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
-
-
-def file_name(number: int) -> str:
-    """Return the file of a page, counted from 1."""
-    return "index.html" if number == 1 else f"page_{number:04d}.html"
-
-
-def near(current: int, last: int, reach: int = 2) -> list[int]:
-    """Return the page numbers to offer: the first, the last, and those around the current."""
-    return sorted({1, *range(max(1, current - reach), min(last, current + reach) + 1), last})
-
-
-def _add_bars(number: int, pages: list[list[Row]]) -> None:
-    """Add a page's links in either direction; the stylesheet shows one of the two bars."""
-    spans = [f"{rows[0].name} to {rows[-1].name}" if rows else "" for rows in pages]
-    forwards = [(file_name(page), span) for page, span in enumerate(spans, 1)]
-    backwards = [(f"{file}#{DESCENDING}", span) for file, span in reversed(forwards)]
-    for links, current in ((forwards, number), (backwards, len(pages) + 1 - number)):
-        with tags.div(cls="bar ascending" if links is forwards else "bar descending"):
-            with tags.nav(aria_label="Order"):
-                tags.span("Name", cls="label")
-                _add_link("A to Z", forwards[0][0], links is forwards)
-                _add_link("Z to A", backwards[0][0], links is backwards)
-            if len(pages) > 1:
-                _add_pager(links, current)
-
-
-def _add_pager(links: list[tuple[str, str]], current: int) -> None:
-    """Add links to pages, of which each has a file and the names that it shows."""
-    with tags.nav(aria_label="Pages"):
-        if current > 1:
-            tags.a("‹", href=links[current - 2][0], title="Previous page")
-        for before, number in itertools.pairwise([0, *near(current, len(links))]):
-            if number > before + 1:
-                tags.span("…")
-            file, span = links[number - 1]
-            _add_link(str(number), file, number == current)["title"] = span
-        if current < len(links):
-            tags.a("›", href=links[current][0], title="Next page")
-
-
-def _add_link(label: str, href: str, is_current: bool) -> tags.html_tag:
-    return tags.span(label, aria_current="page") if is_current else tags.a(label, href=href)

@@ -22,8 +22,8 @@ from programs import metrics, run_test, run_train, same_weights, tiny_run, write
 from shared_data import shared
 
 import train
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.run_log import StepLog
-from pix2pixhd.engine.state import Progress
 from pix2pixhd.engine.validation import Validation
 from pix2pixhd.util.checkpoint import load_tensors
 from pix2pixhd.util.errors import UserError

@@ -113,6 +113,8 @@ export class Panels {
     }
     $("style-panel").hidden = !app.run.feat_num || !ids.length;
     this.styled?.abort();
+    // What is there is of the object before, until its own comes.
+    for (const part of [$("axes"), $("styles")]) part.inert = true;
     if ($("style-panel").hidden) return;
     const { signal } = this.styled = new AbortController();
     try {
@@ -148,6 +150,7 @@ export class Panels {
       const textContent = captions[place];
       return textContent ? [make("p", { className: "soft", textContent }), button] : [button];
     }));
+    for (const part of [$("axes"), $("styles")]) part.inert = false;
     for (const [place, { style }] of styles.entries()) {
       // One by one, so that the picture itself never waits for more than one of them.
       const src = await askUrl(`${path}/thumbnail`, { instance: inst, style }, signal);

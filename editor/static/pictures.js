@@ -7,7 +7,8 @@ import { Selecting } from "./selecting.js";
 
 export class Showing extends Selecting {
   gotImage(header, bitmap) {
-    if (header.version < this.shownVersion) return; // the newest wins
+    const isLate = header.preview && header.version === this.images.fullVersion; // unpacked after the full one
+    if (header.version < this.shownVersion || isLate) return; // the newest wins
     this.shownVersion = header.version;
     const canvas = canvasOf(bitmap.width, bitmap.height);
     canvas.getContext("2d", { willReadFrequently: true }).drawImage(bitmap, 0, 0);

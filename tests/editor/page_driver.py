@@ -76,11 +76,17 @@ def serving(root: Path, name: str, studio: Studio | None = None) -> Iterator[str
             thread.join(20)
 
 
+SEEN = """() => { const { state, shownVersion, live, awaited, maps } = globalThis.editor ?? {};
+    const { full } = document.body.dataset, messages = document.getElementById("messages");
+    return JSON.stringify({ state, shownVersion, full, done: live?.done, number: live?.number,
+        maps: maps?.version, awaited: awaited?.length, messages: messages?.innerText }); }"""
+
+
 def wait(page: Any, expression: str, arg: Any = None) -> None:
     """Until it is true. (Playwright's own way needs `eval`, which the page forbids.)"""
     end = time.monotonic() + 15
     while not page.evaluate(expression, arg):
-        assert time.monotonic() < end, expression
+        assert time.monotonic() < end, f"{expression} of {arg}: {page.evaluate(SEEN)}"
         time.sleep(0.01)
 
 

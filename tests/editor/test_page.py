@@ -165,20 +165,6 @@ def test_steps_keep_the_order_in_which_they_were_asked_for(driven: Driven) -> No
     assert driven.label[16, 45] == TREE != driven.label[6, 45]
 
 
-def test_sliders_follow_what_is_undone(driven: Driven) -> None:
-    page = driven.page
-    driven.click(25, 36)
-    slider = page.locator("#axes input").first
-    before = slider.input_value()
-    slider.fill("2.5")
-    driven.settle(1)
-    page.keyboard.press("Control+z")
-    driven.settle(0)
-    assert driven.number("document.activeElement.closest('#axes') !== null")
-    wait(page, "before => document.querySelector('#axes input').value === before", before)
-    assert driven.number("Math.abs(editor.panels.axes[0])") < 2
-
-
 def test_what_takes_the_place_of_an_object_is_chosen(driven: Driven) -> None:
     page = driven.page
     page.click(f"#palette [data-label='{BUILDING}']")

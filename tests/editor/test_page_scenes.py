@@ -196,3 +196,12 @@ def test_a_scene_that_is_gone_can_be_saved(window: Any, address: str, tmp_path: 
         saved = np.asarray(Image.open(tmp_path / "map.tif"))
         assert np.array_equal(saved.ravel(), page.evaluate(f"[...{values}]"))
     page.close()
+
+
+def test_a_preview_that_comes_late_does_not_hide_the_full_picture(driven: Driven) -> None:
+    page, version = driven.page, driven.number("editor.shownVersion")
+    before = driven.picture
+    header = {"version": version, "began": version, "milliseconds": 1, "preview": True}
+    page.evaluate("header => editor.gotImage(header, new OffscreenCanvas(8, 8))", header)
+    assert driven.number("document.body.dataset.full") == "true"
+    assert np.array_equal(driven.picture, before)

@@ -14,8 +14,9 @@ from shared_data import shared
 from tiny_models import take_step, tiny_batch, tiny_model
 
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.render import render
-from pix2pixhd.engine.state import Progress, TrainingState
+from pix2pixhd.engine.state import TrainingState
 from pix2pixhd.engine.world import World
 from pix2pixhd.models import create_model
 from pix2pixhd.models.spectral import plain_copy, plain_state_dict
@@ -439,9 +440,10 @@ def test_a_save_writes_numbered_weights_first_and_marks_its_launch(
     monkeypatch.setattr(
         "pix2pixhd.engine.state.save_tensors", lambda value, path: written.append(path.name)
     )
-    monkeypatch.setattr(
-        "pix2pixhd.engine.state.save_text", lambda text, path: written.append(path.name)
-    )
+    for module in ("state", "progress"):
+        monkeypatch.setattr(
+            f"pix2pixhd.engine.{module}.save_text", lambda text, path: written.append(path.name)
+        )
     run.save(Progress(2), epochs=["latest", "1"])
     run.wait()
     assert written[:2] == ["1_net_G.pth", "1_net_D.pth"]

@@ -17,9 +17,10 @@ from pix2pixhd.engine import builders
 from pix2pixhd.engine.collapse import LOSSES
 from pix2pixhd.engine.compiled import CompiledGradients, why_eager
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.renderer import Renderer
 from pix2pixhd.engine.runtime import Runtime
-from pix2pixhd.engine.state import Progress, TrainingState
+from pix2pixhd.engine.state import TrainingState
 from pix2pixhd.engine.step import PIX2PIXHD, compute_gradients, train_step
 from pix2pixhd.models.crn_loss import CRNLoss
 from pix2pixhd.models.pix2pixhd import Pix2PixHDModel

@@ -11,8 +11,9 @@ import torch
 from tiny_models import CPU, TINY, tiny_batch, tiny_model
 
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.render import render
-from pix2pixhd.engine.state import Progress, TrainingState
+from pix2pixhd.engine.state import TrainingState
 from pix2pixhd.engine.step import compute_gradients, train_step
 from pix2pixhd.engine.tiling import render_in_tiles, require_tile
 from pix2pixhd.engine.trained import load_trained

@@ -16,8 +16,9 @@ from torch import nn
 
 from pix2pixhd.engine.averages import begin_averages, update_averages
 from pix2pixhd.engine.optimizers import Optimizers
+from pix2pixhd.engine.progress import Progress
 from pix2pixhd.engine.render import render
-from pix2pixhd.engine.state import Progress, TrainingState
+from pix2pixhd.engine.state import TrainingState
 from pix2pixhd.engine.step import Recipe, compute_gradients, forward, train_step
 from pix2pixhd.engine.styles import draw_noise
 from pix2pixhd.engine.tiling import render_in_tiles, require_tile

@@ -9,7 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from pix2pixhd.pages.gallery import ResultsGallery, Style, natural, near
+from pix2pixhd.pages.gallery import ResultsGallery, Style
+from pix2pixhd.pages.pager import natural, near
 from pix2pixhd.util.image_writer import ImageWriter
 from pix2pixhd.util.labels import label_set
 
