@@ -20,13 +20,15 @@ class Cutting:
         self._studio = studio
         self._gallery: ObjectGallery | None = None
         self._message, self._done, self._total = "", 0, 0
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin, if that is still to do."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._cut, name="cutting", daemon=True)
-            self._thread.start()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._cut, name="cutting", daemon=True)
+                self._thread.start()
 
     def state(self) -> dict[str, Any]:
         """How far it is: images done, of how many; how many objects each label has."""

@@ -44,6 +44,12 @@ class Change:
         return not len(self.pixels) and not self.vectors_after
 
     @property
+    def instance(self) -> int | None:
+        """Of the first pixel that changes; None where instances stay."""
+        found = self.after.get("inst")
+        return None if found is None or not len(found) else int(found[0])
+
+    @property
     def memory(self) -> int:
         """Bytes of its arrays."""
         maps = [*self.before.values(), *self.after.values()]

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def perform(
     session: Session, studio: Studio, asked: Operation, window: object = None, last: bool = True
-) -> None:
+) -> Change:
     """Do an operation; with `last` false it is a piece of a stroke of `window` that goes on.
 
     Raises:
@@ -48,7 +48,7 @@ def perform(
         return change_of(scene, studio, piece)
 
     prepare(studio, asked)
-    session.perform(work, getattr(asked, "extend", False), window, last)
+    return session.perform(work, getattr(asked, "extend", False), window, last)
 
 
 def state_of(session: Session) -> dict[str, Any]:
@@ -75,6 +75,16 @@ def first_line(error: ValidationError | RequestValidationError) -> str:
     value = found.get("input")
     shown = f"{value!r:.40}, " if isinstance(value, str | int | float) else ""
     return f"{place or 'request'}: {shown}{message[:200]}"
+
+
+def _told(error: Exception) -> str:
+    """What the page tells of an error; of one that nobody expects the log has the rest."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, ValidationError):
+        return first_line(error)
+    log.error("an operation or a rendering failed", exc_info=error)
+    return "the editor failed; see what its program printed"
 
 
 class Window:
@@ -111,8 +121,7 @@ class Window:
                     # Others may hold its lock long.
                     loop.run_in_executor(None, self._session.leave, self)
                     senders.cancel_scope.cancel()
-        # It went while we waited, or while we sent; or it sends bytes, which the page never does.
-        except* (WebSocketDisconnect, RuntimeError, KeyError):
+        except* WebSocketDisconnect:  # while we waited, or while we sent
             pass
 
     def _note(self, box: Box | None, state: dict[str, Any]) -> None:
@@ -124,16 +133,21 @@ class Window:
 
     async def _receive(self) -> None:
         while True:
-            text = await self._socket.receive_text()
+            try:
+                text = await self._socket.receive_text()
+            except (
+                RuntimeError,
+                KeyError,
+            ):  # it went; or it sends bytes, which the page never does
+                return
             number, last = self._done, True
             try:
                 # What is refused is worked off, too, or the page would wait for it.
                 number = max(number, Numbered.model_validate_json(text).number)
                 last = await self._work_off(Live.model_validate_json(text))
-            except (ValidationError, UserError) as error:
+            except Exception as error:
                 await run_in_threadpool(self._session.end_stroke, self)
-                message = str(error) if isinstance(error, UserError) else first_line(error)
-                await self._send({"kind": "error", "message": message, "number": number})
+                await self._send({"kind": "error", "message": _told(error), "number": number})
             self._done = number
             self._changed.set()
             if last:
@@ -182,15 +196,12 @@ class Window:
             preview = bool(self._session.strokes) and self._painter.studio.wants_preview
             if shown == (self._session.version, True):
                 continue
+            version = self._session.version
             try:
                 version, rendering = await self._painter.newest(self._session, preview)
                 data = await run_in_threadpool(png_of, rendering.image)
-            except UserError as error:
-                await self._send({"kind": "error", "message": str(error)})
-                continue
-            except Exception:  # such as a GPU's memory that is full: the window lives on
-                log.exception("a rendering failed")
-                await self._send({"kind": "error", "message": "the rendering failed; see the log"})
+            except Exception as error:  # such as a GPU's memory that is full: the window lives on
+                await self._send({"kind": "error", "message": _told(error), "version": version})
                 continue
             shown = version, not rendering.is_preview
             header = {
@@ -203,8 +214,11 @@ class Window:
     async def _send(self, header: dict[str, Any], data: bytes | None = None) -> None:
         text = json.dumps(header)
         async with self._sending:
-            if data is None:
-                await self._socket.send_text(text)
-            else:
-                head = text.encode()
-                await self._socket.send_bytes(len(head).to_bytes(4, "little") + head + data)
+            try:
+                if data is None:
+                    await self._socket.send_text(text)
+                else:
+                    head = text.encode()
+                    await self._socket.send_bytes(len(head).to_bytes(4, "little") + head + data)
+            except RuntimeError as error:  # it was closed
+                raise WebSocketDisconnect from error

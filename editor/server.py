@@ -192,12 +192,13 @@ def _editing(studio: Studio, sessions: Sessions, painter: Painter, cutting: Cutt
 
     @routes.post("/operations")
     def operate(id: str, asked: requests.Operation) -> dict[str, Any]:
-        """Change the scene; windows that look at it are told what changed."""
+        """Change the scene; windows that look at it are told what changed. Also answered: the
+        `instance` that was added or painted."""
         if isinstance(asked, requests.Add) and asked.is_of_gallery:
             cutting.gallery()
         session = sessions.get(id)
-        perform(session, studio, asked)
-        return state_of(session)
+        change = perform(session, studio, asked)
+        return {**state_of(session), "instance": change.instance}
 
     @routes.post("/history/{step}")
     def step(id: str, step: Literal["undo", "redo", "reset"]) -> dict[str, Any]:

@@ -78,15 +78,14 @@ class Session:
             change = work(self.scene, self._painted.get(window) if extend else None)
             if last:
                 self.end_stroke(window)
-            else:
+            elif not extend or window in self.strokes:  # else its stroke was refused meanwhile
                 self.strokes.add(window)
             is_same = extend and window is self._last
             began = self.began if is_same and self.scene.history.is_open else self.version
             self.scene.apply(change, extend=is_same)
             self._last = window
-            painted = change.after.get("inst")
-            if painted is not None and len(painted):
-                self._painted[window] = int(painted[0])
+            if change.instance is not None:
+                self._painted[window] = change.instance
             elif not extend:
                 self._painted[window] = None
             if not change.is_empty:

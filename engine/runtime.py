@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import timeit
 from dataclasses import dataclass
 
@@ -179,6 +180,7 @@ def choose_dtype(precision: str, device: torch.device) -> tuple[torch.dtype, lis
     return torch.float32, [f"{told}{lack} has no bfloat16, computing in fp32"]
 
 
+@functools.cache  # of two runtimes in one process, the clock should not choose otherwise
 def time_convolution(dtype: torch.dtype) -> float:
     """Seconds that a residual block's convolution takes on the CPU, in the memory format that goes
     with the type: the quickest of a few."""

@@ -145,7 +145,7 @@ def test_a_run_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     flags = (*BATCHES_OF_TWO, "--niter", "12", "--niter_decay", "0", "--save_latest_freq", "6")
     run = (*tiny_run(tmp_path, "killed"), *flags)
     launcher = python(*TORCHRUN, "--max-restarts", "2", "train.py", *run)
-    state = tmp_path / "ck/killed/latest_state.pth"
+    state = tmp_path / "ck/killed/launch.txt"  # the last part: a restart knows its own run by it
     while not state.exists():
         assert launcher.poll() is None
         time.sleep(0.01)
@@ -166,7 +166,7 @@ def test_a_restart_of_our_launcher_goes_on_too(tmp_path: Path) -> None:
     flags = (*BATCHES_OF_TWO, "--niter", "12", "--niter_decay", "0", "--save_latest_freq", "6")
     launch = (*TORCHRUN[:-1], "1", "--max-restarts", "1", "train.py")
     torchrun = python(*launch, *tiny_run(tmp_path), *flags, *TWO)
-    state = tmp_path / "ck/tiny/latest_state.pth"
+    state = tmp_path / "ck/tiny/launch.txt"
     while not state.exists():
         assert torchrun.poll() is None
         time.sleep(0.01)

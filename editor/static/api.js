@@ -25,13 +25,21 @@ export async function ask(path, body, signal) {
   throw new Refused(error, response.status);
 }
 
-export const askJson = async (...args) => (await ask(...args)).json();
+export async function askJson(...args) {
+  const response = await ask(...args);
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The editor's program broke off its answer; is it still running?");
+  }
+}
 export const askUrl = async (...args) => URL.createObjectURL(await (await ask(...args)).blob());
 
 /** A scene's WebSocket: operations to the server; maps, pictures and the state back, in order. */
 export class Live {
   /** handlers, none of which is called after `close`: maps(header, values), image(header, bitmap),
-   *  state(message), error(text, number of what was refused), open(bool), gone(text): the server has the
+   *  state(message), error(text, number of what was refused, version that cannot be drawn), open(bool), gone(text): the server has the
    *  scene no more */
   constructor(scene, handlers) {
     Object.assign(this, { scene, handlers, closed: false, waitsForDone: [] });
@@ -48,9 +56,10 @@ export class Live {
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";
+    const { socket } = this;
     let order = Promise.resolve();
-    this.socket.onmessage = ({ data }) => {
-      order = order.then(() => this.handle(data)).catch((error) => console.error(error));
+    socket.onmessage = ({ data }) => { // of a connection that was lost, nothing counts any more
+      order = order.then(() => socket === this.socket && this.handle(data)).catch((error) => console.error(error));
     };
     this.socket.onopen = () => {
       if (this.wasOpen) { // what was under way is lost, and numbers begin anew
@@ -68,6 +77,9 @@ export class Live {
     };
   }
 
+  /** Something that was asked for is not worked off. */
+  get isBusy() { return Boolean(this.isWaiting || this.queue.length || this.done < this.number); }
+
   get isAway() { return this.wasOpen && this.socket.readyState !== WebSocket.OPEN; }
 
   /** Connect anew, if the program answers and still has the scene. */
@@ -76,6 +88,7 @@ export class Live {
     try {
       await ask(this.scene);
     } catch ({ message, status }) {
+      if (this.closed) return;
       if (!(status >= 400 && status < 500)) return void setTimeout(() => this.again(), 1000);
       this.giveUp(message);
       this.closed = true;
@@ -96,7 +109,9 @@ export class Live {
   async handle(data) {
     if (typeof data === "string") {
       const message = JSON.parse(data);
-      if (message.kind === "error") return this.tell("error", message.message, message.number ?? -1);
+      if (message.kind === "error") {
+        return this.tell("error", message.message, message.number ?? -1, message.version ?? -1);
+      }
       this.done = Math.max(this.done, message.done);
       if (this.done >= this.sent) this.waitsForDone.splice(0).forEach(({ done }) => done());
       return this.tell("state", message);
@@ -104,8 +119,9 @@ export class Live {
     const length = new DataView(data).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     const rest = new Blob([new Uint8Array(data, 4 + length)]);
-    if (header.kind === "image") {
-      createImageBitmap(rest).then((bitmap) => this.tell("image", header, bitmap)); // maps need not wait for it
+    if (header.kind === "image") { // maps need not wait for it
+      const { socket } = this;
+      createImageBitmap(rest).then((bitmap) => socket === this.socket && this.tell("image", header, bitmap));
     } else {
       const values = rest.stream().pipeThrough(new DecompressionStream("deflate"));
       this.tell("maps", header, await new Response(values).arrayBuffer());

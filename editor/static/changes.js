@@ -13,12 +13,18 @@ export class Changing extends Showing {
   /** What is done is to be seen. */
   beginStep() { if (this.view.picture === "start") this.showPicture("now"); }
 
-  /** Returns whether it was done; `then` is called once its maps are here, unless something else is selected. */
+  /** Returns whether it was done; `then` is called with the state that is answered, once its maps are here,
+   *  unless something else is selected. */
   async operate(operation, then) {
+    const isOfRegion = "at" in operation && ["label", "move", "remove"].includes(operation.kind);
+    if (isOfRegion && (this.awaited.length || this.live.isBusy)) {
+      this.say("The change before is still under way: look what is there, and try again.");
+      return false;
+    }
     this.beginStep();
     const { selection } = this;
-    const own = { version: Infinity, then: () => state && selection === this.selection && then() };
-    if (then) this.awaited.push(own);
+    const own = { version: Infinity, then: () => state && selection === this.selection && then?.(state) };
+    this.awaited.push(own);
     const state = await this.during("Working…", this.asking(`${this.path}/operations`, operation));
     own.version = state?.version ?? 0;
     this.catchUp();
@@ -65,9 +71,11 @@ export class Changing extends Showing {
     this.trail = [];
   }
 
-  /** Of a message of the WebSocket; a stroke ends with it. */
-  refused(message, number) {
+  /** Of a message of the WebSocket; a stroke ends with it, or a version has no picture. */
+  refused(message, number, version) {
     this.say(message);
+    this.shownVersion = Math.max(this.shownVersion, version);
+    this.showPending();
     if (this.tools.drag?.first <= number) this.tools.drop();
   }
 
@@ -126,6 +134,7 @@ export class Changing extends Showing {
   /** A slider that moves: one step of the history till it is let go. */
   slideStyle(amounts, last) {
     const instances = this.selection.map(({ inst }) => inst);
+    if (!instances.length) return void (this.isSliding = false); // it went while the slider was held
     if (!this.isSliding) this.beginStep();
     this.sketch = { kind: "style", instances, style: { amounts } };
     const send = () => {
@@ -142,7 +151,14 @@ export class Changing extends Showing {
   relabel(instance = null) {
     if (this.selection.every((thing) => this.labelOf(thing) === this.label)) return;
     const operation = { kind: "label", label: this.label, instance, ...this.region(this.selection) };
-    this.operate(operation, () => this.reselect());
+    const spots = this.spotsOf(this.selection);
+    this.operate(operation, () => this.reselect(spots));
+  }
+
+  moveSelected([rows, columns]) {
+    const spots = this.spotsOf(this.selection).map(([row, column]) => [row + rows, column + columns]);
+    const operation = { kind: "move", by: [rows, columns], fill: this.filling, ...this.region(this.selection) };
+    this.operate(operation, () => this.run.has_instances || this.reselect(spots));
   }
 
   /** Close the menu, or else select nothing. */
@@ -215,10 +231,8 @@ export class Changing extends Showing {
     const { placing, id } = this;
     if (!placing.isInside) return this.say("It is outside of the picture: drag it in, or leave it with Escape.");
     this.cancelPlacing();
-    const before = new Set(this.maps.inst);
-    const isDone = await this.operate(placing.operation($("behind").checked), () => {
-      const added = this.run.has_instances && this.maps.inst.find((id) => !before.has(id));
-      if (added) this.select([{ inst: added }]);
+    const isDone = await this.operate(placing.operation($("behind").checked), ({ instance }) => {
+      if (this.run.has_instances && instance !== null) this.select([{ inst: instance }]);
     });
     if (!isDone && id === this.id && !this.placing) this.showPlacing(placing); // to be put elsewhere
   }

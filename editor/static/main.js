@@ -16,7 +16,7 @@ class App extends Changing {
     Object.assign(this, {
       run, maps: null, images: {}, selection: [], hovered: null, trail: [], placing: null, moving: null,
       label: Math.max(0, run.labels.findIndex(({ name }) => name === "car")), colour: "#000000", isSpaceHeld: false,
-      state: { undo: 0, redo: 0, version: 0 }, shownVersion: -1,
+      state: { undo: 0, redo: 0, version: 0 }, shownVersion: -1, doing: [],
     });
     this.view = new View(this);
     this.tools = new Tools(this);
@@ -52,7 +52,7 @@ class App extends Changing {
       maps: (header, buffer) => this.gotMaps(header, buffer),
       image: (header, bitmap) => this.gotImage(header, bitmap),
       state: (state) => this.gotState(state),
-      error: (message, number) => this.refused(message, number),
+      error: (message, number, version) => this.refused(message, number, version),
       open: (isOpen) => this.connected(isOpen),
       gone: (message) => {
         const buttons = savings(this.maps, this.name);
@@ -180,7 +180,7 @@ const HINTS = {
 async function enterFromAddress(app) {
   const id = location.hash.slice(1);
   app.opening = null;
-  if (id === app.id) return;
+  if (id === app.id) return void ($("images").value = app.name ?? "");
   if (id) {
     try {
       return await app.open(askJson(`api/scenes/${encodeURIComponent(id)}`));

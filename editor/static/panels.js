@@ -23,7 +23,7 @@ export class Panels {
       app.setStyle({ image: $("style-image").value });
     });
     $("style-image").append(...app.run.images.map((name) => make("option", { value: name, textContent: name })));
-    $("gallery-label").addEventListener("change", () => this.showObjects());
+    $("gallery-label").addEventListener("change", () => this.showObjects().catch(({ message }) => app.say(message)));
     new IntersectionObserver(([entry]) => entry.isIntersecting && this.openGallery()).observe($("gallery-panel"));
   }
 
@@ -121,6 +121,7 @@ export class Panels {
       await this.showStyles(ids[0], maps, signal);
     } catch (error) {
       if (error.name === "AbortError") return;
+      for (const part of [$("axes"), $("styles")]) part.replaceChildren();
       await new Promise((resolve) => setTimeout(resolve, MAPS_LATER));
       if (!signal.aborted) app.say(error.message); // else it was another object by then
     }
@@ -185,11 +186,13 @@ export class Panels {
 
   /** The first thumbnail, and the sliders, after a change. */
   async refreshStyle() {
-    const { path, selection: [thing] } = this.app, { inst } = thing ?? {};
+    const { path, state, selection: [thing] } = this.app, { inst } = thing ?? {};
     const first = $("styles").querySelector("button");
     if ($("style-panel").hidden || inst === undefined || !first) return;
     const about = await askJson(`${path}/styles/${inst}`).catch(() => null);
-    if (!about || this.app.isSliding || !first.isConnected) return;
+    // Else it is of before what was done meanwhile.
+    const isNow = state === this.app.state && !this.app.live.isBusy && !this.app.isSliding;
+    if (!about || !isNow || !first.isConnected) return;
     this.moveSliders(about.axes ?? []);
     const src = await askUrl(`${path}/thumbnail`, { instance: inst }).catch(() => null);
     if (!src || !first.isConnected) return;
@@ -236,6 +239,7 @@ export class Panels {
   async showObjects() {
     const label = Number($("gallery-label").value);
     const objects = await askJson(`api/gallery/${label}`);
+    if (label !== Number($("gallery-label").value)) return;
     $("gallery").replaceChildren(...objects.map(({ height, width, at }, number) => {
       const image = make("img", { src: `api/gallery/${label}/${number}`, alt: "", loading: "lazy", draggable: false });
       const name = `${this.app.run.labels[label].name} ${number + 1}, ${width}×${height} pixels`;

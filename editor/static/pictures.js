@@ -15,7 +15,9 @@ export class Showing extends Selecting {
     const { images } = this;
     images.now = canvas;
     images.difference = null;
-    if (images.fullVersion <= header.began && header.began < header.version) images.before = images.full;
+    if (images.fullVersion <= header.began && header.began < header.version) {
+      Object.assign(images, { before: images.full, isOfOne: images.fullVersion === header.began });
+    }
     if (!header.preview) Object.assign(images, { full: canvas, fullVersion: header.version });
     $("time").value = `${header.preview ? "preview" : "drawn"} in ${Math.round(header.milliseconds)} ms`;
     this.showPending();
@@ -35,7 +37,7 @@ export class Showing extends Selecting {
     if (view.picture === "difference" && images.before && images.now) {
       images.difference ??= differenceOf(images.before, images.now);
       const share = (100 * images.difference.share).toFixed(1);
-      told.textContent = `The last step changed ${share} % of the pixels`;
+      told.textContent = `The last step${images.isOfOne ? "" : "s"} changed ${share} % of the pixels`;
       return images.difference.canvas;
     }
     return images.now;
@@ -65,18 +67,19 @@ export class Showing extends Selecting {
 
   /** Tell that something is being waited for. */
   showPending() {
-    $("pending").textContent = this.doing ?? "Rendering…";
-    $("pending").hidden = !this.doing && this.state.version <= this.shownVersion;
+    $("pending").textContent = this.doing.at(-1)?.what ?? "Rendering…";
+    $("pending").hidden = !this.doing.length && this.state.version <= this.shownVersion;
   }
 
   /** Tell what is being done till a promise is kept or broken. */
   async during(what, promise) {
-    this.doing = what;
+    const doing = { what };
+    this.doing.push(doing);
     this.showPending();
     try {
       return await promise;
     } finally {
-      this.doing = null;
+      this.doing.splice(this.doing.indexOf(doing), 1);
       this.showPending();
     }
   }

@@ -35,14 +35,18 @@ export class Selecting {
 
   select(things) {
     this.selection = things;
-    this.spots = things.map((thing) => {
+    this.panels.showObject();
+    this.showPaint();
+    this.view.redraw();
+  }
+
+  /** Where things are: a row and column of each. */
+  spotsOf(things) {
+    return things.map((thing) => {
       if ("row" in thing) return [thing.row, thing.column];
       const i = this.maps.inst.indexOf(thing.inst);
       return [Math.floor(i / this.maps.width), i % this.maps.width];
     });
-    this.panels.showObject();
-    this.showPaint();
-    this.view.redraw();
   }
 
   hover(found) {
@@ -63,18 +67,9 @@ export class Selecting {
     return this.hoveredRegion.thing;
   }
 
-  /** The same places, whatever they are now. */
-  reselect() {
-    const spots = this.spots ?? [];
+  /** What is now at places. */
+  reselect(spots) {
     const found = spots.map(([row, column]) => this.maps.at(column, row)).filter(Boolean);
     this.select(unique(found.map((each) => this.thingAt(each))));
-  }
-
-  movedBy([rows, columns]) {
-    return () => {
-      if (this.run.has_instances) return;
-      this.spots = this.spots.map(([row, column]) => [row + rows, column + columns]);
-      this.reselect();
-    };
   }
 }

@@ -1,6 +1,7 @@
 // Pointers on the panes, and the tools that they hold.
 
 const PRESSURE_LEAST = 0.15; // of the brush's size, of a pen that hardly touches
+const MOST_POINTS = 500; // of a piece of a stroke
 const RESTS = 5; // CSS pixels that a finger may tremble
 const NEAR = 14; // CSS pixels around the slider's divider
 
@@ -105,6 +106,7 @@ export class Tools {
 
   begin(place, event) {
     const { app } = this, found = app.maps.at(place.x, place.y);
+    if (!app.maps.version) return; // the picture may be here before the maps
     const thing = found && app.thingAt(found);
     if (this.draws) {
       if (event.altKey && found) return app.pick(found);
@@ -175,8 +177,7 @@ export class Tools {
     if (drag?.kind === "move") {
       const { by } = app.moving;
       app.moving = null;
-      const operation = { kind: "move", by, fill: app.filling, ...app.region(app.selection) };
-      if (by[0] || by[1]) app.operate(operation, app.movedBy(by));
+      if (by[0] || by[1]) app.moveSelected(by);
       app.view.redraw();
     }
     this.drag = null;
@@ -259,18 +260,21 @@ export class Tools {
 
   /** Send the points since the last time, and the one before them, which they are joined to. */
   flush(last, drag = this.drag) {
-    const { points, widths } = drag;
-    if (!last && drag.isSent && points.length < 2) return;
+    while (drag.points.length > MOST_POINTS) this.sendPiece(drag, MOST_POINTS, false);
+    if (last || !drag.isSent || drag.points.length > 1) this.sendPiece(drag, drag.points.length, last);
+  }
+
+  sendPiece(drag, count, last) {
+    const points = drag.points.slice(0, count), widths = drag.widths.slice(0, count);
     const isEven = widths.every((width) => width === widths[0]);
     const operation = {
-      kind: "stroke", points: [...points], widths: isEven ? [widths[0]] : [...widths],
-      extend: drag.isSent, ...drag.paint,
+      kind: "stroke", points, widths: isEven ? [widths[0]] : widths, extend: drag.isSent, ...drag.paint,
     };
     const number = this.app.sendPiece(operation, last, drag.colour);
     drag.first ??= number;
     drag.isSent = true;
-    points.splice(0, points.length - 1);
-    widths.splice(0, widths.length - 1);
+    drag.points.splice(0, count - 1);
+    drag.widths.splice(0, count - 1);
   }
 
   // ------------------------------------------------------------ without a pointer

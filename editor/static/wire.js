@@ -34,12 +34,27 @@ export function wire(app, enterFromAddress) {
     if (!target.closest("#downloads summary")) $("downloads").open = false;
   });
   wireFiles(app);
+  for (const link of document.querySelectorAll("[data-file]")) {
+    link.addEventListener("click", (event) => takeAway(app, link, event));
+  }
   addEventListener("popstate", () => enterFromAddress(app));
   wireCommands(app);
   listenToKeys(app);
   app.setView("side");
   tools.choose(run.label_nc ? "select" : "brush");
   if (!run.label_nc) COLOURS.forEach((colour) => app.chooseColour(colour));
+}
+
+/** A download has all that was asked for before it. */
+async function takeAway({ live, say }, link, event) {
+  if (!live.isBusy) return;
+  event.preventDefault();
+  try {
+    await live.inTurn(() => {});
+    link.click();
+  } catch (error) {
+    say(error.message);
+  }
 }
 
 function wireFiles(app) {

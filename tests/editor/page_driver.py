@@ -29,15 +29,16 @@ SETTLED = """steps => editor.maps.version && editor.state.undo === steps
     && editor.live.done >= editor.live.number && !editor.awaited.length"""
 
 
-HOLD = """part => { const ask = globalThis.fetch;
+HOLD = """([part, isAnswered]) => { const ask = globalThis.fetch;
     globalThis.isHeld = false;
     globalThis.fetch = async (path, how) => {
         if (!String(path).includes(part)) return ask(path, how);
         globalThis.fetch = ask;
+        const answer = isAnswered ? await ask(path, how) : null;
         globalThis.isHeld = true;
         await new Promise((release) => { globalThis.release = release; });
         globalThis.isHeld = false;
-        return ask(path, how); }; }"""
+        return answer ?? ask(path, how); }; }"""
 
 
 def write_streets(root: Path) -> None:
@@ -84,7 +85,7 @@ SEEN = """() => { const { state, shownVersion, live, awaited, maps } = globalThi
 
 def wait(page: Any, expression: str, arg: Any = None) -> None:
     """Until it is true. (Playwright's own way needs `eval`, which the page forbids.)"""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while not page.evaluate(expression, arg):
         assert time.monotonic() < end, f"{expression} of {arg}: {page.evaluate(SEEN)}"
         time.sleep(0.01)
@@ -120,9 +121,9 @@ class Driven:
             page.keyboard.press(key)
         self.settle(0)
 
-    def hold(self, part: str) -> None:
-        """Keep the next request to an address with this part till `release`."""
-        self.page.evaluate(HOLD, part)
+    def hold(self, part: str, answered: bool = False) -> None:
+        """Keep the next request to an address with this part, or its answer, till `release`."""
+        self.page.evaluate(HOLD, [part, answered])
 
     def release(self) -> None:
         wait(self.page, "globalThis.isHeld")

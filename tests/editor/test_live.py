@@ -264,3 +264,35 @@ def test_a_window_is_stopped_at_the_moment_when_it_ends(studio: Studio) -> None:
     run_apart(run())  # no CancelledError
     painter.close()
     assert not session.watchers
+
+
+def test_an_error_that_nobody_expected_is_told_and_the_window_lives_on(
+    client: TestClient,
+    scene: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*args: Any) -> None:
+        raise RuntimeError("a bug")
+
+    with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
+        with monkeypatch.context() as patched:
+            patched.setattr("pix2pixhd.editor.live.change_of", fails)
+            socket.send_json({"number": 1, "operation": stroke()})
+            told = next_of(socket, "error")[0]
+        assert told["number"] == 1 and "see what its program printed" in told["message"]
+        assert "a bug" in caplog.text
+        socket.send_json({"number": 2, "operation": stroke()})
+        wait_for(socket, 2)
+
+
+def test_pieces_after_one_that_was_refused_begin_no_stroke(
+    client: TestClient, scene: str, session: Session
+) -> None:
+    with client.websocket_connect(f"ws://127.0.0.1:8008{scene}/live") as socket:
+        for number, piece in enumerate(
+            (stroke(), stroke(points=[], extend=True), stroke(points=[[9, 9]], extend=True)), 1
+        ):
+            socket.send_json({"number": number, "operation": piece, "last": False})
+        wait_for(socket, 3)
+        assert not session.strokes  # its page has dropped the stroke, and sends no last piece

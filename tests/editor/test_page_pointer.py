@@ -219,8 +219,8 @@ def test_nothing_freezes_at_full_size(
     images = itertools.cycle([np.full((*size, 3), value, np.uint8) for value in (60, 180)])
 
     def render(scene: Any, preview: bool = False) -> Rendering:
-        time.sleep(0.3)
-        return Rendering(next(images), 0.3, preview)
+        time.sleep(1.5)
+        return Rendering(next(images), 1.5, preview)
 
     monkeypatch.setattr(studio, "render", render)
     with serving(streets, "styled", studio) as address:
@@ -228,7 +228,7 @@ def test_nothing_freezes_at_full_size(
         page.click("[data-command=open]")
         page.set_input_files("#label-file", tmp_path / "large.png")
         page.click("#file-form .main")
-        wait(page, "editor.maps.width === 2048 && editor.images.now && !editor.doing")
+        wait(page, "editor.maps.width === 2048 && editor.images.now && !editor.doing.length")
         driven = Driven(page, fresh=False)
         page.click(f"#palette [data-label='{TREE}']")
         page.keyboard.press("b")
@@ -240,5 +240,5 @@ def test_nothing_freezes_at_full_size(
         )
         driven.drag((100, 300), (1900, 300), (1900, 900), (300, 700), steps=12)
         driven.settle(1)
-        assert page.evaluate("longest") < 500
+        assert page.evaluate("longest") < 1200
         page.close()

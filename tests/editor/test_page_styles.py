@@ -24,7 +24,7 @@ def test_the_sliders_of_the_object_before_are_not_those_of_the_next(driven: Driv
     page, inert = driven.page, "document.getElementById('axes').inert"
     driven.click(25, 36)
     wait(page, f"!{inert}")
-    driven.hold("/styles/")
+    driven.hold("/styles/2001")
     driven.click(65, 36)
     wait(page, "globalThis.isHeld")
     assert driven.number(inert)

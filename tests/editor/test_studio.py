@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,8 @@ def test_a_preview_is_wanted_after_a_slow_rendering(
     studio = open_studio(root, "plain")
     scene = studio.open("scene_0")
     clock = iter([0.0, 0.21, 1.0, 1.001, 2.0, 2.19])
-    monkeypatch.setattr(studio_module.time, "perf_counter", lambda: next(clock))
+    # Its own, as other threads read the clock, too.
+    monkeypatch.setattr(studio_module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     wanted = []
     for preview in (False, True, False):
         studio.render(scene, preview)
