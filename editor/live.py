@@ -135,10 +135,7 @@ class Window:
         while True:
             try:
                 text = await self._socket.receive_text()
-            except (
-                RuntimeError,
-                KeyError,
-            ):  # it went; or it sends bytes, which the page never does
+            except (RuntimeError, KeyError):  # it went, or sends bytes, which the page never does
                 return
             number, last = self._done, True
             try:

@@ -39,8 +39,8 @@ export const askUrl = async (...args) => URL.createObjectURL(await (await ask(..
 /** A scene's WebSocket: operations to the server; maps, pictures and the state back, in order. */
 export class Live {
   /** handlers, none of which is called after `close`: maps(header, values), image(header, bitmap),
-   *  state(message), error(text, number of what was refused, version that cannot be drawn), open(bool), gone(text): the server has the
-   *  scene no more */
+   *  state(message), error(text, number of what was refused, version that cannot be drawn), open(bool),
+   *  gone(text): the server has the scene no more */
   constructor(scene, handlers) {
     Object.assign(this, { scene, handlers, closed: false, waitsForDone: [] });
     this.begin();
@@ -78,7 +78,7 @@ export class Live {
   }
 
   /** Something that was asked for is not worked off. */
-  get isBusy() { return Boolean(this.isWaiting || this.queue.length || this.done < this.number); }
+  get isBusy() { return !this.closed && Boolean(this.isWaiting || this.queue.length || this.done < this.number); }
 
   get isAway() { return this.wasOpen && this.socket.readyState !== WebSocket.OPEN; }
 
@@ -141,6 +141,7 @@ export class Live {
    *  Throws Refused, also where it cannot be made any more. */
   inTurn(request) {
     return new Promise((done, fail) => {
+      if (this.closed) return fail(new Refused("The editor's program has this scene no more."));
       this.queue.push({ request, done, fail });
       this.work();
     });
