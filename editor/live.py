@@ -142,7 +142,7 @@ class Window:
                 # What is refused is worked off, too, or the page would wait for it.
                 number = max(number, Numbered.model_validate_json(text).number)
                 last = await self._work_off(Live.model_validate_json(text))
-            except Exception as error:
+            except Exception as error:  # refused, malformed, or a bug: the window lives on
                 await run_in_threadpool(self._session.end_stroke, self)
                 await self._send({"kind": "error", "message": _told(error), "number": number})
             self._done = number
@@ -191,9 +191,9 @@ class Window:
             await self._outdated.wait()
             self._outdated.clear()
             preview = bool(self._session.strokes) and self._painter.studio.wants_preview
-            if shown == (self._session.version, True):
-                continue
             version = self._session.version
+            if shown == (version, True):
+                continue
             try:
                 version, rendering = await self._painter.newest(self._session, preview)
                 data = await run_in_threadpool(png_of, rendering.image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pix2pixhd.engine.progress import PROGRESS
 from pix2pixhd.metrics.base import weights_hash
 from pix2pixhd.options.test_options import TestOptions
 from pix2pixhd.util.checkpoint import rendering_file
@@ -27,7 +28,7 @@ def read_checkpoint(options: TestOptions) -> tuple[dict[str, Any], str]:
         return _best(options, told)
     if epoch != "latest":
         return {**told, "epoch": epoch, "chosen": f"epoch {epoch}, named by the user"}, ""
-    progress = folder / "iter.txt"
+    progress = folder / PROGRESS
     words = progress.read_text(errors="replace").split() if progress.is_file() else []
     if len(words) != 2:
         return {**told, "chosen": "latest of the training"}, ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from pix2pixhd.util.checkpoint import save_text
 from pix2pixhd.util.errors import UserError
 
-FILE = "iter.txt"
+PROGRESS = "iter.txt"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def read_progress(folder: Path) -> Progress:
     Raises:
         UserError: the file cannot be read, or holds something else.
     """
-    file = folder / FILE
+    file = folder / PROGRESS
     try:
         epoch, images_done = (int(word) for word in file.read_text().split())
         return Progress(epoch, images_done)
@@ -48,7 +48,7 @@ def read_progress(folder: Path) -> Progress:
 
 def write_progress(progress: Progress, folder: Path) -> None:
     """Raises UserError where the file cannot be written."""
-    save_text(f"{progress.epoch}\n{progress.images_done}\n", folder / FILE)
+    save_text(f"{progress.epoch}\n{progress.images_done}\n", folder / PROGRESS)
 
 
 def epoch_after(epoch: str) -> Progress:

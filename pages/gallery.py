@@ -239,16 +239,17 @@ class ResultsGallery:
         columns = max((len(row.pictures) for row in self.rows), default=1)
         html = new_page(title, columns=columns, image_width=self.image_width)
         html.body["id"] = DESCENDING
+        spans = [_span(rows) for rows in pages]
         with html.body:
             with tags.header():
                 tags.h1(self.title)
                 self._add_facts()
-                add_bars(number, [_span(rows) for rows in pages])
+                add_bars(number, spans)
             with tags.main():
                 for row in pages[number - 1]:
                     add_section(row.name, row.pictures)
             with tags.footer():
-                add_bars(number, [_span(rows) for rows in pages])
+                add_bars(number, spans)
         file = file_name(number)
         write_page(html, self.folder / file)
         return file

@@ -54,14 +54,13 @@ export class Live {
   connect() {
     const address = new URL(`${this.scene}/live`, location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-    this.socket = new WebSocket(address);
-    this.socket.binaryType = "arraybuffer";
-    const { socket } = this;
+    const socket = this.socket = new WebSocket(address);
+    socket.binaryType = "arraybuffer";
     let order = Promise.resolve();
     socket.onmessage = ({ data }) => { // of a connection that was lost, nothing counts any more
       order = order.then(() => socket === this.socket && this.handle(data)).catch((error) => console.error(error));
     };
-    this.socket.onopen = () => {
+    socket.onopen = () => {
       if (this.wasOpen) { // what was under way is lost, and numbers begin anew
         this.giveUp("The connection was lost, and strokes under way may be lost with it: look before you go on.");
         this.begin();
@@ -70,7 +69,7 @@ export class Live {
       this.handlers.open(true);
       this.work();
     };
-    this.socket.onclose = () => {
+    socket.onclose = () => {
       if (this.closed) return;
       this.handlers.open(false);
       setTimeout(() => this.again(), 1000);

@@ -7,6 +7,9 @@ const MOST_AXES = 8, MOST_OTHERS = 6;
 const MAPS_LATER = 500; // milliseconds, by which the page may know later than the server that an object is gone
 const OF_TRAITS = "What sets its label's styles apart: standard deviations along a principal axis of their features";
 
+/** What is offered for the selected object alone. */
+const offered = () => [$("axes"), $("styles")];
+
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
@@ -114,14 +117,14 @@ export class Panels {
     $("style-panel").hidden = !app.run.feat_num || !ids.length;
     this.styled?.abort();
     // What is there is of the object before, until its own comes.
-    for (const part of [$("axes"), $("styles")]) part.inert = true;
+    for (const part of offered()) part.inert = true;
     if ($("style-panel").hidden) return;
     const { signal } = this.styled = new AbortController();
     try {
       await this.showStyles(ids[0], maps, signal);
     } catch (error) {
       if (error.name === "AbortError") return;
-      for (const part of [$("axes"), $("styles")]) part.replaceChildren();
+      for (const part of offered()) part.replaceChildren();
       await new Promise((resolve) => setTimeout(resolve, MAPS_LATER));
       if (!signal.aborted) app.say(error.message); // else it was another object by then
     }
@@ -151,7 +154,7 @@ export class Panels {
       const textContent = captions[place];
       return textContent ? [make("p", { className: "soft", textContent }), button] : [button];
     }));
-    for (const part of [$("axes"), $("styles")]) part.inert = false;
+    for (const part of offered()) part.inert = false;
     for (const [place, { style }] of styles.entries()) {
       // One by one, so that the picture itself never waits for more than one of them.
       const src = await askUrl(`${path}/thumbnail`, { instance: inst, style }, signal);

@@ -161,9 +161,7 @@ def test_a_difference_says_whether_it_is_of_one_step(driven: Driven) -> None:
 
 
 def test_styles_that_cannot_be_had_are_not_those_of_another_object(window: Any) -> None:
-    page = window.context.new_page()  # what fails is written to its console
-    page.goto(window.url)
-    wait(page, "globalThis.editor?.maps?.version && editor.images.now")
+    page = opened(window, window.url)  # what fails is written to its console
     driven = Driven(page)
     driven.click(25, 36)
     wait(page, STYLED)
@@ -234,9 +232,7 @@ def test_a_connection_that_was_lost_says_nothing_more(driven: Driven) -> None:
 
 
 def test_a_scene_that_was_left_is_not_missed(window: Any) -> None:
-    page = window.context.new_page()
-    page.goto(window.url)
-    wait(page, "globalThis.editor?.maps?.version && editor.images.now")
+    page = opened(window, window.url)
     driven = Driven(page)
     page.evaluate("editor.live.scene = 'api/scenes/BBBBBBBBBBBBBBBBBBBBBB'")
     driven.hold("api/scenes/BBBB")
